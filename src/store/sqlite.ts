@@ -1,0 +1,348 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { FlotillaError } from "../error.ts";
+import { checkCommit, QUEUE_DEPTH_MAX } from "./commit.ts";
+import { CommitWriter } from "./sqlite-commit.ts";
+import { translate, translated } from "./sqlite-error.ts";
+import { createDatabase, hasWal, inspectFile, openImmutable } from "./sqlite-file.ts";
+import { checkSchema, migrate } from "./sqlite-migrate.ts";
+import { MIGRATIONS } from "./sqlite-schema.ts";
+import type {
+  Commit,
+  CommitResult,
+  DeadLetter,
+  DeadLetterKind,
+  EventRow,
+  JournalId,
+  OutboxRow,
+  QueueDepth,
+  RunFilter,
+  RunRow,
+  RunStatus,
+  Snapshot,
+  Store,
+  StoreOptions,
+  TaskKey,
+  TaskRow,
+  TimerRow,
+} from "./store.ts";
+
+export interface SqliteStoreOptions extends StoreOptions {
+  /** How long a write waits for another process that writes, in milliseconds. Default 5,000. */
+  busyTimeoutMs?: number;
+  /** The steps of the schema; only tests of migration give their own. */
+  migrations?: readonly string[];
+}
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** Pages in the -wal before it is copied into the file, 4 KiB each: the more, the fewer copies of pages that change
+ *  often, and the longer one commit in so many takes. */
+const CHECKPOINT_PAGES = 4_000;
+const CACHE_KIB = 16_384;
+
+/** Opens the store in the file `path`, made with its folders when it is not there, readable by the user alone. One
+ *  process owns a file (the caller sees to that); a second writer is kept out of each transaction, and waits.
+ *  @throws {FlotillaError} STORE_NEWER, STORE_DAMAGED (each with file and folder untouched, byte for byte),
+ *  STORE_READONLY, STORE_FULL, STORE_UNAVAILABLE */
+export async function openSqliteStore(path: string, options: SqliteStoreOptions): Promise<Store> {
+  const { busyTimeoutMs = BUSY_TIMEOUT_MS, migrations = MIGRATIONS } = options;
+  return translated(path, () => {
+    const version = inspectFile(path, migrations.length);
+    if (version === null) createDatabase(path, (db) => migrate(db, migrations, path));
+    else checkSchema(path, migrations, version);
+    const db = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: false });
+    return closingOnError(db, () => {
+      if (version !== null && version < migrations.length) migrate(db, migrations, path);
+      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1;
+        PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
+      db.prepare("INSERT INTO fleet (id) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM fleet WHERE id = ?1)").run(options.fleet);
+      return new SqliteStore(db, path, options, false);
+    });
+  });
+}
+
+/** Opens the store in `path` to look at it while its owner runs, or when nobody does, and never changes it: what would
+ *  write rejects with STORE_READONLY. @throws {FlotillaError} as `openSqliteStore`, and STORE_READONLY when there is
+ *  no store yet, or one that must be upgraded first */
+export async function openSqliteReader(path: string, options: SqliteStoreOptions): Promise<Store> {
+  const { busyTimeoutMs = BUSY_TIMEOUT_MS, migrations = MIGRATIONS } = options;
+  return translated(path, () => {
+    const version = inspectFile(path, migrations.length);
+    if (version === null) throw new FlotillaError("STORE_READONLY", `There is no store ${path} to read yet.`);
+    if (version < migrations.length) {
+      throw new FlotillaError("STORE_READONLY", `The store ${path} was made by an older Flotilla and must be upgraded first.`, {
+        hint: "Start its fleet once with this Flotilla; that upgrades the store.",
+        details: { path, version, wanted: migrations.length },
+      });
+    }
+    checkSchema(path, migrations, version);
+    const db = openForReading(path, busyTimeoutMs);
+    return closingOnError(db, () => new SqliteStore(db, path, options, true));
+  });
+}
+
+/** A database in WAL mode needs -wal and -shm beside it; where they are not there and cannot be made, nobody writes
+ *  either, and the file can be read as it is. */
+function openForReading(path: string, timeout: number): DatabaseSync {
+  const db = new DatabaseSync(path, { readOnly: true, timeout });
+  try {
+    db.prepare("SELECT 1 FROM fleet").get();
+    return db;
+  } catch (error) {
+    db.close();
+    if (hasWal(path)) throw error;
+    return openImmutable(path);
+  }
+}
+
+function closingOnError<T>(db: DatabaseSync, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+type Row = Record<string, unknown>;
+
+const RUN_COLUMNS = `id, workflow, definition, status, created_at AS createdAt, updated_at AS updatedAt, version, head, summary`;
+const TASK_COLUMNS = `run, task, queue, attempt, rank, ready_at AS readyAt, expires_at AS expiresAt, worker,
+  lease_until AS leaseUntil`;
+const RUN_STATUSES: readonly RunStatus[] = ["running", "completed", "failed", "stopped"];
+
+const SQL = {
+  fleet: "SELECT no FROM fleet WHERE id = ?",
+  journal: "SELECT no FROM journal WHERE fleet = ? AND id = ?",
+  events: `SELECT version, at, type, bytes, hash, payload FROM event
+    WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version > ? ORDER BY version LIMIT ?`,
+  head: "SELECT version, head FROM journal WHERE fleet = ? AND id = ?",
+  erase: "UPDATE event SET payload = NULL WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version = ?",
+  run: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ? AND id = ? AND status IS NOT NULL`,
+  runs: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ?1 AND status = ?2 AND created_at <= ?3
+    AND (created_at < ?3 OR ?4 IS NULL OR id < ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY created_at DESC, id DESC LIMIT ?6`,
+  runIdsFrom: "SELECT id FROM journal WHERE fleet = ? AND id >= ? AND status IS NOT NULL ORDER BY id LIMIT ?",
+  keyOwner: "SELECT id AS run, input_digest AS inputDigest FROM journal WHERE fleet = ? AND idempotency_key = ?",
+  peek: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ?1 AND queue = ?2 AND worker IS NULL AND ready_at <= ?3
+    AND (expires_at IS NULL OR expires_at >= ?3) ORDER BY rank, run, task LIMIT ?4`,
+  leases: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ?1 AND worker IS NOT NULL AND (run, task) > (?2, ?3)
+    ORDER BY run, task LIMIT ?4`,
+  heartbeat: `UPDATE task SET lease_until = max(lease_until, ?)
+    WHERE fleet = ? AND run = ? AND task = ? AND attempt = ? AND worker = ?`,
+  expiredLeases: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ? AND worker IS NOT NULL AND lease_until < ?
+    ORDER BY lease_until, run, task LIMIT ?`,
+  expiredTasks: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ? AND worker IS NULL AND expires_at IS NOT NULL AND expires_at < ?
+    ORDER BY expires_at, run, task LIMIT ?`,
+  depth: `SELECT queue, count(*) FILTER (WHERE worker IS NULL AND ready_at <= ?2) AS ready,
+    count(*) FILTER (WHERE worker IS NULL AND ready_at > ?2) AS delayed, count(worker) AS leased,
+    min(ready_at) FILTER (WHERE worker IS NULL AND ready_at <= ?2) AS oldestReadyAt
+    FROM task WHERE fleet = ?1 GROUP BY queue ORDER BY queue`,
+  dueTimers: "SELECT run, name, due_at AS dueAt FROM timer WHERE fleet = ? AND due_at <= ? ORDER BY due_at, run, name LIMIT ?",
+  nextDue: `SELECT min(at) AS at FROM (
+    SELECT (SELECT min(due_at) FROM timer WHERE fleet = ?1) AS at
+    UNION ALL SELECT (SELECT min(lease_until) + 1 FROM task WHERE fleet = ?1 AND worker IS NOT NULL)
+    UNION ALL SELECT (SELECT min(expires_at) + 1 FROM task WHERE fleet = ?1 AND worker IS NULL AND expires_at IS NOT NULL)
+    UNION ALL SELECT (SELECT min(ready_at) FROM task WHERE fleet = ?1 AND worker IS NULL AND ready_at > ?2))`,
+  outbox: "SELECT id, topic, bytes FROM outbox WHERE fleet = ? ORDER BY id LIMIT ?",
+  outboxSent: "DELETE FROM outbox WHERE fleet = ? AND id = ?",
+  deadLetters: `SELECT id, at, kind, reason, run, task, bytes FROM dead_letter
+    WHERE fleet = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY at DESC, id DESC LIMIT ?4`,
+  deadLetterRemove: "DELETE FROM dead_letter WHERE fleet = ? AND id = ?",
+  blob: "SELECT bytes FROM blob WHERE fleet = ? AND hash = ?",
+  sweep: "DELETE FROM blob WHERE fleet = ? AND refs = 0 AND unreferenced_at < ?",
+  sweepMark: "UPDATE blob SET unreferenced_at = ?2 WHERE fleet = ?1 AND refs = 0 AND unreferenced_at IS NULL",
+  snapshot: `SELECT version, bytes FROM snapshot WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?)
+    AND version <= ? ORDER BY version DESC LIMIT 1`,
+} as const;
+
+class SqliteStore implements Store {
+  readonly fleet: string;
+  readonly #db: DatabaseSync;
+  readonly #path: string;
+  readonly #no: number;
+  readonly #writer: CommitWriter | null;
+  readonly #statements = new Map<string, StatementSync>();
+  #closed = false;
+
+  constructor(db: DatabaseSync, path: string, { fleet, queueDepthMax = QUEUE_DEPTH_MAX }: StoreOptions, readOnly: boolean) {
+    this.fleet = fleet;
+    this.#db = db;
+    this.#path = path;
+    // A fleet that never wrote has no number; then nothing is found under 0.
+    this.#no = Number(this.#one("fleet", fleet)?.no ?? 0);
+    this.#writer = readOnly ? null : new CommitWriter(db, this.#no, queueDepthMax);
+  }
+
+  async commit(commits: readonly Commit[]): Promise<CommitResult[]> {
+    return this.#write((writer) => {
+      commits.forEach(checkCommit);
+      if (commits.length === 0) return [];
+      return this.#transaction(() => writer.apply(commits)) ?? this.#transaction(() => writer.applyWithSavepoints(commits)) ?? [];
+    });
+  }
+
+  async events(journal: JournalId, after: number, limit: number): Promise<EventRow[]> {
+    return this.#read(() => this.#all<EventRow>("events", this.#no, journal, after, limit));
+  }
+
+  async head(journal: JournalId): Promise<{ version: number; head: Uint8Array }> {
+    const nothing = { version: 0, head: new Uint8Array(0) };
+    return this.#read(() => this.#one<typeof nothing>("head", this.#no, journal) ?? nothing);
+  }
+
+  async erasePayloads(journal: JournalId, versions: readonly number[]): Promise<void> {
+    this.#write(() => this.#transaction(() => versions.map((version) => this.#run("erase", this.#no, journal, version))));
+  }
+
+  async run(id: JournalId): Promise<RunRow | null> {
+    return this.#read(() => this.#one<RunRow>("run", this.#no, id));
+  }
+
+  async runs({ status, workflow, before, limit }: RunFilter): Promise<RunRow[]> {
+    const statuses = status === undefined ? RUN_STATUSES : [status];
+    const [time, id] = before ? [before.createdAt, before.id] : [Number.MAX_SAFE_INTEGER, null];
+    return this.#read(() =>
+      // The index leads with the status: one ordered scan for each, merged.
+      statuses
+        .flatMap((one) => this.#all<RunRow>("runs", this.#no, one, time, id, workflow ?? null, limit))
+        .sort((a, b) => b.createdAt - a.createdAt || Buffer.compare(Buffer.from(b.id), Buffer.from(a.id)))
+        .slice(0, limit),
+    );
+  }
+
+  async runIdsByPrefix(prefix: string, limit: number): Promise<JournalId[]> {
+    // Ids with the prefix stand together, and first, among those from the prefix on.
+    return this.#read(() =>
+      this.#all<{ id: string }>("runIdsFrom", this.#no, prefix, limit)
+        .map((row) => row.id)
+        .filter((id) => id.startsWith(prefix)),
+    );
+  }
+
+  async runByIdempotencyKey(key: string): Promise<{ run: JournalId; inputDigest: string } | null> {
+    return this.#read(() => this.#one("keyOwner", this.#no, key));
+  }
+
+  async peek(queue: string, now: number, limit: number): Promise<TaskRow[]> {
+    return this.#read(() => this.#all<TaskRow>("peek", this.#no, queue, now, limit));
+  }
+
+  async leases(after: TaskKey | null, limit: number): Promise<TaskRow[]> {
+    return this.#read(() => this.#all<TaskRow>("leases", this.#no, after?.run ?? "", after?.task ?? "", limit));
+  }
+
+  async heartbeat(worker: string, leases: readonly (TaskKey & { attempt: number })[], leaseUntil: number): Promise<TaskKey[]> {
+    const extend = ({ run, task, attempt }: TaskKey & { attempt: number }) =>
+      this.#run("heartbeat", leaseUntil, this.#no, run, task, attempt, worker) === 1;
+    return this.#write(() =>
+      this.#transaction(() => leases.filter((lease) => !extend(lease)).map(({ run, task }) => ({ run, task }))),
+    );
+  }
+
+  async expiredLeases(now: number, limit: number): Promise<TaskRow[]> {
+    return this.#read(() => this.#all<TaskRow>("expiredLeases", this.#no, now, limit));
+  }
+
+  async expiredTasks(now: number, limit: number): Promise<TaskRow[]> {
+    return this.#read(() => this.#all<TaskRow>("expiredTasks", this.#no, now, limit));
+  }
+
+  async depth(now: number): Promise<QueueDepth[]> {
+    return this.#read(() => this.#all<QueueDepth>("depth", this.#no, now));
+  }
+
+  async dueTimers(now: number, limit: number): Promise<TimerRow[]> {
+    return this.#read(() => this.#all<TimerRow>("dueTimers", this.#no, now, limit));
+  }
+
+  async nextDue(now: number): Promise<number | null> {
+    return this.#read(() => this.#one<{ at: number | null }>("nextDue", this.#no, now)?.at ?? null);
+  }
+
+  async outbox(limit: number): Promise<OutboxRow[]> {
+    return this.#read(() => this.#all<OutboxRow>("outbox", this.#no, limit));
+  }
+
+  async outboxSent(ids: readonly number[]): Promise<void> {
+    this.#write(() => this.#transaction(() => ids.map((id) => this.#run("outboxSent", this.#no, id))));
+  }
+
+  async deadLetters({ run, kind, limit }: { run?: JournalId; kind?: DeadLetterKind; limit: number }): Promise<DeadLetter[]> {
+    return this.#read(() => this.#all<DeadLetter>("deadLetters", this.#no, run ?? null, kind ?? null, limit));
+  }
+
+  async deadLetterRemove(id: string): Promise<boolean> {
+    return this.#write(() => this.#transaction(() => this.#run("deadLetterRemove", this.#no, id) === 1));
+  }
+
+  async blob(hash: string): Promise<Uint8Array | null> {
+    return this.#read(() => this.#one<{ bytes: Uint8Array }>("blob", this.#no, hash)?.bytes ?? null);
+  }
+
+  async sweepBlobs(now: number, unreferencedBefore: number): Promise<number> {
+    return this.#write(() =>
+      this.#transaction(() => {
+        const removed = this.#run("sweep", this.#no, unreferencedBefore);
+        this.#run("sweepMark", this.#no, now);
+        return removed;
+      }),
+    );
+  }
+
+  async snapshot(journal: JournalId, version = Number.MAX_SAFE_INTEGER): Promise<Snapshot | null> {
+    return this.#read(() => this.#one<Snapshot>("snapshot", this.#no, journal, version));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    translated(this.#path, () => this.#db.close());
+  }
+
+  #read<T>(look: () => T): T {
+    if (this.#closed) throw new FlotillaError("STORE_CLOSED", `The store ${this.#path} is closed.`);
+    return translated(this.#path, look);
+  }
+
+  #write<T>(change: (writer: CommitWriter) => T): T {
+    return this.#read(() => {
+      if (this.#writer === null) throw new FlotillaError("STORE_READONLY", `The store ${this.#path} was opened to be read only.`);
+      return change(this.#writer);
+    });
+  }
+
+  /** Runs `change` in one durable transaction, rolled back when it throws or gives null. */
+  #transaction<T>(change: () => T): T {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const value = change();
+      this.#db.exec(value === null ? "ROLLBACK" : "COMMIT");
+      return value;
+    } catch (error) {
+      this.#writer?.forget();
+      // Some errors, a full disk among them, have rolled back already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw translate(error, this.#path);
+    }
+  }
+
+  #one<T = never>(name: keyof typeof SQL, ...values: SQLInputValue[]): T | null {
+    return (this.#statement(name).get(...values) as T | undefined) ?? null;
+  }
+
+  #all<T>(name: keyof typeof SQL, ...values: SQLInputValue[]): T[] {
+    return this.#statement(name).all(...values) as T[];
+  }
+
+  #run(name: keyof typeof SQL, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(name).run(...values).changes);
+  }
+
+  #statement(name: keyof typeof SQL): StatementSync {
+    const kept = this.#statements.get(name);
+    if (kept) return kept;
+    const statement = this.#db.prepare(SQL[name]);
+    this.#statements.set(name, statement);
+    return statement;
+  }
+}
