@@ -1,0 +1,195 @@
+import { z } from "zod";
+import type { AgentDefinition, ContextPolicy, RetryPolicy } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { AgentContext } from "./context.ts";
+import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially } from "./default.ts";
+import { checkOptions } from "./option.ts";
+import { AgentLimitsShape, ContextShape, DurationMs, RetryShape, Temperature } from "./shape.ts";
+import { isTool, type Tool } from "./tool.ts";
+import { inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
+
+/** The code of a code agent as a host runs it: JSON in, JSON out, schemas applied on both sides.
+ *  @throws {FlotillaError} INPUT_INVALID, OUTPUT_INVALID; what the agent itself throws passes through */
+export interface AgentCode {
+  run(context: AgentContext, input: Json): Promise<Json>;
+}
+
+export interface AgentParts {
+  /** All but `tools`, whose names only the fleet knows. */
+  definition: Omit<AgentDefinition, "tools">;
+  tools: readonly Tool[];
+  code: AgentCode | null;
+  functions: readonly Function[];
+}
+
+const MARK = Symbol.for("flotilla.agent");
+
+/** An agent, as `agent` returns it. It has no name until `fleet` gives it one. */
+export interface Agent<Input = unknown, Output = unknown> {
+  readonly [MARK]: AgentParts;
+  /** Never there: carries the types. */
+  readonly "~types"?: { input: Input; output: Output };
+}
+
+interface AgentCommon<Input, Parsed> {
+  /** What it is good for, for planners and people. */
+  description?: string;
+  /** What it may call; nothing is granted by default (X3). */
+  tools?: readonly Tool[];
+  /** Absent: any JSON. */
+  input?: z.ZodType<Parsed, Input>;
+  limits?: Partially<AgentDefinition["limits"]>;
+  /** `provider/name`, tried in order when the model is unavailable. */
+  fallbackModels?: readonly string[];
+  retry?: Partially<RetryPolicy>;
+  /** Milliseconds for one attempt at a task. Default 600,000. */
+  timeoutMs?: number;
+  /** Milliseconds for one model call. Default 120,000. */
+  stepTimeoutMs?: number;
+  /** What happens when the conversation outgrows the context window (F15). */
+  context?: Partially<ContextPolicy>;
+  temperature?: number;
+}
+
+export interface ModelAgentOptions<Input, Parsed, Output> extends AgentCommon<Input, Parsed> {
+  /** `provider/name`. There is no default. */
+  model: string;
+  instructions: string;
+  /** Absent: the answer is text. */
+  output?: z.ZodType<Output>;
+  run?: undefined;
+}
+
+interface CodeAgentCommon<Input, Parsed> extends AgentCommon<Input, Parsed> {
+  /** What `ctx.model` uses when it is not told otherwise. */
+  model?: string;
+  instructions?: string;
+}
+
+export interface CodeAgentOptions<Input, Parsed, Output, Returned> extends CodeAgentCommon<Input, Parsed> {
+  output: z.ZodType<Output, Returned>;
+  run(context: AgentContext, input: Parsed): Promise<Returned> | Returned;
+}
+
+export interface CodeAgentOptionsWithoutOutput<Input, Parsed, Output> extends CodeAgentCommon<Input, Parsed> {
+  output?: undefined;
+  run(context: AgentContext, input: Parsed): Promise<Output> | Output;
+}
+
+const AgentOptionsShape = z
+  .strictObject({
+    description: z.string().optional(),
+    model: z.string().optional(),
+    instructions: z.string().optional(),
+    tools: z
+      .array(z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" }))
+      .readonly()
+      .optional(),
+    input: ZodSchema.optional(),
+    output: ZodSchema.optional(),
+    limits: AgentLimitsShape.optional(),
+    fallbackModels: z.array(z.string()).readonly().optional(),
+    retry: RetryShape.optional(),
+    timeoutMs: DurationMs.optional(),
+    stepTimeoutMs: DurationMs.optional(),
+    context: ContextShape.optional(),
+    temperature: Temperature.optional(),
+    run: z
+      .custom<(context: AgentContext, input: unknown) => unknown>((value) => typeof value === "function", {
+        error: "must be a function",
+      })
+      .optional(),
+  })
+  .superRefine((options, issues) => {
+    if (options.run !== undefined) return;
+    for (const key of ["model", "instructions"] as const) {
+      if (options[key] === undefined) issues.addIssue({ code: "invalid_type", expected: "string", path: [key] });
+    }
+  });
+
+/** An agent: with `run` it is code, else a model that follows instructions in Flotilla's own loop.
+ *  Without `output` a model agent answers with text; a code agent with whatever JSON it returns.
+ *  @throws {FlotillaError} DEFINITION_* at once when an option is unknown or wrong */
+export function agent<Output, Returned, Input = Json, Parsed = Input>(
+  options: CodeAgentOptions<Input, Parsed, Output, Returned>,
+): Agent<Input, Output>;
+export function agent<Output, Input = Json, Parsed = Input>(
+  options: CodeAgentOptionsWithoutOutput<Input, Parsed, Output>,
+): Agent<Input, Output>;
+export function agent<Input = Json, Parsed = Input, Output = string>(
+  options: ModelAgentOptions<Input, Parsed, Output>,
+): Agent<Input, Output>;
+export function agent(options: unknown): Agent {
+  const { tools = [], input, output, run, ...given } = checkOptions("agent", AgentOptionsShape, options);
+  const definition = agentDefinition({
+    ...given,
+    kind: run === undefined ? "model" : "code",
+    input: input === undefined ? null : inputSchema(input, "the agent's input"),
+    output: output === undefined ? null : outputSchema(output, "the agent's output"),
+  });
+  return mark({
+    definition,
+    tools,
+    code: run === undefined ? null : agentCode(run, input, output),
+    functions: run === undefined ? [] : [run],
+  });
+}
+
+type Run = (context: AgentContext, input: unknown) => unknown;
+
+/** A bare function, or the `run` of `agent()`, as a host calls it. */
+export function agentCode(run: Run, input?: z.ZodType, output?: z.ZodType): AgentCode {
+  return {
+    run: async (context, value) => {
+      const parsed = input === undefined ? value : await parseValue(input, value, "INPUT_INVALID");
+      return parseResult(output, await run(context, parsed), "OUTPUT_INVALID");
+    },
+  };
+}
+
+/** The definition of an agent from either spelling, with its defaults. */
+export function agentDefinition(given: {
+  kind: "model" | "code";
+  description?: string | undefined;
+  model?: string | undefined;
+  instructions?: string | undefined;
+  input: AgentDefinition["input"];
+  output: AgentDefinition["output"];
+  limits?: Partially<AgentDefinition["limits"]> | undefined;
+  fallbackModels?: readonly string[] | undefined;
+  retry?: Partially<RetryPolicy> | undefined;
+  timeoutMs?: number | undefined;
+  stepTimeoutMs?: number | undefined;
+  context?: Partially<ContextPolicy> | undefined;
+  temperature?: number | undefined;
+}): AgentParts["definition"] {
+  return {
+    kind: given.kind,
+    description: given.description ?? "",
+    module: null,
+    model: given.model ?? null,
+    fallbackModels: given.fallbackModels ?? [],
+    instructions: given.instructions ?? "",
+    input: given.input,
+    output: given.output,
+    retry: completeRetry(given.retry),
+    timeoutMs: given.timeoutMs ?? DEFAULTS.agentTimeoutMs,
+    stepTimeoutMs: given.stepTimeoutMs ?? DEFAULTS.stepTimeoutMs,
+    limits: completeAgentLimits(given.limits),
+    context: completeContext(given.context),
+    temperature: given.temperature ?? null,
+  };
+}
+
+/** Recognised by mark, since two copies of the package may meet. */
+export function isAgent(value: unknown): value is Agent {
+  return typeof value === "object" && value !== null && MARK in value;
+}
+
+export function agentParts(agent: Agent): AgentParts {
+  return agent[MARK];
+}
+
+function mark(parts: AgentParts): Agent {
+  return Object.freeze({ [MARK]: parts });
+}

@@ -1,0 +1,116 @@
+import type { z } from "zod";
+import type { Json } from "../core/json.ts";
+import type { MessageContent, ModelMessage, ModelUsage } from "../model/model.ts";
+import type { Tool } from "./tool.ts";
+
+/** What `ctx.fetch` takes beside the URL. */
+export interface FetchInit {
+  method?: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: string | Uint8Array;
+}
+
+/** What `ctx.fetch` gives: the part of the platform's `Response` that can be put on record. */
+export interface FetchResponse {
+  readonly status: number;
+  /** Whether the status is from 200 to 299. */
+  readonly ok: boolean;
+  readonly headers: Headers;
+  text(): Promise<string>;
+  /** Typed as the platform types it; what a tool or agent makes of it is checked against its output schema. */
+  json(): Promise<any>;
+  bytes(): Promise<Uint8Array>;
+}
+
+/** What a tool's `run` and `check` are given. The call around them is a step: recorded before the agent goes on, and
+ *  for `effect: "write"` also written ahead (F13). */
+export interface ToolContext {
+  /** HTTP through the host's own dispatcher; aborted with `signal`. Not a step of its own, since the whole call is one.
+   *  @throws {FlotillaError} TOOL_UNAVAILABLE (transient) when the other side cannot be reached */
+  fetch(url: string | URL, init?: FetchInit): Promise<FetchResponse>;
+  /** The value of a secret, resolved in the host from the environment or `.env`; never stored, logged or hashed (X8).
+   *  @throws {FlotillaError} SECRET_MISSING */
+  secret(name: string): string;
+  /** The same for every attempt at this one call, also after a crash; different for every other call. */
+  readonly idempotencyKey: string;
+  /** Aborted on time-out, stop and kill; late work is thrown away (F3). */
+  readonly signal: AbortSignal;
+  /** A structured log line with run, task and trace ids (O4). `data` must be JSON. */
+  log(message: string, data?: unknown): void;
+}
+
+/** What a tool's `check` finds out about a write that was interrupted between intent and outcome (F13).
+ *  `unknown` leaves the question to a retry under the same key, or to a person. */
+export type ToolCheck<Output> = { outcome: "done"; output: Output } | { outcome: "not-done" } | { outcome: "unknown" };
+
+/** A question to a model. What is left out is taken from the agent's declaration. */
+export interface ModelPrompt<Output = string> {
+  /** One message from the user; short for `messages` with that one message. Exactly one of the two is given. */
+  prompt?: string;
+  messages?: readonly ModelMessage[];
+  /** Instructions; default: the agent's. */
+  system?: string;
+  /** `provider/name`; default: the agent's model. */
+  model?: string;
+  /** The answer must be one JSON document of this schema; it is asked again when it is not, as often as the agent's
+   *  `limits.repairsMax` allows (F7). */
+  output?: z.ZodType<Output>;
+  /** Names of granted tools that the model may ask for; the calls are in the answer, nothing is called by itself. */
+  tools?: readonly string[];
+  outputTokensMax?: number;
+  temperature?: number;
+}
+
+export interface ModelAnswer<Output = string> {
+  /** The parsed document when the prompt had `output`, else the text. */
+  readonly output: Output;
+  readonly text: string;
+  /** What the model gave of its reasoning; empty when nothing. */
+  readonly reasoning: string;
+  /** All parts as they came, tool calls among them. */
+  readonly content: readonly MessageContent[];
+  readonly usage: ModelUsage;
+  /** True for scripted and recorded answers. */
+  readonly simulated: boolean;
+}
+
+/** What a code agent's `run` is given. Each call but `log` and `status` is a step, durable before it resolves.
+ *
+ *  When the agent resumes, `run` executes again from the top and finished steps return their records at once, matched
+ *  by name, ordinal of that name, and hash of the input. So the code between steps must have no effects, and take time
+ *  and randomness from here. @throws {FlotillaError} NONDETERMINISTIC when it did not repeat what is on record */
+export interface AgentContext {
+  /** Runs `fn` once and records what it returns, which must be JSON; `undefined` is recorded as null. After a crash
+   *  in the middle `fn` runs again: for effects that must not, use a tool with `effect: "write"`. `input` enters the
+   *  record, so that a resumed step with other input is noticed. */
+  step<Output>(name: string, fn: () => Output | Promise<Output>): Promise<Output>;
+  step<Input, Output>(name: string, input: Input, fn: (input: Input) => Output | Promise<Output>): Promise<Output>;
+
+  /** Asks a model, with the agent's retries, fallback models and limits. A string is a prompt.
+   *  @throws {FlotillaError} MODEL_* when retries and fallbacks are used up, OUTPUT_INVALID, LIMIT_* */
+  model(prompt: string): Promise<ModelAnswer>;
+  model<Output = string>(prompt: ModelPrompt<Output>): Promise<ModelAnswer<Output>>;
+
+  /** Calls a granted tool, by value or by its name in the fleet. @throws {FlotillaError} TOOL_* */
+  tool<Input, Output>(tool: Tool<Input, Output>, input: NoInfer<Input>): Promise<Output>;
+  tool(name: string, input: unknown): Promise<Json>;
+
+  /** HTTP as a recorded step: GET and HEAD are reads; every other method is a write, written ahead and never repeated
+   *  silently. The body of the answer is part of the record. */
+  fetch(url: string | URL, init?: FetchInit): Promise<FetchResponse>;
+
+  /** A structured log line; not repeated while `run` catches up with its record. `data` must be JSON. */
+  log(message: string, data?: unknown): void;
+  /** What the agent is doing now, in a few words, for whoever watches (C13). */
+  status(text: string): void;
+
+  /** Milliseconds since the epoch, recorded. */
+  now(): Promise<number>;
+  /** From 0 inclusive to 1 exclusive, recorded. */
+  random(): Promise<number>;
+  /** A durable timer: the process may end meanwhile, and waiting holds nothing. */
+  sleep(ms: number): Promise<void>;
+
+  /** Aborted on time-out, stop and kill. */
+  readonly signal: AbortSignal;
+}

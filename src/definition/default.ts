@@ -1,0 +1,73 @@
+import {
+  type AgentDefinition,
+  type ContextPolicy,
+  DEFAULT_LIMITS,
+  DEFAULT_RETRY,
+  type Limits,
+  PRIORITY,
+  type Priority,
+  type PriorityName,
+  type RetryPolicy,
+} from "../core/definition.ts";
+
+/** What holds where a definition says nothing. Printed in the editor's schema; times in milliseconds. */
+export const DEFAULTS = {
+  agentTimeoutMs: 600_000,
+  stepTimeoutMs: 120_000,
+  toolTimeoutMs: 30_000,
+  agentLimits: { stepsMax: 100, tokensMax: 500_000, repairsMax: 2, outputTokensMax: 4_096 },
+  context: { policy: "summarise", windowTokens: 128_000, compactAt: 0.8, keepLast: 8 },
+  /** JSON nesting of users' JSON Schemas. */
+  schemaDepthMax: 64,
+} as const satisfies {
+  agentLimits: AgentDefinition["limits"];
+  context: ContextPolicy;
+  [key: string]: unknown;
+};
+
+/** A part of a definition as somebody wrote it: what is left out, or undefined, takes its default. */
+export type Partially<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** `wanted` over `defaults`, key by key. */
+function over<T extends object>(defaults: T, wanted: Partially<T> | undefined): T {
+  const given = Object.entries(wanted ?? {}).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(given) };
+}
+
+export function completeRetry(wanted: Partially<RetryPolicy> | undefined): RetryPolicy {
+  return over(DEFAULT_RETRY, wanted);
+}
+
+export function completeContext(wanted: Partially<ContextPolicy> | undefined): ContextPolicy {
+  return over<ContextPolicy>(DEFAULTS.context, wanted);
+}
+
+export function completeAgentLimits(
+  wanted: Partially<AgentDefinition["limits"]> | undefined,
+): AgentDefinition["limits"] {
+  return over<AgentDefinition["limits"]>(DEFAULTS.agentLimits, wanted);
+}
+
+/** Limits of a run as people write them: money in US dollars. */
+export interface WorkflowLimits extends Partially<Omit<Limits, "costMicroUsdMax">> {
+  costUsdMax?: number | undefined;
+}
+
+/** Money becomes integer micro-USD, rounded down so that a limit never grows. */
+export function completeLimits(wanted: WorkflowLimits = {}): Limits {
+  const { costUsdMax, ...rest } = wanted;
+  return over<Limits>(DEFAULT_LIMITS, {
+    ...rest,
+    ...(costUsdMax === undefined ? {} : { costMicroUsdMax: microUsd(costUsdMax) }),
+  });
+}
+
+/** Through decimal text, since 0.29 * 1e6 is 289999.99999999994. */
+function microUsd(usd: number): number {
+  const [whole = "0", fraction = ""] = usd.toFixed(7).split(".");
+  return Number(whole) * 1_000_000 + Number(fraction.slice(0, 6));
+}
+
+export function priorityOf(name: PriorityName | undefined): Priority {
+  return PRIORITY[name ?? "NORMAL"];
+}

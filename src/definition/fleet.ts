@@ -1,0 +1,272 @@
+import { z } from "zod";
+import type { AgentDefinition, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import { sha256 } from "../message/canonical.ts";
+import { type Agent, type AgentCode, agentParts, isAgent } from "./agent.ts";
+import { isPlain } from "./as-json.ts";
+import { type Finding, located, missingReference } from "./finding.ts";
+import { checkOptions } from "./option.ts";
+import { checkPatternOptions } from "./pattern-option.ts";
+import type { PatternSpec } from "./pattern-spec.ts";
+import { type Problem, refuse } from "./problem.ts";
+import {
+  checkMcpServer,
+  checkModel,
+  checkProvider,
+  type McpServerOptions,
+  McpServerShape,
+  mcpServerDefinition,
+  type ProviderOptions,
+  ProviderOptionsShape,
+  providerDefinition,
+} from "./provider.ts";
+import { Name } from "./shape.ts";
+import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
+import { isWorkflow, type Workflow, workflowParts } from "./workflow.ts";
+import { isZodSchema, outputSchema } from "./zod-schema.ts";
+
+/** What hosts run and coordinators plan with, by the names of the definition. */
+export interface FleetCode {
+  tools: ReadonlyMap<string, ToolCode>;
+  agents: ReadonlyMap<string, AgentCode>;
+  /** Every pattern that a workflow uses, by the pattern's name. */
+  patterns: ReadonlyMap<string, PatternSpec>;
+}
+
+const MARK = Symbol.for("flotilla.fleet");
+
+/** A fleet as a value: its plain definition beside its code. Making one starts nothing. */
+export interface Fleet<Workflows = Record<string, Workflow>> {
+  readonly [MARK]: true;
+  readonly definition: FleetDefinition;
+  readonly code: FleetCode;
+  /** Never there: carries the types. */
+  readonly "~types"?: { workflows: Workflows };
+}
+
+/** The names of a fleet's workflows. */
+export type WorkflowName<F> = keyof WorkflowsOf<F> & string;
+/** What `start` takes for workflow `W` of fleet `F`. */
+export type WorkflowInput<F, W extends WorkflowName<F>> =
+  WorkflowsOf<F>[W] extends Workflow<infer Input, unknown> ? Input : never;
+/** What `run.result()` gives for workflow `W` of fleet `F`. */
+export type WorkflowOutput<F, W extends WorkflowName<F>> =
+  WorkflowsOf<F>[W] extends Workflow<unknown, infer Output> ? Output : never;
+
+type WorkflowsOf<F> = F extends Fleet<infer Workflows> ? Workflows : never;
+
+export interface FleetOptions<
+  Tools extends Readonly<Record<string, Tool>>,
+  Agents extends Readonly<Record<string, Agent>>,
+  Workflows extends Readonly<Record<string, Workflow>>,
+> {
+  name: string;
+  /** Every tool that an agent is granted, by name. */
+  tools?: Tools;
+  /** Every agent that a workflow uses, by name. */
+  agents: Agents;
+  workflows: Workflows;
+  /** openai, anthropic and google need no declaration. */
+  providers?: Readonly<Record<string, ProviderOptions>>;
+  mcpServers?: Readonly<Record<string, McpServerOptions>>;
+}
+
+const named = <T extends z.ZodType>(value: T) => z.record(Name, value);
+
+const FleetOptionsShape = z.strictObject({
+  name: Name,
+  tools: named(z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" })).optional(),
+  agents: named(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })),
+  workflows: named(z.custom<Workflow>(isWorkflow, { error: "must be a workflow, made by a pattern or workflow()" })),
+  providers: named(ProviderOptionsShape).optional(),
+  mcpServers: named(McpServerShape).optional(),
+});
+
+type Given = z.output<typeof FleetOptionsShape>;
+
+/** Puts a fleet together: tools and agents get their names, and everything that refers to them is checked.
+ *  @throws {FlotillaError} DEFINITION_*, MODEL_UNKNOWN: all mistakes at once in `details.problems` */
+export function fleet<
+  const Tools extends Readonly<Record<string, Tool>>,
+  const Agents extends Readonly<Record<string, Agent>>,
+  const Workflows extends Readonly<Record<string, Workflow>>,
+>(options: FleetOptions<Tools, Agents, Workflows>): Fleet<Workflows>;
+export function fleet(options: unknown): Fleet {
+  const given: Required<Given> = {
+    tools: {},
+    providers: {},
+    mcpServers: {},
+    ...checkOptions("fleet", FleetOptionsShape, options),
+  };
+  const names: Names = { tools: nameOf(given.tools), agents: nameOf(given.agents) };
+  const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
+  const workflows = mapValues(given.workflows, (workflow, name) => workflowOf(name, workflow, names));
+  refuse([
+    ...duplicates("tools", given.tools),
+    ...duplicates("agents", given.agents),
+    ...Object.entries(given.providers).flatMap(([name, provider]) => problems(checkProvider(name, provider))),
+    ...Object.entries(given.mcpServers).flatMap(([name, server]) => problems(checkMcpServer(name, server))),
+    ...Object.entries(given.tools).flatMap(([name, tool]) => toolProblems(name, tool, given)),
+    ...Object.entries(given.agents).flatMap(([name, agent]) => agentProblems(name, agent, given, names)),
+    ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
+  ]);
+  const definition: FleetDefinition = {
+    name: given.name,
+    providers: mapValues(given.providers, ({ script, ...provider }, name) =>
+      providerDefinition(name, provider, script ?? null),
+    ),
+    mcpServers: mapValues(given.mcpServers, mcpServerDefinition),
+    tools: mapValues(given.tools, (tool) => toolParts(tool).definition),
+    agents,
+    workflows: mapValues(workflows, ({ definition }) => definition),
+    modules: functionHashes(given),
+  };
+  return Object.freeze({ [MARK]: true as const, definition, code: codeOf(given) });
+}
+
+/** Recognised by mark, since two copies of the package may meet. */
+export function isFleet(value: unknown): value is Fleet {
+  return typeof value === "object" && value !== null && MARK in value;
+}
+
+interface Names {
+  tools: ReadonlyMap<unknown, string>;
+  agents: ReadonlyMap<unknown, string>;
+}
+
+/** The first name of each value. */
+function nameOf(record: Readonly<Record<string, object>>): ReadonlyMap<unknown, string> {
+  return new Map(
+    Object.entries(record)
+      .reverse()
+      .map(([name, value]) => [value, name]),
+  );
+}
+
+function agentOf(agent: Agent, names: Names): AgentDefinition {
+  const { definition, tools } = agentParts(agent);
+  return { ...definition, tools: tools.flatMap((tool) => names.tools.get(tool) ?? []) };
+}
+
+function workflowOf(
+  name: string,
+  workflow: Workflow,
+  names: Names,
+): { definition: WorkflowDefinition; findings: readonly Finding[] } {
+  const { pattern, options, agents, ...rest } = workflowParts(workflow);
+  const findings: Finding[] = [];
+  const unnamed = (where: string) => {
+    findings.push({
+      code: "DEFINITION_REFERENCE",
+      message: `workflow "${name}" uses an agent (${where}) that is not in fleet({ agents })`,
+      path: ["workflows", name],
+      part: "value",
+      hint: "add it: fleet({ agents: { …, NAME: thatAgent } })",
+    });
+    return "";
+  };
+  const plain = plainOptions(options, "options", (agent, where) => names.agents.get(agent) ?? unnamed(where));
+  const extra = agents.map((agent, index) => names.agents.get(agent) ?? unnamed(`agents[${index}]`));
+  const checked =
+    findings.length > 0 ? null : checkPatternOptions(name, pattern, plain, new Set(names.agents.values()), extra);
+  return {
+    definition: {
+      ...rest,
+      pattern: pattern.name,
+      module: null,
+      options: checked?.options ?? null,
+      agents: checked?.agents ?? [],
+    },
+    findings: [...findings, ...(checked?.findings ?? [])],
+  };
+}
+
+/** Options as JSON: agents become names, zod schemas JSON Schemas; the rest must be JSON, which the pattern's schema sees to. */
+function plainOptions(value: unknown, where: string, nameAgent: (agent: Agent, where: string) => string): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (isAgent(value)) return nameAgent(value, where);
+  if (isZodSchema(value)) return outputSchema(value, where);
+  if (Array.isArray(value)) return value.map((item, index) => plainOptions(item, `${where}[${index}]`, nameAgent));
+  if (!isPlain(value)) return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, plainOptions(item, `${where}.${key}`, nameAgent)]));
+}
+
+function duplicates(kind: "tools" | "agents", record: Readonly<Record<string, object>>): Problem[] {
+  const seen = new Map<object, string>();
+  return Object.entries(record).flatMap(([name, value]) => {
+    const first = seen.get(value);
+    seen.set(value, first ?? name);
+    if (first === undefined) return [];
+    const message = `fleet(): ${kind}.${first} and ${kind}.${name} are one and the same object`;
+    return problems([
+      { code: "DEFINITION_DUPLICATE", message, path: [], part: "value", hint: "make one for each name" },
+    ]);
+  });
+}
+
+function toolProblems(name: string, tool: Tool, given: Required<Given>): Problem[] {
+  const { definition } = toolParts(tool);
+  if (definition.kind !== "mcp" || Object.hasOwn(given.mcpServers, definition.server)) return [];
+  const missing = missingReference(`tool "${name}"`, "MCP server", definition.server, Object.keys(given.mcpServers));
+  return problems([{ ...missing, path: ["tools", name, "server"], part: "value" }]);
+}
+
+function agentProblems(name: string, agent: Agent, given: Required<Given>, names: Names): Problem[] {
+  const { definition, tools } = agentParts(agent);
+  const ungranted = tools
+    .filter((tool) => !names.tools.has(tool))
+    .map((tool): Finding => {
+      const { description, kind } = toolParts(tool).definition;
+      const what = description === "" ? `an ${kind} tool` : `the tool "${description}"`;
+      return {
+        code: "DEFINITION_REFERENCE",
+        message: `agent "${name}" uses ${what}, which is not in fleet({ tools })`,
+        path: ["agents", name, "tools"],
+        part: "value",
+        hint: "add it: fleet({ tools: { …, NAME: thatTool } })",
+      };
+    });
+  const models = [definition.model, ...definition.fallbackModels].flatMap((model): Finding[] => {
+    const wrong = model === null ? null : checkModel(model, given.providers, `agent "${name}"`);
+    return wrong === null ? [] : [{ ...wrong, path: ["agents", name, "model"], part: "value" }];
+  });
+  return problems([...ungranted, ...models]);
+}
+
+function problems(findings: readonly Finding[]): Problem[] {
+  return findings.map((finding) => located(finding, {}));
+}
+
+function codeOf(given: Required<Given>): FleetCode {
+  const codes = <C>(entries: [string, { code: C | null }][]): Map<string, C> =>
+    new Map(entries.flatMap(([name, { code }]) => (code === null ? [] : [[name, code]])));
+  return {
+    tools: codes<ToolCode>(Object.entries(given.tools).map(([name, tool]) => [name, toolParts(tool)])),
+    agents: codes<AgentCode>(Object.entries(given.agents).map(([name, agent]) => [name, agentParts(agent)])),
+    patterns: new Map(
+      Object.values(given.workflows).map((workflow) => [
+        workflowParts(workflow).pattern.name,
+        workflowParts(workflow).pattern,
+      ]),
+    ),
+  };
+}
+
+/** Stands in for the hashes of modules while the fleet is a value whose files are unknown: the text of each function,
+ *  so that a run is not resumed on functions that changed. What they call lies outside; a fleet that is loaded from its
+ *  file is pinned to all of its modules instead. */
+function functionHashes(given: Required<Given>): Record<string, string> {
+  const entries = [
+    ...Object.entries(given.tools).map(([name, tool]) => [`tools.${name}`, toolParts(tool).functions] as const),
+    ...Object.entries(given.agents).map(([name, agent]) => [`agents.${name}`, agentParts(agent).functions] as const),
+  ];
+  return Object.fromEntries(
+    entries
+      .filter(([, functions]) => functions.length > 0)
+      .map(([name, functions]) => [name, sha256(functions.map(String).join("\n")).toString("hex")]),
+  );
+}
+
+function mapValues<T, U>(record: Readonly<Record<string, T>>, map: (value: T, name: string) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
+}

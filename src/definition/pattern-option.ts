@@ -1,0 +1,119 @@
+import { z } from "zod";
+import { findCycle } from "../core/graph.ts";
+import type { Json } from "../core/json.ts";
+import { asJson } from "./as-json.ts";
+import { type Finding, missingReference, type Path } from "./finding.ts";
+import type { PatternSpec } from "./pattern-spec.ts";
+import { isRecord, zodFindings } from "./zod-problem.ts";
+
+export interface CheckedOptions {
+  /** As the pattern's schema parsed them; null when it did not take them. */
+  options: Json | null;
+  /** Agents that the workflow may give work to. */
+  agents: readonly string[];
+  /** Paths start at `workflows.NAME`. */
+  findings: readonly Finding[];
+}
+
+/** A pattern's schema as a definition applies it: a key that the pattern does not know is a mistake, never ignored. */
+export function strictOptions(pattern: PatternSpec): z.ZodType {
+  return pattern.options instanceof z.ZodObject && pattern.options._zod.def.catchall === undefined
+    ? pattern.options.strict()
+    : pattern.options;
+}
+
+/** Checks a workflow's options against its pattern: form, agents, tasks and cycles (C1), all mistakes at once. */
+export function checkPatternOptions(
+  workflow: string,
+  pattern: PatternSpec,
+  given: unknown,
+  agents: ReadonlySet<string>,
+  extraAgents: readonly string[] = [],
+): CheckedOptions {
+  const base: Path = ["workflows", workflow];
+  const schema = strictOptions(pattern);
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    return { options: null, agents: [], findings: zodFindings(parsed.error.issues, { schema, input: given, base }) };
+  }
+  const options = parsed.data as never;
+  const used = [...new Set([...pattern.agents(options), ...extraAgents])];
+  const unknown = used
+    .filter((name) => !agents.has(name))
+    .map((name): Finding => {
+      const path = pathOf(given, name) ?? [];
+      return {
+        ...missingReference(user(workflow, path), "agent", name, agents),
+        path: [...base, ...path],
+        part: "value",
+      };
+    });
+  return {
+    options: asJson(parsed.data),
+    agents: used,
+    findings: [...unknown, ...taskFindings(workflow, pattern.tasks?.(options) ?? [], given)],
+  };
+}
+
+function taskFindings(
+  workflow: string,
+  tasks: readonly { id: string; needs: readonly string[] }[],
+  given: unknown,
+): Finding[] {
+  const base: Path = ["workflows", workflow];
+  const needs = new Map(tasks.map(({ id, needs }) => [id, needs]));
+  const unknown = tasks.flatMap(({ id, needs: wanted }) =>
+    wanted
+      .filter((need) => !needs.has(need))
+      .map((need): Finding => {
+        const path = pathOf(given, need, id) ?? [];
+        return {
+          ...missingReference(`task "${id}"`, "task", need, needs.keys()),
+          path: [...base, ...path],
+          part: "value",
+        };
+      }),
+  );
+  const cycle = findCycle(needs, () => []);
+  if (cycle === null) return unknown;
+  const [from = "", to = ""] = cycle;
+  const arrows = cycle.join(" → ");
+  return [
+    ...unknown,
+    {
+      code: "DEFINITION_CYCLE",
+      message:
+        cycle.length === 2
+          ? `task "${from}" of workflow "${workflow}" needs itself`
+          : `tasks of workflow "${workflow}" need each other: ${arrows}`,
+      path: [...base, ...(pathOf(given, to, from) ?? [])],
+      part: "value",
+      ...(cycle.length === 2 ? {} : { notes: [`${arrows}  (each needs the next)`] }),
+      hint: "remove one of these needs",
+    },
+  ];
+}
+
+function user(workflow: string, path: Path): string {
+  const task = path[0] === "tasks" && typeof path[1] === "string" ? path[1] : null;
+  return task === null ? `workflow "${workflow}"` : `task "${task}" of workflow "${workflow}"`;
+}
+
+/** Where in `value` the text `wanted` stands as a value, `inside` a key of that name if one is given. */
+function pathOf(value: unknown, wanted: string, inside?: string): Path | null {
+  const search = (current: unknown, path: Path, entered: boolean): Path | null => {
+    if (current === wanted) return entered ? path : null;
+    if (!Array.isArray(current) && !isRecord(current)) return null;
+    for (const [key, item] of Object.entries(current)) {
+      const step = Array.isArray(current) ? Number(key) : key;
+      const found = search(item, [...path, step], entered || key === inside || idOf(item) === inside);
+      if (found !== null) return found;
+    }
+    return null;
+  };
+  return search(value, [], inside === undefined);
+}
+
+function idOf(value: unknown): unknown {
+  return isRecord(value) ? (value.id ?? null) : null;
+}

@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { PRIORITY, type PriorityName } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import { DEFAULTS } from "./default.ts";
+
+// The parts that the YAML form and the options of the TypeScript API share. Descriptions appear in editors.
+
+const RESERVED = new Set(Object.getOwnPropertyNames(Object.prototype));
+
+/** Names of agents, tools, workflows, providers and servers: what every model provider takes as a tool's name, and no
+ *  name that JavaScript gives a meaning. */
+export const Name = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
+    error: "must start with a letter and hold at most 64 letters, digits, _ and -",
+  })
+  .refine((name) => !RESERVED.has(name), { error: "is reserved" });
+
+export const JsonValue: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+
+const DURATION_MS_MAX = 2_147_483_647;
+
+/** Milliseconds that fit a timer of the platform: 1 to 2^31-1, about 24 days. */
+export const DurationMs = z.int().min(1).max(DURATION_MS_MAX);
+
+export const SecretShape = z
+  .strictObject({ secret: z.string().min(1).describe("Name of an environment variable, also looked up in .env.") })
+  .describe("A secret by name; its value is resolved in the worker host and never stored.");
+
+export const HeadersShape = z
+  .record(z.string(), z.union([z.string(), SecretShape]))
+  .describe("HTTP headers; a value is text or { secret: NAME }.");
+
+export const RetryShape = z
+  .strictObject({
+    attemptsMax: z.int().min(1).max(100).optional().describe("Attempts, the first included. Default 5."),
+    initialDelayMs: z.int().min(0).max(DURATION_MS_MAX).optional().describe("Before the second attempt. Default 1000."),
+    factor: z.number().min(1).max(100).optional().describe("Growth of the delay with each attempt. Default 2."),
+    delayMsMax: z.int().min(0).max(DURATION_MS_MAX).optional().describe("Longest delay. Default 60000."),
+    jitter: z
+      .tuple([z.number().min(0).max(10), z.number().min(0).max(10)])
+      .readonly()
+      .refine(([low, high]) => low <= high, { error: "must be [smaller, larger]" })
+      .optional()
+      .describe("Range of the random factor on each delay. Default [0.5, 1.5]."),
+  })
+  .describe("How transient failures are retried.");
+
+export const AgentLimitsShape = z
+  .strictObject({
+    stepsMax: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(`Model and tool calls in one task. Default ${DEFAULTS.agentLimits.stepsMax}.`),
+    tokensMax: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(`Tokens, in and out, in one task. Default ${DEFAULTS.agentLimits.tokensMax}.`),
+    repairsMax: z
+      .int()
+      .min(0)
+      .max(20)
+      .optional()
+      .describe(
+        `How often an answer that does not match \`output\` is asked for again. Default ${DEFAULTS.agentLimits.repairsMax}.`,
+      ),
+    outputTokensMax: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(`Tokens of one answer. Default ${DEFAULTS.agentLimits.outputTokensMax}.`),
+  })
+  .describe("Bounds of one task of this agent.");
+
+export const ContextShape = z
+  .strictObject({
+    policy: z
+      .enum(["summarise", "drop-oldest", "fail"])
+      .optional()
+      .describe("What happens to a conversation that outgrows the window. Default summarise."),
+    windowTokens: z
+      .int()
+      .min(256)
+      .optional()
+      .describe(`Tokens that the model's context window holds. Default ${DEFAULTS.context.windowTokens}.`),
+    compactAt: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe(`Share of the window at which it starts. Default ${DEFAULTS.context.compactAt}.`),
+    keepLast: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(`Newest messages that are kept as they are. Default ${DEFAULTS.context.keepLast}.`),
+  })
+  .describe("Compaction of long conversations, on the record.");
+
+export const WorkflowLimitsShape = z
+  .strictObject({
+    stepsMax: z.int().min(1).optional().describe("Model and tool calls in one run. Default 10000."),
+    tasksMax: z.int().min(1).optional().describe("Tasks in one run. Default 100000."),
+    depthMax: z.int().min(1).max(1_000).optional().describe("Levels of tasks that start tasks. Default 16."),
+    tokensMax: z.int().min(1).optional().describe("Tokens, in and out, in one run. Default 2000000."),
+    timeMs: z.int().min(1).optional().describe("Milliseconds from start to end of a run. Default 604800000, a week."),
+    costUsdMax: z.number().min(0).max(1_000_000).optional().describe("US dollars that one run may cost, such as 0.50."),
+  })
+  .describe("Bounds of one run; it stops with the reason when one is reached.");
+
+export const PriorityShape = z
+  .enum(Object.keys(PRIORITY) as [PriorityName, ...PriorityName[]])
+  .describe("Which runs go first. Default NORMAL; LOW is never starved.");
+
+export const Effect = z
+  .enum(["read", "write"])
+  .describe("`read` changes nothing outside; `write` does, so it is written ahead and never repeated silently.");
+
+export const Temperature = z.number().min(0).max(2).describe("Passed to the model; absent: the provider's default.");
+
+export const ProviderKind = z.enum(["openai", "anthropic", "google", "openai-compatible", "scripted"]);
+
+/** Where code is: `./tools.ts#publish`. Without `#`, the default export. */
+export const ModulePath = z
+  .string()
+  .regex(/^\.{1,2}\/[^#]+(#[A-Za-z_$][\w$]*)?$/, {
+    error: "must be a relative path and an export, such as ./tools.ts#publish",
+  })
+  .describe("A module and its export, such as ./tools.ts#publish; the path is relative to this file.");

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import type { JsonSchema, Limits, Priority, PriorityName } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import { type Agent, isAgent } from "./agent.ts";
+import { completeLimits, priorityOf, type WorkflowLimits } from "./default.ts";
+import { checkOptions } from "./option.ts";
+import type { PatternSpec } from "./pattern-spec.ts";
+import { PriorityShape, WorkflowLimitsShape } from "./shape.ts";
+import { inputSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
+
+export interface WorkflowParts {
+  pattern: PatternSpec;
+  /** As given: agents stand where their names will be. */
+  options: unknown;
+  agents: readonly Agent[];
+  description: string;
+  input: JsonSchema | null;
+  output: JsonSchema | null;
+  limits: Limits;
+  priority: Priority;
+}
+
+const MARK = Symbol.for("flotilla.workflow");
+
+/** A workflow, as `workflow` and the patterns' own functions return it. It has no name until `fleet` gives it one. */
+export interface Workflow<Input = unknown, Output = unknown> {
+  readonly [MARK]: WorkflowParts;
+  /** Never there: carries the types. */
+  readonly "~types"?: { input: Input; output: Output };
+}
+
+/** What every workflow takes, whatever its pattern. */
+export interface WorkflowCommon<Input, Parsed, Output> {
+  description?: string;
+  /** Absent: any JSON. */
+  input?: z.ZodType<Parsed, Input>;
+  /** What the run's result must match. Absent: whatever the pattern gives. */
+  output?: z.ZodType<Output>;
+  limits?: WorkflowLimits;
+  /** Default NORMAL. */
+  priority?: PriorityName;
+}
+
+export interface WorkflowOptions<Input, Parsed, Output> extends WorkflowCommon<Input, Parsed, Output> {
+  pattern: PatternSpec;
+  /** The pattern's options, in which agents stand by value wherever the pattern's schema wants an agent's name, and
+   *  zod schemas wherever it wants a JSON Schema. */
+  options: unknown;
+  /** Agents that the workflow may give work to beside those in its options. */
+  agents?: readonly Agent[];
+}
+
+const WorkflowOptionsShape = z.strictObject({
+  description: z.string().optional(),
+  input: ZodSchema.optional(),
+  output: ZodSchema.optional(),
+  limits: WorkflowLimitsShape.optional(),
+  priority: PriorityShape.optional(),
+  pattern: z.custom<PatternSpec>(isPattern, { error: "must be a pattern" }),
+  options: z.unknown(),
+  agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
+});
+
+/** A workflow of any pattern, the built-in ones and users' own alike; the pattern's options are checked by `fleet`,
+ *  which knows the names. @throws {FlotillaError} DEFINITION_* at once when an option is unknown or wrong */
+export function workflow<Input = Json, Parsed = Input, Output = Json>(
+  options: WorkflowOptions<Input, Parsed, Output>,
+): Workflow<Input, Output> {
+  const { pattern, options: own, agents = [], ...given } = checkOptions("workflow", WorkflowOptionsShape, options);
+  const parts: WorkflowParts = {
+    pattern,
+    options: own ?? {},
+    agents,
+    description: given.description ?? "",
+    input: given.input === undefined ? null : inputSchema(given.input, "the workflow's input"),
+    output: given.output === undefined ? null : outputSchema(given.output, "the workflow's output"),
+    limits: completeLimits(given.limits),
+    priority: priorityOf(given.priority),
+  };
+  return Object.freeze({ [MARK]: parts });
+}
+
+/** Recognised by mark, since two copies of the package may meet. */
+export function isWorkflow(value: unknown): value is Workflow {
+  return typeof value === "object" && value !== null && MARK in value;
+}
+
+export function workflowParts(workflow: Workflow): WorkflowParts {
+  return workflow[MARK];
+}
+
+/** Whether a value has what a definition needs of a pattern. */
+export function isPattern(value: unknown): value is PatternSpec {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, options, agents } = value as Partial<Record<keyof PatternSpec, unknown>>;
+  return (
+    typeof name === "string" &&
+    typeof agents === "function" &&
+    typeof options === "object" &&
+    options !== null &&
+    "_zod" in options
+  );
+}
