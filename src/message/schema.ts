@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
-import type { Ajv2020, ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import type { JsonSchema } from "../core/definition.ts";
+import { type Conformance, conformance } from "./conform.ts";
 import type { Envelope, Payloads } from "./envelope.ts";
 import { jsonFault } from "./json-bound.ts";
 
@@ -114,37 +113,19 @@ export function checkEnvelope(value: unknown, options: { bytesMax?: number } = {
     return { ok: false, reason: `${JSON.stringify(type) ?? "nothing"} is no type of message`.slice(0, 200) };
   const unbounded = jsonFault(value, options.bytesMax ?? MESSAGE_BYTES_MAX);
   if (unbounded !== null) return { ok: false, reason: unbounded };
-  return validate(value)
-    ? { ok: true, envelope: value as Envelope }
-    : { ok: false, reason: sentence(validate.errors?.[0]) };
+  const fault = validate(value);
+  return fault === null ? { ok: true, envelope: value as Envelope } : { ok: false, reason: `the envelope${fault}` };
 }
 
-const validators = new Map<string, ValidateFunction>();
-let ajv: Ajv2020 | undefined;
+const validators = new Map<string, Conformance>();
 
-/** Compiles on first use: a validator costs about 2 ms, and loading Ajv more. */
-function validatorOf(type: string): ValidateFunction | undefined {
+function validatorOf(type: string): Conformance | undefined {
   const key = type.startsWith("event.") ? EVENT_SCHEMA : type;
   const known = validators.get(key);
   if (known !== undefined) return known;
   const schema = Object.hasOwn(messageSchemas, key) ? messageSchemas[key] : undefined;
   if (schema === undefined) return undefined;
-  ajv ??= loadAjv();
-  const validate = ajv.compile(schema);
+  const validate = conformance(schema);
   validators.set(key, validate);
   return validate;
-}
-
-function loadAjv(): Ajv2020 {
-  const module = createRequire(import.meta.url)("ajv/dist/2020.js") as typeof import("ajv/dist/2020.js");
-  // Union types are how a nullable field is written; lengths in code units are what bounds memory, and cheaper.
-  return new module.Ajv2020({ strict: true, allowUnionTypes: true, unicode: false, logger: false });
-}
-
-function sentence(error: ErrorObject | undefined): string {
-  if (error === undefined) return "it does not conform to its schema";
-  const where = error.instancePath === "" ? "the envelope" : error.instancePath;
-  const params = error.params as { additionalProperty?: unknown; allowedValues?: unknown };
-  const extra = params.additionalProperty ?? params.allowedValues;
-  return `${where} ${error.message ?? error.keyword}${extra === undefined ? "" : ` (${String(extra)})`}`.slice(0, 300);
 }
