@@ -113,6 +113,8 @@ export type ErrorCode = keyof typeof catalogue;
 
 export interface ErrorOptions {
   hint?: string;
+  /** Only where the catalogue's class does not fit: errors of users' code, and records from elsewhere. */
+  class?: ErrorClass;
   details?: Record<string, unknown>;
   cause?: unknown;
   /** Milliseconds after which a transient failure may be retried, when the other side named it (`retry-after`). */
@@ -143,7 +145,7 @@ export class FlotillaError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "FlotillaError";
     this.code = code;
-    this.class = catalogue[code].class;
+    this.class = options.class ?? catalogue[code].class;
     this.hint = options.hint ?? catalogue[code].fix;
     this.details = options.details ?? {};
     this.retryAfterMs = options.retryAfterMs;
@@ -180,6 +182,7 @@ export function toErrorRecord(error: unknown, fallback: ErrorCode = "AGENT_FAILE
 export function fromErrorRecord(record: ErrorRecord): FlotillaError {
   const code = (record.code in catalogue ? record.code : "AGENT_FAILED") as ErrorCode;
   return new FlotillaError(code, record.message, {
+    class: record.class,
     ...(record.hint === undefined ? {} : { hint: record.hint }),
     ...(record.details === undefined ? {} : { details: record.details }),
     ...(record.retryAfterMs === undefined ? {} : { retryAfterMs: record.retryAfterMs }),
