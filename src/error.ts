@@ -76,6 +76,8 @@ export const catalogue = {
   CYCLE: entry("FLT320", "permanent", 1, "A task would depend on itself.", "Remove one edge of the printed cycle."),
   TASK_DUPLICATE: entry("FLT321", "permanent", 1, "A task of this id exists with another definition.", "Give the new task an id of its own."),
   PLAN_INVALID: entry("FLT322", "permanent", 1, "A plan does not fit the declared agents or the schema of plans.", "See the problems that are listed."),
+  EXPRESSION_FAILED: entry("FLT323", "permanent", 1, "An expression in `${ }` has no value for this run.", "Correct the expression, or see why what it asks for is not there."),
+  REVIEW_REJECTED: entry("FLT324", "business", 1, "A result was not accepted in as many rounds as the workflow allows.", "See the feedback; raise roundsMax, or set onRejected: synthesise."),
   // 4xx: limits
   LIMIT_COST: entry("FLT401", "business", 5, "A run reached its limit of money.", "Raise limits.costUsdMax if it is worth it."),
   LIMIT_TOKENS: entry("FLT402", "business", 5, "A run reached its limit of tokens.", "Raise limits.tokensMax if it is worth it."),
