@@ -1,0 +1,73 @@
+import type { MessageContent, ModelMessage, ModelRequest } from "./model.ts";
+
+const CHARACTERS_PER_TOKEN = 4;
+/** What a provider adds around each message and each tool. */
+const TOKENS_PER_ENTRY = 4;
+
+/** The window of models that are not listed, in tokens: what every current hosted model has at least. */
+export const DEFAULT_CONTEXT_WINDOW = 128_000;
+
+/** Longest prefix wins. Only a default: `context.windowTokens` of an agent overrides it. */
+const CONTEXT_WINDOWS: readonly (readonly [prefix: string, tokens: number])[] = [
+  ["claude-", 200_000],
+  ["gemini-", 1_000_000],
+  ["gpt-4.1", 1_000_000],
+  ["gpt-4o", 128_000],
+  ["gpt-4", 8_192],
+  ["gpt-4-turbo", 128_000],
+  ["gpt-5", 400_000],
+  ["gpt-oss", 128_000],
+  ["o1", 200_000],
+  ["o3", 200_000],
+  ["o4", 200_000],
+  ["deepseek", 64_000],
+  ["gemma3", 128_000],
+  ["llama3", 8_192],
+  ["llama3.1", 128_000],
+  ["llama3.2", 128_000],
+  ["llama3.3", 128_000],
+  ["mistral", 32_000],
+  ["qwen2.5", 32_000],
+  ["qwen3", 32_000],
+  ["scripted", 1_000_000],
+];
+
+/** Tokens that a text or a whole request takes, estimated as characters / 4 and rounded up. For reservations and for
+ *  the context window; what a call really took is settled from the provider's usage (K2, F15). */
+export function estimateTokens(subject: string | ModelRequest): number {
+  if (typeof subject === "string") return Math.ceil(subject.length / CHARACTERS_PER_TOKEN);
+  const messages = sum(subject.messages.map(messageTokens));
+  const tools = sum(subject.tools.map((tool) => entryTokens(tool.name, tool.description, JSON.stringify(tool.input))));
+  const output = subject.output === null ? 0 : entryTokens(JSON.stringify(subject.output));
+  return entryTokens(subject.system) + messages + tools + output;
+}
+
+/** Tokens of one answer, by the same estimate. */
+export function estimateContentTokens(content: readonly MessageContent[]): number {
+  return sum(content.map((part) => estimateTokens(contentText(part))));
+}
+
+/** Tokens that a model's context window holds, by the longest known prefix of its name. */
+export function contextWindow(model: string): number {
+  let best: readonly [string, number] = ["", DEFAULT_CONTEXT_WINDOW];
+  for (const entry of CONTEXT_WINDOWS) {
+    if (model.startsWith(entry[0]) && entry[0].length > best[0].length) best = entry;
+  }
+  return best[1];
+}
+
+function messageTokens(message: ModelMessage): number {
+  if (message.role === "tool") {
+    return sum(message.content.map((result) => entryTokens(result.tool, JSON.stringify(result.output))));
+  }
+  return sum(message.content.map((part) => entryTokens(contentText(part))));
+}
+
+function contentText(part: MessageContent): string {
+  if (part.type !== "tool-call") return part.text;
+  return part.tool + JSON.stringify(part.input);
+}
+
+const entryTokens = (...texts: readonly string[]): number => TOKENS_PER_ENTRY + sum(texts.map(estimateTokens));
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
