@@ -17,16 +17,19 @@ class LateRefusal extends Error {
 
 const NEVER_LEASED = -1;
 
+/** Bounds the memory of `CommitWriter`; an entry takes about 100 bytes. */
+const NUMBERS_KEPT = 20_000;
+
 const SQL = {
   dataVersion: "PRAGMA data_version",
   depth: "SELECT count(*) AS depth FROM task WHERE fleet = ?",
   version: "SELECT version FROM journal WHERE fleet = ? AND id = ?",
   keyOwner: "SELECT id AS run, input_digest AS inputDigest FROM journal WHERE fleet = ? AND idempotency_key = ?",
   createJournal: `INSERT INTO journal
-    (fleet, id, version, head, updated_at, created_at, status, workflow, definition, idempotency_key, input_digest, summary)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING no`,
-  advance: "UPDATE journal SET version = ?, head = ?, updated_at = ? WHERE fleet = ? AND id = ? AND version = ? RETURNING no",
-  stay: "SELECT no FROM journal WHERE fleet = ? AND id = ? AND version = ?",
+    (fleet, id, version, head, updated_at, created_at, status, workflow, definition, idempotency_key, input_digest)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  advance: "UPDATE journal SET version = ?, head = ?, updated_at = ? WHERE no = ? AND version = ?",
+  number: "SELECT no FROM journal WHERE fleet = ? AND id = ?",
   setRun: `UPDATE journal SET status = coalesce(?, status), summary = coalesce(?, summary)
     WHERE no = ? AND status IS NOT NULL`,
   event: "INSERT INTO event (journal, version, at, type, bytes, hash, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -74,6 +77,8 @@ export class CommitWriter {
    *  another one did after all shows in `PRAGMA data_version`. */
   #depth: number | null = null;
   #dataVersion = -1;
+  /** Numbers of journals, while no one else writes. */
+  readonly #numbers = new Map<JournalId, number>();
 
   constructor(db: DatabaseSync, fleet: number, depthMax: number) {
     this.#db = db;
@@ -113,6 +118,7 @@ export class CommitWriter {
   /** To be called when a transaction was rolled back. */
   forget(): void {
     this.#depth = null;
+    this.#numbers.clear();
   }
 
   #noticeOthers(): void {
@@ -147,28 +153,40 @@ export class CommitWriter {
 
   /** Moves the journal to its new version and returns its number; 0 when there is nothing to create; null when it is
    *  not where the caller thought. */
-  #advance({ journal, expectedVersion, events, run }: Commit): number | null {
+  #advance(commit: Commit): number | null {
+    const { journal, expectedVersion, events } = commit;
     const last = events.at(-1);
-    if (!last) return this.#stay(journal, expectedVersion);
-    const { version, hash, at } = last;
-    if (expectedVersion > 0) return this.#no(this.#get("advance", version, hash, at, this.#fleet, journal, expectedVersion));
-    const { createdAt = null, workflow = null, definition = null, idempotencyKey = null, inputDigest = "" } = run?.create ?? {};
+    if (!last) return this.#version(journal) === expectedVersion ? this.#number(journal) : null;
+    if (expectedVersion === 0) return this.#create(commit, last);
+    const no = this.#number(journal);
+    return this.#run("advance", last.version, last.hash, last.at, no, expectedVersion) === 1 ? no : null;
+  }
+
+  #create({ journal, run }: Commit, { version, hash, at }: EventRow): number | null {
+    const { createdAt, workflow, definition, idempotencyKey, inputDigest = "" } = run?.create ?? {};
     const status = run?.create ? "running" : null;
-    return this.#no(
-      this.#get(
-        "createJournal", this.#fleet, journal, version, hash, at, createdAt, status, workflow, definition,
-        idempotencyKey, idempotencyKey === null ? null : inputDigest, null,
-      ),
-    );
+    const key = idempotencyKey ?? null;
+    const digest = key === null ? null : inputDigest;
+    const columns = [createdAt ?? null, status, workflow ?? null, definition ?? null, key, digest];
+    const { changes, lastInsertRowid } = this.#statement("createJournal").run(this.#fleet, journal, version, hash, at, ...columns);
+    if (Number(changes) === 0) return null;
+    const no = Number(lastInsertRowid);
+    this.#remember(journal, no);
+    return no;
   }
 
-  #stay(journal: JournalId, expectedVersion: number): number | null {
-    if (expectedVersion > 0) return this.#no(this.#get("stay", this.#fleet, journal, expectedVersion));
-    return this.#version(journal) === 0 ? 0 : null;
+  /** The number of a journal, 0 when there is none. */
+  #number(journal: JournalId): number {
+    const known = this.#numbers.get(journal);
+    if (known !== undefined) return known;
+    const no = Number(this.#get("number", this.#fleet, journal)?.no ?? 0);
+    if (no > 0) this.#remember(journal, no);
+    return no;
   }
 
-  #no(row: Record<string, unknown> | undefined): number | null {
-    return row ? Number(row.no) : null;
+  #remember(journal: JournalId, no: number): void {
+    if (this.#numbers.size >= NUMBERS_KEPT) this.#numbers.clear();
+    this.#numbers.set(journal, no);
   }
 
   #version(journal: JournalId): number {
@@ -248,6 +266,7 @@ export class CommitWriter {
     this.#run("dropSnapshots", no);
     this.#run("dropEvents", no);
     this.#run("dropJournal", no);
+    this.#numbers.delete(run);
   }
 
   /** Adds to the number of tasks in the queue and returns it. */

@@ -104,8 +104,6 @@ function closingOnError<T>(db: DatabaseSync, work: () => T): T {
   }
 }
 
-type Row = Record<string, unknown>;
-
 const RUN_COLUMNS = `id, workflow, definition, status, created_at AS createdAt, updated_at AS updatedAt, version, head, summary`;
 const TASK_COLUMNS = `run, task, queue, attempt, rank, ready_at AS readyAt, expires_at AS expiresAt, worker,
   lease_until AS leaseUntil`;
@@ -220,7 +218,7 @@ class SqliteStore implements Store {
   }
 
   async runByIdempotencyKey(key: string): Promise<{ run: JournalId; inputDigest: string } | null> {
-    return this.#read(() => this.#one("keyOwner", this.#no, key));
+    return this.#read(() => this.#one<{ run: JournalId; inputDigest: string }>("keyOwner", this.#no, key));
   }
 
   async peek(queue: string, now: number, limit: number): Promise<TaskRow[]> {
@@ -326,7 +324,7 @@ class SqliteStore implements Store {
     }
   }
 
-  #one<T = never>(name: keyof typeof SQL, ...values: SQLInputValue[]): T | null {
+  #one<T = Record<string, unknown>>(name: keyof typeof SQL, ...values: SQLInputValue[]): T | null {
     return (this.#statement(name).get(...values) as T | undefined) ?? null;
   }
 
