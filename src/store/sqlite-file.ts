@@ -34,13 +34,14 @@ export function inspectFile(path: string, versionMax: number): number | null {
     });
   }
   if (userVersion < 1 || !SCHEMA_PAGE_KINDS.includes(schemaPageKind)) throw damaged(path, "its first page is damaged");
-  // With a -wal, a checkpoint may have been cut short, and SQLite completes the file from the -wal.
-  if (!hasWal(path) && statSync(path).size < pages * pageBytes) throw damaged(path, "it is shorter than it says");
+  if (!isInterrupted(path) && statSync(path).size < pages * pageBytes) throw damaged(path, "it is shorter than it says");
   return userVersion;
 }
 
-export function hasWal(path: string): boolean {
-  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+/** Whether the last process that wrote the file was killed, or still runs: SQLite completes the file from the -wal, or
+ *  takes back an upgrade that was cut short, when it opens it; until then its pages need not fit together. */
+export function isInterrupted(path: string): boolean {
+  return ["-wal", "-journal"].some((end) => (statSync(`${path}${end}`, { throwIfNoEntry: false })?.size ?? 0) > 0);
 }
 
 /** Opens a file that nobody writes, without creating -wal or -shm beside it and without taking a lock. */

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { FlotillaError } from "../error.ts";
-import { damaged, hasWal, openImmutable } from "./sqlite-file.ts";
+import { damaged, openImmutable } from "./sqlite-file.ts";
 import { APPLICATION_ID } from "./sqlite-schema.ts";
 
 /** Applies the steps that the database lacks, each in one transaction with its version. It does so in rollback mode,
@@ -28,19 +28,26 @@ export function userVersion(db: DatabaseSync): number {
   return Number(db.prepare("PRAGMA user_version").get()?.user_version);
 }
 
-/** Checks that the file has the tables and indexes of its version, in time that does not grow with the file. Not done
- *  while a -wal waits to be recovered: reading that would write. @throws {FlotillaError} STORE_DAMAGED */
-export function checkSchema(path: string, migrations: readonly string[], version: number): void {
-  if (hasWal(path)) return;
-  const wanted = new DatabaseSync(":memory:");
+/** Checks that a file that nobody writes has the tables and indexes of its version, without touching it and in time
+ *  that does not grow with it. @throws {FlotillaError} STORE_DAMAGED */
+export function checkFileSchema(path: string, migrations: readonly string[]): void {
   const db = openImmutable(path);
   try {
-    for (const step of migrations.slice(0, version)) wanted.exec(step);
+    checkSchema(db, path, migrations);
+  } finally {
+    db.close();
+  }
+}
+
+/** The same for a database that is open. @throws {FlotillaError} STORE_DAMAGED */
+export function checkSchema(db: DatabaseSync, path: string, migrations: readonly string[]): void {
+  const wanted = new DatabaseSync(":memory:");
+  try {
+    for (const step of migrations.slice(0, userVersion(db))) wanted.exec(step);
     const there = new Set(schemaOf(db));
     if (!schemaOf(wanted).every((entry) => there.has(entry))) throw damaged(path, "its tables are not those of its version");
   } finally {
     wanted.close();
-    db.close();
   }
 }
 

@@ -3,8 +3,8 @@ import { FlotillaError } from "../error.ts";
 import { checkCommit, QUEUE_DEPTH_MAX } from "./commit.ts";
 import { CommitWriter } from "./sqlite-commit.ts";
 import { translate, translated } from "./sqlite-error.ts";
-import { createDatabase, hasWal, inspectFile, openImmutable } from "./sqlite-file.ts";
-import { checkSchema, migrate } from "./sqlite-migrate.ts";
+import { createDatabase, inspectFile, isInterrupted, openImmutable } from "./sqlite-file.ts";
+import { checkFileSchema, checkSchema, migrate, userVersion } from "./sqlite-migrate.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import type {
   Commit,
@@ -29,6 +29,8 @@ import type {
 export interface SqliteStoreOptions extends StoreOptions {
   /** How long a write waits for another process that writes, in milliseconds. Default 5,000. */
   busyTimeoutMs?: number;
+  /** Pages of 4 KiB that the file may take; what needs more is refused with STORE_FULL. Default: what the disk holds. */
+  pagesMax?: number;
   /** The steps of the schema; only tests of migration give their own. */
   migrations?: readonly string[];
 }
@@ -38,6 +40,7 @@ const BUSY_TIMEOUT_MS = 5_000;
 /** Pages in the -wal before it is copied into the file, 4 KiB each: the more, the fewer copies of pages that change
  *  often, and the longer one commit in so many takes. */
 const CHECKPOINT_PAGES = 4_000;
+const PAGE_BYTES = 4_096;
 const CACHE_KIB = 16_384;
 
 /** Opens the store in the file `path`, made with its folders when it is not there, readable by the user alone. One
@@ -49,16 +52,33 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions)
   return translated(path, () => {
     const version = inspectFile(path, migrations.length);
     if (version === null) createDatabase(path, (db) => migrate(db, migrations, path));
-    else checkSchema(path, migrations, version);
+    const interrupted = isInterrupted(path);
+    if (version !== null && !interrupted) checkFileSchema(path, migrations);
     const db = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: false });
     return closingOnError(db, () => {
-      if (version !== null && version < migrations.length) migrate(db, migrations, path);
-      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1;
-        PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
-      db.prepare("INSERT INTO fleet (id) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM fleet WHERE id = ?1)").run(options.fleet);
-      return new SqliteStore(db, path, options, false);
+      if (interrupted) checkSchema(db, path, migrations);
+      if (userVersion(db) < migrations.length) migrate(db, migrations, path);
+      configure(db, options);
+      return new SqliteStore(db, path, options, writableFleet(db, options.fleet));
     });
   });
+}
+
+function configure(db: DatabaseSync, { pagesMax }: SqliteStoreOptions): void {
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * PAGE_BYTES};
+    PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
+  if (pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${pagesMax}`);
+}
+
+function writableFleet(db: DatabaseSync, fleet: string): number {
+  const no = fleetNumber(db, fleet);
+  return no > 0 ? no : Number(db.prepare("INSERT INTO fleet (id) VALUES (?)").run(fleet).lastInsertRowid);
+}
+
+/** 0 for a fleet that never wrote: nothing is found under it. */
+function fleetNumber(db: DatabaseSync, fleet: string): number {
+  return Number(db.prepare("SELECT no FROM fleet WHERE id = ?").get(fleet)?.no ?? 0);
 }
 
 /** Opens the store in `path` to look at it while its owner runs, or when nobody does, and never changes it: what would
@@ -75,9 +95,9 @@ export async function openSqliteReader(path: string, options: SqliteStoreOptions
         details: { path, version, wanted: migrations.length },
       });
     }
-    checkSchema(path, migrations, version);
+    if (!isInterrupted(path)) checkFileSchema(path, migrations);
     const db = openForReading(path, busyTimeoutMs);
-    return closingOnError(db, () => new SqliteStore(db, path, options, true));
+    return closingOnError(db, () => new SqliteStore(db, path, options, null));
   });
 }
 
@@ -90,7 +110,7 @@ function openForReading(path: string, timeout: number): DatabaseSync {
     return db;
   } catch (error) {
     db.close();
-    if (hasWal(path)) throw error;
+    if (isInterrupted(path)) throw error;
     return openImmutable(path);
   }
 }
@@ -110,8 +130,6 @@ const TASK_COLUMNS = `run, task, queue, attempt, rank, ready_at AS readyAt, expi
 const RUN_STATUSES: readonly RunStatus[] = ["running", "completed", "failed", "stopped"];
 
 const SQL = {
-  fleet: "SELECT no FROM fleet WHERE id = ?",
-  journal: "SELECT no FROM journal WHERE fleet = ? AND id = ?",
   events: `SELECT version, at, type, bytes, hash, payload FROM event
     WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version > ? ORDER BY version LIMIT ?`,
   head: "SELECT version, head FROM journal WHERE fleet = ? AND id = ?",
@@ -162,13 +180,13 @@ class SqliteStore implements Store {
   readonly #statements = new Map<string, StatementSync>();
   #closed = false;
 
-  constructor(db: DatabaseSync, path: string, { fleet, queueDepthMax = QUEUE_DEPTH_MAX }: StoreOptions, readOnly: boolean) {
+  /** `no`: the fleet's number, or null to only read. */
+  constructor(db: DatabaseSync, path: string, { fleet, queueDepthMax = QUEUE_DEPTH_MAX }: StoreOptions, no: number | null) {
     this.fleet = fleet;
     this.#db = db;
     this.#path = path;
-    // A fleet that never wrote has no number; then nothing is found under 0.
-    this.#no = Number(this.#one("fleet", fleet)?.no ?? 0);
-    this.#writer = readOnly ? null : new CommitWriter(db, this.#no, queueDepthMax);
+    this.#no = no ?? fleetNumber(db, fleet);
+    this.#writer = no === null ? null : new CommitWriter(db, no, queueDepthMax);
   }
 
   async commit(commits: readonly Commit[]): Promise<CommitResult[]> {
@@ -189,7 +207,16 @@ class SqliteStore implements Store {
   }
 
   async erasePayloads(journal: JournalId, versions: readonly number[]): Promise<void> {
-    this.#write(() => this.#transaction(() => versions.map((version) => this.#run("erase", this.#no, journal, version))));
+    this.#write(() => {
+      // Zeroes what was there, in the file and, by emptying it, in the -wal (unless a reader still needs that).
+      this.#db.exec("PRAGMA secure_delete = ON");
+      try {
+        this.#transaction(() => versions.map((version) => this.#run("erase", this.#no, journal, version)));
+        this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } finally {
+        this.#db.exec("PRAGMA secure_delete = OFF");
+      }
+    });
   }
 
   async run(id: JournalId): Promise<RunRow | null> {
