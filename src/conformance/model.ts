@@ -81,7 +81,7 @@ export function modelConformance(options: ModelConformanceOptions): void {
     const call = (
       request: Partial<ModelRequest> = {},
       signal = new AbortController().signal,
-      onToken = (_: string) => {},
+      onToken: (text: string) => void = () => {},
     ) =>
       subject.model.call(
         { ...REQUEST, model: subject.modelName, ...request },

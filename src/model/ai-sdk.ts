@@ -27,13 +27,24 @@ export interface SdkAdapter {
  *  are always streamed, since only a stream shows that the provider is alive. The package is imported with the first call.
  *  @throws {FlotillaError} PACKAGE_MISSING, and MODEL_* as `Model` says; what the signal was aborted with */
 export function aiSdkModel(adapter: SdkAdapter, settings: ProviderSettings): Model {
+  const guarded = guardedFetch(settings);
+  // Making a language model builds its schemas anew, which costs as much as a call: one per name.
+  const models = new Map<string, LanguageModelV4>();
   let loaded: ReturnType<SdkAdapter["load"]> | undefined;
+
+  async function languageModel(name: string): Promise<LanguageModelV4> {
+    loaded ??= importProvider(adapter);
+    const create = await loaded;
+    const model = models.get(name) ?? create(name, guarded.fetch);
+    models.set(name, model);
+    return model;
+  }
+
   return {
     async call(request, options) {
       options.signal.throwIfAborted();
-      loaded ??= importProvider(adapter);
-      const create = await loaded;
-      return exchange(create, adapter, settings, request, options);
+      const model = await languageModel(request.model);
+      return exchange({ model, adapter, settings, sent: guarded.sent }, request, options);
     },
   };
 }
@@ -51,37 +62,39 @@ async function importProvider(adapter: SdkAdapter): ReturnType<SdkAdapter["load"
   }
 }
 
+interface Channel {
+  model: LanguageModelV4;
+  adapter: SdkAdapter;
+  settings: ProviderSettings;
+  sent: WeakSet<AbortSignal>;
+}
+
 /** One request and its answer. Whatever ends it, the socket is released: the SDK may leave a copy of the stream open. */
 async function exchange(
-  create: (model: string, fetch: Fetch) => LanguageModelV4,
-  adapter: SdkAdapter,
-  settings: ProviderSettings,
+  { model, adapter, settings, sent }: Channel,
   request: ModelRequest,
   options: ModelCallOptions,
 ): Promise<ModelResponse> {
   const ended = new AbortController();
   const signal = AbortSignal.any([options.signal, ended.signal]);
-  const guarded = guardedFetch(settings);
   try {
-    const model = create(request.model, guarded.fetch);
-    const call = { ...callOptions(adapter, request), abortSignal: signal };
-    return await untilAborted(
-      options.signal,
-      Promise.resolve(model.doStream(call)).then(({ stream }) => collectAnswer(stream, request, options)),
-    );
+    const streaming = Promise.resolve(model.doStream({ ...callOptions(adapter, request), abortSignal: signal }));
+    const answer = streaming.then(({ stream }) => collectAnswer(stream, request, options));
+    return await untilAborted(options.signal, answer);
   } catch (error) {
     if (options.signal.aborted) throw options.signal.reason;
-    throw toModelError(error, settings, request.model, guarded.sent());
+    throw toModelError(error, settings, request.model, sent.has(signal));
   } finally {
     ended.abort();
   }
 }
 
-/** Redirects are refused, since they would carry the key elsewhere, and so is a page where a stream was asked for. */
-function guardedFetch(settings: ProviderSettings): { fetch: Fetch; sent: () => boolean } {
-  let sent = false;
+/** Redirects are refused, since they would carry the key elsewhere, and so is a page where a stream was asked for.
+ *  `sent` holds the signals of the calls whose request has left. */
+function guardedFetch(settings: ProviderSettings): { fetch: Fetch; sent: WeakSet<AbortSignal> } {
+  const sent = new WeakSet<AbortSignal>();
   const fetch: Fetch = async (url, init) => {
-    sent = true;
+    if (init?.signal) sent.add(init.signal);
     const response = await settings.fetch(url, { ...init, redirect: "manual" });
     const type = response.headers.get("content-type") ?? "";
     if (!response.ok || !/html|json|xml/i.test(type)) return response;
@@ -89,12 +102,10 @@ function guardedFetch(settings: ProviderSettings): { fetch: Fetch; sent: () => b
     throw new FlotillaError(
       "MODEL_RESPONSE_INVALID",
       `${settings.name} answered ${type} where a stream of events was asked for`,
-      {
-        details: { provider: settings.name, contentType: type, status: response.status },
-      },
+      { details: { provider: settings.name, contentType: type, status: response.status } },
     );
   };
-  return { fetch, sent: () => sent };
+  return { fetch, sent };
 }
 
 /** Settles with the signal even when the SDK does not: late work is abandoned. */

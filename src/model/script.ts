@@ -1,11 +1,14 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
-import { type Compiled, compileExpression, compileTemplate, type Expression, type Template } from "./expression.ts";
+import { type Compiled, type Expression, language, type Template } from "../expression/expression.ts";
 
-const expression = z.string().superRefine((source, context) => report(compileExpression(source), context));
-const text = z.string().superRefine((value, context) => report(compileTemplate(value), context));
-const json = z.json().superRefine((value, context) => report(compileTemplate(value), context));
+/** What expressions of a script can speak of. */
+const cel = language(["input", "turn", "results", "last", "messages", "feedback", "agent", "tools", "vars"]);
+
+const expression = z.string().superRefine((source, context) => report(cel.expression(source), context));
+const text = z.string().superRefine((value, context) => report(cel.template(value), context));
+const json = z.json().superRefine((value, context) => report(cel.template(value), context));
 const milliseconds = z.number().min(0).max(600_000);
 const takeMs = z.union([
   milliseconds,
@@ -93,12 +96,12 @@ export function compileScript(script: Json): CompiledScript {
 function compileRule(rule: z.infer<typeof Rule>, defaultTakeMs: TakeMs): CompiledRule {
   const calls = rule.calls ?? (rule.call === undefined ? [] : [rule.call]);
   return {
-    when: rule.when === undefined ? null : proven(compileExpression(rule.when)),
-    let: Object.entries(rule.let ?? {}).map(([name, source]) => [name, proven(compileExpression(source))]),
+    when: rule.when === undefined ? null : proven(cel.expression(rule.when)),
+    let: Object.entries(rule.let ?? {}).map(([name, source]) => [name, proven(cel.expression(source))]),
     think: optionalTemplate(rule.think),
     calls: calls.map((each) => ({
-      tool: proven(compileTemplate(each.tool)),
-      input: proven(compileTemplate(each.input)),
+      tool: proven(cel.template(each.tool)),
+      input: proven(cel.template(each.input)),
     })),
     say: optionalTemplate(rule.say),
     output: optionalTemplate(rule.output),
@@ -107,7 +110,7 @@ function compileRule(rule: z.infer<typeof Rule>, defaultTakeMs: TakeMs): Compile
 }
 
 const optionalTemplate = (value: Json | undefined): Template | null => {
-  return value === undefined ? null : proven(compileTemplate(value));
+  return value === undefined ? null : proven(cel.template(value));
 };
 
 /** The schema has compiled it once already. */

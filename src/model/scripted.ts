@@ -1,6 +1,7 @@
 import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
-import { asText, bind, ExpressionFailure, type Bindings, type Expression } from "./expression.ts";
+import { type Bindings, type Expression, ExpressionFailure } from "../expression/expression.ts";
+import { asText, bind } from "../expression/value.ts";
 import type { MessageContent, Model, ModelCallOptions, ModelRequest, ModelResponse } from "./model.ts";
 import { type CompiledRule, type CompiledScript, compileScript, type TakeMs } from "./script.ts";
 import { estimateContentTokens, estimateTokens } from "./tokens.ts";
