@@ -1,0 +1,42 @@
+import type { RecordedStep } from "../carrier/frame.ts";
+import type { StepRecord } from "../core/decide.ts";
+import type { JsonSchema } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { ErrorRecord } from "../error.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+
+/** One attempt of one task, as the worker hands it to the agent loop. */
+export interface Assignment {
+  run: string;
+  task: string;
+  attempt: number;
+  agent: string;
+  input: Json;
+  /** The schema of the output in place of the agent's own; null: the agent's. */
+  output: JsonSchema | null;
+  /** Steps that earlier attempts left on record, by key. */
+  steps: ReadonlyMap<string, RecordedStep>;
+}
+
+/** All that an agent's execution can reach of the outside: no clock, randomness or channel of its own. */
+export interface TaskPort {
+  readonly assignment: Assignment;
+  /** Aborted on time-out, cancellation, kill and loss of the coordinator. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Resolves when the step is durable. Rejects with CANCELLED when the attempt is not current any more. */
+  record(step: StepRecord): Promise<void>;
+  /** Asks whether the run may spend `tokens` more at worst. @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
+  permit(tokens: number): Promise<void>;
+  token(text: string): void;
+  log(level: "debug" | "info" | "warn" | "error", message: string, data?: Json): void;
+  status(text: string): void;
+}
+
+export type AgentOutcome =
+  | { type: "completed"; output: Json }
+  | { type: "failed"; error: ErrorRecord }
+  /** Only durable waits are outstanding: the task holds nothing until `wakeAt`. */
+  | { type: "suspended"; wakeAt: number };

@@ -1,0 +1,47 @@
+import type { StepRecord } from "../core/decide.ts";
+import type { JsonSchema } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { StepState } from "../core/state.ts";
+import type { ErrorRecord } from "../error.ts";
+import type { Envelope } from "../message/envelope.ts";
+import type { Seal } from "../message/seal.ts";
+
+/** The worker protocol: one set of frames over every carrier (design: processes). Plain JSON. */
+
+export interface TaskRef {
+  run: string;
+  task: string;
+  attempt: number;
+}
+
+/** A step that earlier attempts left on record, for a resumed agent. */
+export type RecordedStep = Pick<
+  StepState,
+  "key" | "kind" | "name" | "inputHash" | "status" | "settle" | "idempotencyKey" | "output" | "error" | "outcome"
+>;
+
+export type CoordinatorFrame =
+  /** The envelope is a task.request whose payload holds input and deadline. */
+  | ({ f: "assign"; agent: string; envelope: Envelope; steps: RecordedStep[]; output: JsonSchema | null } & TaskRef)
+  /** The step is durable (or was refused: the attempt is not current any more). */
+  | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean } & TaskRef)
+  | { f: "permit"; id: number; error: ErrorRecord | null }
+  | ({ f: "cancel"; why: string } & TaskRef)
+  /** Take no more work; exit when what runs has ended. */
+  | { f: "drain" };
+
+export type WorkerFrame =
+  | { f: "ready"; slots: number }
+  /** `seq` and the digest of the frame's canonical record are covered by the agent's next seal. */
+  | ({ f: "step"; agent: string; step: StepRecord; seq: number } & TaskRef)
+  /** task.response or error. */
+  | ({ f: "result"; agent: string; envelope: Envelope; seq: number } & TaskRef)
+  | ({ f: "suspend"; agent: string; wakeAt: number | null; seq: number } & TaskRef)
+  /** Asks before a model call whether the run may spend `tokens` more at worst. */
+  | ({ f: "permit"; id: number; tokens: number } & TaskRef)
+  | { f: "heartbeat"; at: number; running: number }
+  | { f: "seal"; seals: Seal[] }
+  /** Not journaled (I10). */
+  | ({ f: "token"; agent: string; text: string } & TaskRef)
+  | ({ f: "log"; level: "debug" | "info" | "warn" | "error"; message: string; data: Json | null } & TaskRef)
+  | ({ f: "status"; agent: string; text: string } & TaskRef);

@@ -1,0 +1,606 @@
+import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
+import type { Limits, Priority, RetryPolicy } from "./definition.ts";
+import type { Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import { findCycle } from "./graph.ts";
+import type { Json } from "./json.ts";
+import type { Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
+import { retryDelayMs } from "./retry.ts";
+import { evolve, hasOpenQuestion, type RunState, SETTLED, type StepState, type TaskState, taskOf, viewOf } from "./state.ts";
+
+/** A step as a worker reports it: an intent before a write, or an outcome. */
+export interface StepRecord {
+  phase: "started" | "completed" | "failed";
+  key: string;
+  kind: StepKind;
+  name: string;
+  inputHash: string;
+  input?: Json;
+  output?: Json;
+  error?: ErrorRecord;
+  durationMs?: number;
+  usage?: Usage;
+  idempotencyKey?: string;
+  settle?: SettlePolicy;
+  proof?: Proof;
+}
+
+export type Command =
+  | {
+      type: "run.start";
+      workflow: string;
+      pattern: string;
+      definition: string;
+      priority: Priority;
+      limits: Limits;
+      input: Json;
+      queue: string;
+      by: string;
+      idempotencyKey?: string;
+    }
+  | { type: "task.assign"; task: string; worker: string; why: string }
+  | { type: "step.record"; task: string; attempt: number; step: StepRecord }
+  | { type: "task.complete"; task: string; attempt: number; output: Json; proof?: Proof }
+  | { type: "task.fail"; task: string; attempt: number; error: ErrorRecord; proof?: Proof }
+  | { type: "task.suspend"; task: string; attempt: number; wakeAt: number | null; proof?: Proof }
+  /** The worker is gone, or gave the task back. `suspect`: its process died with this task in it. */
+  | { type: "task.release"; task: string; attempt: number; why: string; suspect: boolean }
+  | { type: "task.expire"; task: string }
+  /** Something came from a worker that does not hold the task (any more). */
+  | { type: "late.record"; task: string; attempt: number; what: string; why: string }
+  | { type: "timer.fire"; name: string }
+  | { type: "step.settle"; task: string; key: string; outcome: "done" | "not-done"; output?: Json; by: string; note: string }
+  | { type: "run.stop"; why: string; by: string };
+
+/** What a decision may look at beside the state: all of it passed in. */
+export interface DecideContext {
+  now: number;
+  /** A random number in [0, 1), for jitter. */
+  roll: number;
+  planner: Planner;
+  options: Json;
+  /** Retry policy of an agent. */
+  retry(agent: string | null): RetryPolicy;
+  hasAgent(agent: string): boolean;
+}
+
+/** Deaths of a host, with the task alone in it, that convict a task. */
+export const CRASHES_ALONE_MAX = 2;
+
+/** Name of the timer that ends a run at its limit of time. */
+export const DEADLINE_TIMER = "deadline";
+export const wakeTimer = (task: string) => `wake/${task}`;
+
+/** Decides what a command means for a run: returns the events, already applied to `state`, which the caller owns and
+ *  drops when they cannot be committed. Folding the same events over the same earlier state gives an equal state.
+ *  An empty list means that the command changes nothing (a repeat). Pure but for that: no clock, randomness, id, I/O. */
+export function decide(state: RunState, command: Command, context: DecideContext): RunEvent[] {
+  const decision = new Decision(state, context);
+  decision.handle(command);
+  return decision.events;
+}
+
+class Decision {
+  readonly events: RunEvent[] = [];
+  readonly state: RunState;
+  readonly context: DecideContext;
+  readonly view: RunView;
+
+  constructor(state: RunState, context: DecideContext) {
+    this.state = state;
+    this.context = context;
+    this.view = runView(state, context.options);
+  }
+
+  handle(command: Command): void {
+    if (command.type === "run.start") return this.start(command);
+    if (this.state.status !== "running") return this.afterEnd(command);
+    switch (command.type) {
+      case "task.assign":
+        return this.assign(command);
+      case "step.record":
+        return this.recordStep(command);
+      case "task.complete":
+        return this.complete(command);
+      case "task.fail":
+        return this.fail(command);
+      case "task.suspend":
+        return this.suspend(command);
+      case "task.release":
+        return this.release(command);
+      case "task.expire":
+        return this.expire(command.task);
+      case "late.record":
+        return this.late(command.what, command.task, command.attempt, command.why);
+      case "timer.fire":
+        return this.fire(command.name);
+      case "step.settle":
+        return this.settleStep(command);
+      case "run.stop":
+        this.emit({ type: "run.stopped", at: this.context.now, data: { why: command.why, by: command.by } });
+        return;
+      default:
+        command satisfies never;
+    }
+  }
+
+  private emit(event: RunEvent): void {
+    this.events.push(event);
+    evolve(this.state, event);
+  }
+
+  private get now(): number {
+    return this.context.now;
+  }
+
+  private start(command: Extract<Command, { type: "run.start" }>): void {
+    if (this.state.version > 0) return;
+    this.emit({
+      type: "run.started",
+      at: this.now,
+      data: {
+        run: this.state.id,
+        workflow: command.workflow,
+        pattern: command.pattern,
+        definition: command.definition,
+        priority: command.priority,
+        limits: command.limits,
+        queue: command.queue,
+        by: command.by,
+        ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: command.idempotencyKey }),
+      },
+      payload: { input: command.input },
+    });
+    this.revise({ type: "started" }, "started");
+    this.react();
+  }
+
+  private assign(command: Extract<Command, { type: "task.assign" }>): void {
+    const task = this.state.tasks.get(command.task);
+    if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) return;
+    this.emit({
+      type: "task.assigned",
+      at: this.now,
+      data: { task: task.id, attempt: task.attempt + 1, worker: command.worker, why: command.why },
+    });
+  }
+
+  /** The current attempt of an assigned task, or null after recording that the sender is late. */
+  private current(command: { type: string; task: string; attempt: number }): TaskState | null {
+    const task = this.state.tasks.get(command.task);
+    if (task?.status === "assigned" && task.attempt === command.attempt) return task;
+    const why = task === undefined ? "no such task" : `task is ${task.status} at attempt ${task.attempt}`;
+    this.late(command.type, command.task, command.attempt, why);
+    return null;
+  }
+
+  private late(what: string, task: string, attempt: number, why: string): void {
+    this.emit({ type: "result.late", at: this.now, data: { task, attempt, what, why } });
+  }
+
+  private afterEnd(command: Command): void {
+    if ("attempt" in command && command.type !== "task.release") {
+      this.late(command.type, command.task, command.attempt, `run is ${this.state.status}`);
+    }
+  }
+
+  private recordStep(command: Extract<Command, { type: "step.record" }>): void {
+    const task = this.current(command);
+    if (task === null) return;
+    const { step } = command;
+    const known = task.steps.get(step.key);
+    if (known !== undefined && !advances(known, step)) return;
+    const head = {
+      task: task.id,
+      attempt: task.attempt,
+      key: step.key,
+      kind: step.kind,
+      name: step.name,
+      inputHash: step.inputHash,
+      ...(step.proof === undefined ? {} : { proof: step.proof }),
+    };
+    const measured = { durationMs: step.durationMs ?? 0, ...(step.usage === undefined ? {} : { usage: step.usage }) };
+    const input: Payload = step.input === undefined ? {} : { input: step.input };
+    if (step.phase === "started") {
+      this.emit({
+        type: "step.started",
+        at: this.now,
+        data: { ...head, idempotencyKey: step.idempotencyKey ?? step.key, settle: step.settle ?? "person" },
+        payload: input,
+      });
+    } else if (step.phase === "completed") {
+      this.emit({
+        type: "step.completed",
+        at: this.now,
+        data: { ...head, ...measured },
+        payload: { ...input, output: step.output ?? null },
+      });
+    } else {
+      const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
+      this.emit({ type: "step.failed", at: this.now, data: { ...head, ...measured, error }, payload: input });
+    }
+    this.checkUsage(task);
+  }
+
+  private checkUsage(task: TaskState): void {
+    const { usage, limits } = this.state;
+    const tokens = usage.inputTokens + usage.outputTokens;
+    if (usage.steps > limits.stepsMax) {
+      this.endFailed(errorRecord("LIMIT_STEPS", `the run made ${usage.steps} of ${limits.stepsMax} steps`), task.id);
+    } else if (tokens > limits.tokensMax) {
+      this.endFailed(errorRecord("LIMIT_TOKENS", `the run used ${tokens} of ${limits.tokensMax} tokens`), task.id);
+    } else if (limits.costMicroUsdMax !== null && usage.costMicroUsd > limits.costMicroUsdMax) {
+      this.endFailed(
+        errorRecord("LIMIT_COST", `the run spent ${usage.costMicroUsd} of ${limits.costMicroUsdMax} micro-USD`),
+        task.id,
+      );
+    }
+  }
+
+  private complete(command: Extract<Command, { type: "task.complete" }>): void {
+    const task = this.current(command);
+    if (task === null) return;
+    if (task.kind === "plan") return this.completePlan(task, command);
+    this.emit({
+      type: "task.completed",
+      at: this.now,
+      data: { task: task.id, attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }) },
+      payload: { output: command.output },
+    });
+    this.react();
+  }
+
+  /** A user's own pattern ran in a host: its output is edits of the graph. */
+  private completePlan(task: TaskState, command: Extract<Command, { type: "task.complete" }>): void {
+    this.emit({
+      type: "task.completed",
+      at: this.now,
+      data: { task: task.id, attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }) },
+      payload: { output: command.output },
+    });
+    const edits = parseEdits(command.output);
+    if (typeof edits === "string") return this.endFailed(errorRecord("PLAN_INVALID", edits), task.id);
+    this.apply(edits, `planned by ${task.id}`);
+    this.react();
+  }
+
+  private fail(command: Extract<Command, { type: "task.fail" }>): void {
+    const task = this.current(command);
+    if (task === null) return;
+    this.raiseQuestions(task);
+    const proof = command.proof === undefined ? {} : { proof: command.proof };
+    const delayMs = retryDelayMs(this.context.retry(task.agent), task.tries, command.error, this.context.roll);
+    const data = { task: task.id, attempt: task.attempt, error: command.error, ...proof };
+    if (delayMs !== null) {
+      this.emit({ type: "task.retried", at: this.now, data: { ...data, delayMs, readyAt: this.now + delayMs } });
+      return;
+    }
+    if (hasOpenQuestion(task)) {
+      // The work failed for good, yet whether its write happened is still open: a person settles that first.
+      this.emit({ type: "task.retried", at: this.now, data: { ...data, delayMs: 0, readyAt: this.now } });
+      return;
+    }
+    this.emit({ type: "task.failed", at: this.now, data });
+    this.react();
+  }
+
+  private suspend(command: Extract<Command, { type: "task.suspend" }>): void {
+    const task = this.current(command);
+    if (task === null) return;
+    this.emit({
+      type: "task.suspended",
+      at: this.now,
+      data: {
+        task: task.id,
+        attempt: task.attempt,
+        wakeAt: command.wakeAt,
+        ...(command.proof === undefined ? {} : { proof: command.proof }),
+      },
+    });
+  }
+
+  private release(command: Extract<Command, { type: "task.release" }>): void {
+    const task = this.state.tasks.get(command.task);
+    // A release is our own observation, not a message: one that is out of date says nothing.
+    if (task?.status !== "assigned" || task.attempt !== command.attempt) return;
+    this.raiseQuestions(task);
+    const alone = task.suspect;
+    const open = hasOpenQuestion(task);
+    this.emit({
+      type: "task.released",
+      at: this.now,
+      data: { task: task.id, attempt: task.attempt, why: command.why, suspect: command.suspect },
+    });
+    // The first death is shared with the neighbours; those after it happened alone and convict.
+    if (command.suspect && alone && task.crashes > CRASHES_ALONE_MAX && !open) {
+      const message = `${task.agent ?? task.id} killed its process ${task.crashes} times, ${task.crashes - 1} of them alone in it: ${command.why}`;
+      const error = errorRecord("AGENT_CONVICTED", message);
+      this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
+      this.react();
+    }
+  }
+
+  /** Writes that were intended and have no outcome: unknown until found out (F13). */
+  private raiseQuestions(task: TaskState): void {
+    for (const step of task.steps.values()) {
+      if (step.status !== "started") continue;
+      this.emit({
+        type: "step.unknown",
+        at: this.now,
+        data: { task: task.id, key: step.key, settle: step.settle },
+      });
+    }
+  }
+
+  private expire(id: string): void {
+    const task = this.state.tasks.get(id);
+    if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) return;
+    this.emit({ type: "task.expired", at: this.now, data: { task: id } });
+    const error = errorRecord("LIMIT_TIME", `task ${id} waited longer than its time to live`);
+    this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt: task.attempt, error } });
+    this.react();
+  }
+
+  private fire(name: string): void {
+    if (name === DEADLINE_TIMER) {
+      const message = `the run took longer than ${this.state.limits.timeMs} ms`;
+      this.endFailed(errorRecord("LIMIT_TIME", message), null);
+      return;
+    }
+    const id = name.startsWith("wake/") ? name.slice("wake/".length) : null;
+    const task = id === null ? undefined : this.state.tasks.get(id);
+    if (task?.status === "suspended" && task.readyAt <= this.now) {
+      this.emit({ type: "task.woken", at: this.now, data: { task: task.id } });
+    }
+  }
+
+  private settleStep(command: Extract<Command, { type: "step.settle" }>): void {
+    const task = this.state.tasks.get(command.task);
+    if (task?.steps.get(command.key)?.status !== "unknown") return;
+    this.emit({
+      type: "step.settled",
+      at: this.now,
+      data: { task: command.task, key: command.key, outcome: command.outcome, by: command.by, note: command.note },
+      payload: { output: command.output ?? null },
+    });
+  }
+
+  /** Follows what the events so far have set off until nothing is left to decide. */
+  private react(): void {
+    const { scratch } = this.state;
+    while (this.state.status === "running") {
+      const doomed = scratch.doomed.shift();
+      if (doomed !== undefined) {
+        this.skip(doomed.task, doomed.because);
+        continue;
+      }
+      const unbound = scratch.unbound.shift();
+      if (unbound !== undefined) {
+        this.bind(taskOf(this.state, unbound));
+        continue;
+      }
+      const full = scratch.full.shift();
+      if (full !== undefined) {
+        this.closeGroup(taskOf(this.state, full));
+        continue;
+      }
+      const settled = scratch.settled.shift();
+      if (settled === undefined) return;
+      const task = taskOf(this.state, settled);
+      if (task.kind === "plan" && task.status === "failed") {
+        this.endFailed(task.error ?? errorRecord("PLAN_INVALID", "the pattern failed"), task.id);
+      } else if (task.kind !== "plan") {
+        this.revise({ type: "settled", task: viewOf(task) }, `${task.id} ${task.status}`);
+      }
+    }
+  }
+
+  private skip(id: string, because: string): void {
+    const task = taskOf(this.state, id);
+    if (SETTLED.has(task.status)) return;
+    const cause = taskOf(this.state, because);
+    this.emit({
+      type: "task.skipped",
+      at: this.now,
+      data: { task: id, why: `${because} ${cause.status}`, because },
+    });
+  }
+
+  private bind(task: TaskState): void {
+    if (task.status !== "unbound") return;
+    const { planner } = this.context;
+    const unbound = errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`);
+    const binding = this.ask(() => planner.bind?.(this.view, viewOf(task)) ?? { fail: unbound });
+    if (binding === null) return;
+    if ("input" in binding) {
+      this.emit({ type: "task.bound", at: this.now, data: { task: task.id }, payload: { input: binding.input } });
+    } else if ("skip" in binding) {
+      this.emit({ type: "task.skipped", at: this.now, data: { task: task.id, why: binding.skip, because: null } });
+    } else if ("fail" in binding) {
+      this.emit({
+        type: "task.failed",
+        at: this.now,
+        data: { task: task.id, attempt: task.attempt, error: binding.fail },
+      });
+    } else if (binding.members.length === 0) {
+      // An empty group has an empty list for its output.
+      this.emit({
+        type: "task.completed",
+        at: this.now,
+        data: { task: task.id, attempt: task.attempt },
+        payload: { output: [] },
+      });
+    } else {
+      this.apply(
+        binding.members.map((member) => ({ edit: "add", task: { ...member, group: task.id } })),
+        `members of ${task.id}`,
+      );
+    }
+  }
+
+  private closeGroup(group: TaskState): void {
+    if (SETTLED.has(group.status)) return;
+    const members = (group.members ?? []).map((id) => taskOf(this.state, id));
+    const broken = members.find((member) => member.status !== "completed");
+    const data = { task: group.id, attempt: group.attempt };
+    if (broken === undefined) {
+      this.emit({ type: "task.completed", at: this.now, data });
+    } else {
+      const error =
+        broken.error ?? errorRecord("DEPENDENCY_FAILED", `member ${broken.id} of ${group.id} was ${broken.status}`);
+      this.emit({ type: "task.failed", at: this.now, data: { ...data, error } });
+    }
+  }
+
+  private revise(change: Change, why: string): void {
+    const edits = this.ask(() => this.context.planner.plan(this.view, change));
+    if (edits !== null) this.apply(edits, why);
+  }
+
+  /** Asks the planner; one that throws ends its own run and nothing else. */
+  private ask<T>(question: () => T): T | null {
+    try {
+      return question();
+    } catch (error) {
+      const record = toErrorRecord(error, "PLAN_INVALID");
+      this.endFailed(record, null);
+      return null;
+    }
+  }
+
+  private apply(edits: readonly Edit[], why: string): void {
+    if (edits.length === 0) return;
+    const add: TaskSpec[] = [];
+    const cancel: { task: string; why: string }[] = [];
+    let end: Extract<Edit, { edit: "finish" | "fail" }> | null = null;
+    for (const edit of edits) {
+      if (edit.edit === "add") {
+        if (!this.state.tasks.has(edit.task.id) && !add.some((task) => task.id === edit.task.id)) add.push(edit.task);
+      } else if (edit.edit === "cancel") {
+        const task = this.state.tasks.get(edit.task);
+        if (task !== undefined && !SETTLED.has(task.status)) cancel.push({ task: edit.task, why: edit.why });
+      } else {
+        end = edit;
+        break;
+      }
+    }
+    if (add.length > 0 || cancel.length > 0) {
+      const problem = this.problemOf(add);
+      if (problem !== null) return this.endFailed(problem, null);
+      this.emitRevision(add, cancel, why);
+    }
+    if (end?.edit === "finish") {
+      this.emit({ type: "run.completed", at: this.now, data: {}, payload: { output: end.output } });
+    } else if (end?.edit === "fail") {
+      this.endFailed(end.error, end.task ?? null);
+    }
+  }
+
+  /** C1, C4: nothing of a revision is added unless all of it is sound. */
+  private problemOf(add: readonly TaskSpec[]): ErrorRecord | null {
+    const added = new Map(add.map((task) => [task.id, (task.needs ?? []).map((need) => normalNeed(need).task)]));
+    for (const task of add) {
+      const unknown = added.get(task.id)?.find((need) => !added.has(need) && !this.state.tasks.has(need));
+      if (unknown !== undefined) return errorRecord("PLAN_INVALID", `task ${task.id} needs ${unknown}, which does not exist`);
+      if (task.group !== undefined && !added.has(task.group) && !this.state.tasks.has(task.group)) {
+        return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which does not exist`);
+      }
+      if (task.kind !== "group" && (task.agent === undefined || !this.context.hasAgent(task.agent))) {
+        return errorRecord("PLAN_INVALID", `task ${task.id} is for agent ${task.agent ?? "(none)"}, which is not declared`);
+      }
+      if (this.depthOf(task) > this.state.limits.depthMax) {
+        return errorRecord("LIMIT_DEPTH", `task ${task.id} is nested deeper than ${this.state.limits.depthMax}`);
+      }
+    }
+    const cycle = findCycle(added, (id) => this.state.tasks.get(id)?.needs.map((need) => need.task) ?? []);
+    if (cycle !== null) return errorRecord("CYCLE", `tasks depend on each other in a cycle: ${cycle.join(" → ")}`);
+    const total = this.state.tasks.size + add.length;
+    const { tasksMax } = this.state.limits;
+    return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
+  }
+
+  private depthOf(task: TaskSpec): number {
+    return task.group === undefined ? 0 : (this.state.tasks.get(task.group)?.depth ?? 0) + 1;
+  }
+
+  private emitRevision(add: readonly TaskSpec[], cancel: { task: string; why: string }[], why: string): void {
+    const payload: Record<string, Json> = {};
+    const specs = add.map((task): TaskSpecData => {
+      const kind = task.kind ?? "agent";
+      const depth = this.depthOf(task);
+      if (task.input !== undefined) payload[task.id] = task.input;
+      return {
+        task: task.id,
+        kind: task.agent === PLAN_AGENT ? "plan" : kind,
+        agent: task.agent ?? null,
+        needs: (task.needs ?? []).map(normalNeed),
+        ...(task.priority === undefined ? {} : { priority: task.priority }),
+        ...(task.group === undefined ? {} : { group: task.group }),
+        ...(depth === 0 ? {} : { depth }),
+        ...(task.input === undefined && kind !== "group" ? { deferred: true } : {}),
+        ...(task.output === undefined ? {} : { output: task.output }),
+        ...(task.why === undefined ? {} : { why: task.why }),
+      };
+    });
+    this.emit({ type: "plan.revised", at: this.now, data: { add: specs, cancel, why }, payload });
+  }
+
+  private endFailed(error: ErrorRecord, task: string | null): void {
+    this.emit({ type: "run.failed", at: this.now, data: { error, task } });
+  }
+}
+
+/** The agent name of tasks in which a user's own pattern plans, in a worker host. */
+export const PLAN_AGENT = "$plan";
+
+function advances(known: StepState, step: StepRecord): boolean {
+  if (step.phase === "started") return false;
+  return known.status === "started" || known.status === "unknown" || known.status === "settled";
+}
+
+function normalNeed(need: string | Need): Need {
+  return typeof need === "string" ? { task: need, on: "completed" } : need;
+}
+
+function runView(state: RunState, options: Json): RunView {
+  return {
+    id: state.id,
+    options,
+    get input() {
+      return state.input;
+    },
+    get open() {
+      return state.openTasks;
+    },
+    task(id) {
+      const task = state.tasks.get(id);
+      return task && viewOf(task);
+    },
+    *tasks() {
+      for (const task of state.tasks.values()) yield viewOf(task);
+    },
+    members(group) {
+      const members: TaskView[] = [];
+      for (const id of state.tasks.get(group)?.members ?? []) {
+        const member = taskOf(state, id);
+        if (SETTLED.has(member.status)) members.push(viewOf(member));
+      }
+      return members;
+    },
+  };
+}
+
+export function errorRecord(code: ErrorCode, message: string): ErrorRecord {
+  const { class: cls, fix } = catalogue[code];
+  return { code, class: cls, message, hint: fix };
+}
+
+/** Edits that a user's pattern returned from a host, or what is wrong with them. */
+function parseEdits(output: Json): Edit[] | string {
+  if (!Array.isArray(output)) return "a pattern must return a list of edits";
+  for (const edit of output) {
+    if (edit === null || typeof edit !== "object" || !("edit" in edit)) return "an edit must be an object with `edit`";
+    if (!["add", "cancel", "finish", "fail"].includes(String(edit.edit))) return `unknown edit ${String(edit.edit)}`;
+    if (edit.edit === "add" && (typeof edit.task !== "object" || edit.task === null)) return "`add` needs a task";
+  }
+  return output as unknown as Edit[];
+}

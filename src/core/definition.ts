@@ -1,0 +1,150 @@
+import type { Json } from "./json.ts";
+
+/** C7. Smaller goes first; waiting raises a task's rank so that low work is never starved (see `score`). */
+export const PRIORITY = { CRITICAL: 0, HIGH: 1, NORMAL: 2, LOW: 3 } as const;
+export type PriorityName = keyof typeof PRIORITY;
+export type Priority = (typeof PRIORITY)[PriorityName];
+
+/** F2. Attempts include the first; delays in milliseconds; jitter is a range of factors. */
+export interface RetryPolicy {
+  attemptsMax: number;
+  initialDelayMs: number;
+  factor: number;
+  delayMsMax: number;
+  jitter: readonly [number, number];
+}
+
+export const DEFAULT_RETRY: RetryPolicy = {
+  attemptsMax: 5,
+  initialDelayMs: 1_000,
+  factor: 2,
+  delayMsMax: 60_000,
+  jitter: [0.5, 1.5],
+};
+
+/** Bounds of one run or task (F10). Absent means the default of `DEFAULT_LIMITS`. Money in integer micro-USD. */
+export interface Limits {
+  stepsMax: number;
+  tasksMax: number;
+  depthMax: number;
+  tokensMax: number;
+  timeMs: number;
+  costMicroUsdMax: number | null;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  stepsMax: 10_000,
+  tasksMax: 100_000,
+  depthMax: 16,
+  tokensMax: 2_000_000,
+  timeMs: 7 * 86_400_000,
+  costMicroUsdMax: null,
+};
+
+/** A JSON Schema, draft 2020-12. */
+export type JsonSchema = { readonly [key: string]: Json };
+
+/** A secret is a name, resolved in the worker host, never stored or hashed (X8). */
+export interface SecretRef {
+  secret: string;
+}
+
+/** Where code lives: a module's path relative to the definition's folder, and the export. */
+export interface ModuleRef {
+  module: string;
+  export: string;
+}
+
+export type ToolDefinition = {
+  description: string;
+  /** F13: `write` is written ahead and never repeated silently. */
+  effect: "read" | "write";
+  input: JsonSchema;
+  output: JsonSchema | null;
+  timeoutMs: number;
+  retry: RetryPolicy;
+  /** A write tool that deduplicates by ctx.idempotencyKey may be retried under the same key after `outcome unknown`. */
+  idempotent: boolean;
+} & (
+  | { kind: "code"; module: ModuleRef | null; hasCheck: boolean }
+  | { kind: "http"; url: string; method: string; headers: Record<string, string | SecretRef>; body: Json | null }
+  | { kind: "mcp"; server: string; tool: string; pin: string | null }
+);
+
+export interface McpServerDefinition {
+  transport: "stdio" | "http";
+  command: string | null;
+  args: readonly string[];
+  env: Record<string, string | SecretRef>;
+  url: string | null;
+  headers: Record<string, string | SecretRef>;
+}
+
+export interface ProviderDefinition {
+  kind: "openai" | "anthropic" | "google" | "openai-compatible" | "scripted";
+  baseUrl: string | null;
+  apiKey: SecretRef | null;
+  headers: Record<string, string | SecretRef>;
+  /** Passed to the provider as they are. */
+  options: { readonly [key: string]: Json };
+  /** kind scripted: the parsed script (see src/model/scripted.ts). */
+  script: Json | null;
+}
+
+/** What happens when a conversation outgrows the context window (F15). */
+export interface ContextPolicy {
+  policy: "summarise" | "drop-oldest" | "fail";
+  /** Tokens that the window holds; compaction starts at `compactAt` of it. */
+  windowTokens: number;
+  compactAt: number;
+  /** The newest messages that are always kept verbatim. */
+  keepLast: number;
+}
+
+export interface AgentDefinition {
+  description: string;
+  kind: "model" | "code";
+  /** kind code: where `run` is; null when the definition was opened as a value in this process. */
+  module: ModuleRef | null;
+  /** `provider/name`, or null for code agents that name it themselves. */
+  model: string | null;
+  fallbackModels: readonly string[];
+  instructions: string;
+  /** Granted tools, by name (X3: denied by default). */
+  tools: readonly string[];
+  input: JsonSchema | null;
+  output: JsonSchema | null;
+  retry: RetryPolicy;
+  timeoutMs: number;
+  stepTimeoutMs: number;
+  limits: { stepsMax: number; tokensMax: number; repairsMax: number; outputTokensMax: number };
+  context: ContextPolicy;
+  temperature: number | null;
+}
+
+/** A workflow names its pattern; `options` are what the pattern's own schema accepts. */
+export interface WorkflowDefinition {
+  pattern: string;
+  /** Where a user's own pattern is; null for the built-in ones. */
+  module: ModuleRef | null;
+  description: string;
+  options: Json;
+  input: JsonSchema | null;
+  output: JsonSchema | null;
+  limits: Limits;
+  priority: Priority;
+  /** Agents that this workflow may give work to. */
+  agents: readonly string[];
+}
+
+/** What YAML and TypeScript both become (I1). Plain data: it can be hashed, stored and sent. */
+export interface FleetDefinition {
+  name: string;
+  providers: Record<string, ProviderDefinition>;
+  mcpServers: Record<string, McpServerDefinition>;
+  tools: Record<string, ToolDefinition>;
+  agents: Record<string, AgentDefinition>;
+  workflows: Record<string, WorkflowDefinition>;
+  /** SHA-256 of each local module by path relative to the definition's folder. */
+  modules: Record<string, string>;
+}

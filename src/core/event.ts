@@ -1,0 +1,149 @@
+import { z } from "zod";
+import type { Json } from "./json.ts";
+
+/**
+ * Every event of a run, version 1 of each. `data` is structure and goes into the chain as it is; what people or models
+ * wrote goes into the event's payload and enters the chain by salted digest (see `runtime/journal.ts`).
+ * Times are milliseconds since the epoch, tokens are counts, money is integer micro-USD.
+ */
+
+const id = z.string().min(1);
+const count = z.number().int().min(0);
+const time = z.number().int().min(0);
+
+const errorRecord = z.strictObject({
+  code: z.string(),
+  class: z.enum(["transient", "permanent", "business"]),
+  message: z.string(),
+  hint: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+  retryAfterMs: z.number().optional(),
+});
+
+const limits = z.strictObject({
+  stepsMax: count,
+  tasksMax: count,
+  depthMax: count,
+  tokensMax: count,
+  timeMs: count,
+  costMicroUsdMax: count.nullable(),
+});
+
+const retry = z.strictObject({
+  attemptsMax: count,
+  initialDelayMs: count,
+  factor: z.number(),
+  delayMsMax: count,
+  jitter: z.tuple([z.number(), z.number()]),
+});
+
+/** What must be true of a dependency before a task starts: `completed` (default), `settled` (whatever came of it) or `failed`. */
+const need = z.strictObject({ task: id, on: z.enum(["completed", "settled", "failed"]) });
+
+const taskSpec = z.strictObject({
+  task: id,
+  kind: z.enum(["agent", "group", "plan"]),
+  agent: z.string().nullable(),
+  needs: z.array(need),
+  priority: z.number().int().min(0).max(3).optional(),
+  /** The group that this task is a member of; the group completes when its members have settled. */
+  group: id.optional(),
+  depth: count.optional(),
+  /** True when the planner gives the input later, when all needs are met. */
+  deferred: z.boolean().optional(),
+  /** JSON Schema of this task's output, in place of its agent's. */
+  output: z.record(z.string(), z.unknown()).optional(),
+  why: z.string().optional(),
+});
+
+const usage = z.strictObject({
+  inputTokens: count,
+  outputTokens: count,
+  /** Null when the model has no price: shown as unpriced, never as 0. */
+  costMicroUsd: count.nullable(),
+  simulated: z.boolean(),
+});
+
+/** The sender's signature that covers this record: session and sequence name the leaf, `digest` is the leaf (design: trust on the wire). */
+const proof = z.strictObject({ session: id, seq: count, digest: z.string() });
+
+const stepHead = {
+  task: id,
+  attempt: count,
+  /** `name#ordinal`: how a resumed agent finds its record. */
+  key: id,
+  kind: z.enum(["model", "tool", "fetch", "effect", "now", "random", "sleep", "compaction"]),
+  name: z.string(),
+  /** SHA-256 of the canonical input: a mismatch on resume is NONDETERMINISTIC. */
+  inputHash: z.string(),
+};
+
+const schemas = {
+  "run.started": z.strictObject({
+    run: id,
+    workflow: id,
+    pattern: id,
+    definition: id,
+    priority: z.number().int(),
+    limits,
+    idempotencyKey: z.string().optional(),
+    queue: id,
+    by: z.string(),
+  }),
+  "plan.revised": z.strictObject({
+    add: z.array(taskSpec),
+    cancel: z.array(z.strictObject({ task: id, why: z.string() })),
+    why: z.string(),
+  }),
+  "task.bound": z.strictObject({ task: id }),
+  "task.assigned": z.strictObject({ task: id, attempt: count, worker: id, why: z.string() }),
+  "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
+  "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecord, proof: proof.optional() }),
+  "task.retried": z.strictObject({ task: id, attempt: count, readyAt: time, delayMs: count, error: errorRecord, proof: proof.optional() }),
+  "task.released": z.strictObject({ task: id, attempt: count, why: z.string(), suspect: z.boolean() }),
+  "task.suspended": z.strictObject({ task: id, attempt: count, wakeAt: time.nullable(), proof: proof.optional() }),
+  "task.woken": z.strictObject({ task: id }),
+  "task.skipped": z.strictObject({ task: id, why: z.string(), because: z.string().nullable() }),
+  "task.cancelled": z.strictObject({ task: id, why: z.string() }),
+  "task.expired": z.strictObject({ task: id }),
+  "step.started": z.strictObject({ ...stepHead, idempotencyKey: id, settle: z.enum(["check", "retry", "person"]), proof: proof.optional() }),
+  "step.completed": z.strictObject({ ...stepHead, durationMs: count, usage: usage.optional(), proof: proof.optional() }),
+  "step.failed": z.strictObject({ ...stepHead, durationMs: count, error: errorRecord, usage: usage.optional(), proof: proof.optional() }),
+  "step.unknown": z.strictObject({ task: id, key: id, settle: z.enum(["check", "retry", "person"]) }),
+  "step.settled": z.strictObject({ task: id, key: id, outcome: z.enum(["done", "not-done"]), by: z.string(), note: z.string() }),
+  /** A frame that came too late or from the wrong attempt: recorded, not acted on. */
+  "result.late": z.strictObject({ task: id, attempt: count, what: z.string(), why: z.string() }),
+  "run.completed": z.strictObject({}),
+  "run.failed": z.strictObject({ error: errorRecord, task: z.string().nullable() }),
+  "run.stopped": z.strictObject({ why: z.string(), by: z.string() }),
+} as const;
+
+export type EventType = keyof typeof schemas;
+export type EventData = { [K in EventType]: z.infer<(typeof schemas)[K]> };
+
+/** What an event carries beside its data: values by name. `run.started`: input. `plan.revised`: one input per task.
+ *  `task.bound`: input. `task.completed`, `run.completed`: output. `step.*`: input, output. */
+export type Payload = { readonly [name: string]: Json };
+
+export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventData[K]; payload?: Payload } }[EventType];
+
+export type TaskSpecData = z.infer<typeof taskSpec>;
+export type Need = z.infer<typeof need>;
+export type Usage = z.infer<typeof usage>;
+export type Proof = z.infer<typeof proof>;
+export type StepKind = z.infer<(typeof schemas)["step.completed"]>["kind"];
+export type SettlePolicy = "check" | "retry" | "person";
+
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(schemas, type);
+}
+
+/** Checks an event's data against its schema; returns the problem in words, or null when it is sound. */
+export function checkEventData(type: string, data: unknown): string | null {
+  if (!isEventType(type)) return `unknown type ${type}`;
+  const result = schemas[type].safeParse(data);
+  return result.success ? null : z.prettifyError(result.error);
+}
+
+/** The schemas by type, for documentation and for tools that read journals. */
+export const eventSchemas: Readonly<Record<EventType, z.ZodType>> = schemas;

@@ -1,0 +1,489 @@
+import { type ErrorRecord, invariant } from "../error.ts";
+import type { JsonSchema, Limits, Priority } from "./definition.ts";
+import type { EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import type { Json } from "./json.ts";
+import type { TaskView } from "./planner.ts";
+
+export type TaskStatus =
+  /** Needs are open. */
+  | "waiting"
+  /** Needs are met, the planner has yet to give the input. */
+  | "unbound"
+  | "ready"
+  /** An attempt is with a worker. */
+  | "assigned"
+  /** Ready again from `readyAt` (F2). */
+  | "delayed"
+  /** Waits for a timer; holds no process. */
+  | "suspended"
+  /** A write's outcome is unknown and only a person can say (F13). */
+  | "blocked"
+  /** A group with open members. */
+  | "open"
+  | "completed"
+  | "failed"
+  | "skipped"
+  | "cancelled";
+
+export type StepStatus = "started" | "completed" | "failed" | "unknown" | "settled";
+
+export interface StepState {
+  key: string;
+  kind: StepKind;
+  name: string;
+  inputHash: string;
+  status: StepStatus;
+  settle: SettlePolicy;
+  idempotencyKey: string | null;
+  input: Json | undefined;
+  output: Json | undefined;
+  error: ErrorRecord | undefined;
+  outcome: "done" | "not-done" | null;
+}
+
+export interface TaskState {
+  id: string;
+  kind: "agent" | "group" | "plan";
+  agent: string | null;
+  status: TaskStatus;
+  needs: readonly Need[];
+  /** Needs that have not settled. */
+  openNeeds: number;
+  priority: Priority;
+  group: string | null;
+  members: string[] | null;
+  openMembers: number;
+  depth: number;
+  deferred: boolean;
+  input: Json | undefined;
+  /** The schema of its output, in place of the agent's. */
+  outputSchema: JsonSchema | null;
+  output: Json | undefined;
+  error: ErrorRecord | undefined;
+  /** Attempts made; the current one while assigned. Only grows: it fences. */
+  attempt: number;
+  /** Attempts that count for the retry policy; a lost host does not. */
+  tries: number;
+  worker: string | null;
+  readyAt: number;
+  /** Deaths of hosts while this task was among the running ones. */
+  crashes: number;
+  suspect: boolean;
+  steps: Map<string, StepState>;
+  /** The task whose result met the last need, for causation ids. */
+  cause: string | null;
+  why: string | null;
+}
+
+export type RunOutcome = "running" | "completed" | "failed" | "stopped";
+
+export interface RunUsage {
+  steps: number;
+  inputTokens: number;
+  outputTokens: number;
+  costMicroUsd: number;
+  /** Steps whose model has no price. */
+  unpriced: number;
+  simulated: boolean;
+}
+
+/** A run, folded from its journal. `evolve` mutates it: whoever folds owns it. */
+export interface RunState {
+  id: string;
+  version: number;
+  status: RunOutcome;
+  workflow: string;
+  pattern: string;
+  definition: string;
+  queue: string;
+  priority: Priority;
+  limits: Limits;
+  input: Json;
+  output: Json | undefined;
+  error: ErrorRecord | undefined;
+  startedAt: number;
+  endedAt: number | null;
+  tasks: Map<string, TaskState>;
+  dependents: Map<string, { task: string; on: Need["on"] }[]>;
+  openTasks: number;
+  counts: { completed: number; failed: number; skipped: number; cancelled: number; late: number; revisions: number };
+  usage: RunUsage;
+  /** What the last commands left to do or to project; emptied by whoever acts on it, never stored. */
+  scratch: Scratch;
+}
+
+export interface Scratch {
+  /** Settled, the planner has yet to hear of it. */
+  settled: string[];
+  /** A need can no longer be met as its edge demands. */
+  doomed: { task: string; because: string }[];
+  unbound: string[];
+  /** Groups whose members have all settled. */
+  full: string[];
+  /** Tasks whose place in the queue or timers may have changed since the last commit. */
+  touched: Set<string>;
+}
+
+export const SETTLED: ReadonlySet<TaskStatus> = new Set(["completed", "failed", "skipped", "cancelled"]);
+
+export function emptyScratch(): Scratch {
+  return { settled: [], doomed: [], unbound: [], full: [], touched: new Set() };
+}
+
+export function emptyRun(id: string): RunState {
+  return {
+    id,
+    version: 0,
+    status: "running",
+    workflow: "",
+    pattern: "",
+    definition: "",
+    queue: "",
+    priority: 2,
+    limits: { stepsMax: 0, tasksMax: 0, depthMax: 0, tokensMax: 0, timeMs: 0, costMicroUsdMax: null },
+    input: null,
+    output: undefined,
+    error: undefined,
+    startedAt: 0,
+    endedAt: null,
+    tasks: new Map(),
+    dependents: new Map(),
+    openTasks: 0,
+    counts: { completed: 0, failed: 0, skipped: 0, cancelled: 0, late: 0, revisions: 0 },
+    usage: { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0, unpriced: 0, simulated: false },
+    scratch: emptyScratch(),
+  };
+}
+
+export function taskOf(state: RunState, id: string): TaskState {
+  const task = state.tasks.get(id);
+  invariant(task, `run ${state.id} has no task ${id}`);
+  return task;
+}
+
+/** Tasks are views of themselves: the planner's interface is a read-only subset. */
+export function viewOf(task: TaskState): TaskView {
+  return task;
+}
+
+/** Applies one event. Total over everything that `decide` emits; deterministic; never asks the planner. */
+export function evolve(state: RunState, event: RunEvent): RunState {
+  state.version += 1;
+  switch (event.type) {
+    case "run.started":
+      startRun(state, event.data, event.at, event.payload?.input ?? null);
+      break;
+    case "plan.revised":
+      state.counts.revisions += 1;
+      for (const spec of event.data.add) addTask(state, spec, event.payload?.[spec.task], event.at);
+      for (const spec of event.data.add) openTask(state, spec.task, event.at);
+      for (const { task } of event.data.cancel) settle(state, taskOf(state, task), "cancelled", event.at);
+      break;
+    case "task.bound": {
+      const task = taskOf(state, event.data.task);
+      task.input = event.payload?.input;
+      makeReady(state, task, event.at);
+      break;
+    }
+    case "task.assigned": {
+      const task = taskOf(state, event.data.task);
+      task.status = "assigned";
+      task.attempt = event.data.attempt;
+      task.tries += 1;
+      task.worker = event.data.worker;
+      state.scratch.touched.add(task.id);
+      break;
+    }
+    case "task.completed": {
+      const task = taskOf(state, event.data.task);
+      // A group's output is the list of its members', which the journal holds already.
+      task.output = event.payload?.output ?? task.members?.map((id) => taskOf(state, id).output ?? null) ?? null;
+      settle(state, task, "completed", event.at);
+      break;
+    }
+    case "task.failed": {
+      const task = taskOf(state, event.data.task);
+      task.error = event.data.error;
+      settle(state, task, "failed", event.at);
+      break;
+    }
+    case "task.retried": {
+      const task = taskOf(state, event.data.task);
+      task.error = event.data.error;
+      requeue(state, task, "delayed", event.data.readyAt);
+      break;
+    }
+    case "task.released": {
+      const task = taskOf(state, event.data.task);
+      // A lost process is no fault of the attempt: the retry policy does not count it.
+      task.tries -= 1;
+      if (event.data.suspect) {
+        task.suspect = true;
+        task.crashes += 1;
+      }
+      requeue(state, task, "ready", event.at);
+      break;
+    }
+    case "task.suspended": {
+      const task = taskOf(state, event.data.task);
+      task.tries -= 1;
+      requeue(state, task, "suspended", event.data.wakeAt ?? event.at);
+      break;
+    }
+    case "task.woken":
+      requeue(state, taskOf(state, event.data.task), "ready", event.at);
+      break;
+    case "task.skipped":
+      settle(state, taskOf(state, event.data.task), "skipped", event.at);
+      break;
+    case "task.cancelled":
+      settle(state, taskOf(state, event.data.task), "cancelled", event.at);
+      break;
+    case "task.expired":
+      state.scratch.touched.add(event.data.task);
+      break;
+    case "step.started":
+      putStep(state, event.data, "started", event.data.settle, event.data.idempotencyKey).input = event.payload?.input;
+      break;
+    case "step.completed": {
+      const step = putStep(state, event.data, "completed");
+      step.output = event.payload?.output ?? null;
+      countStep(state, event.data.usage);
+      break;
+    }
+    case "step.failed":
+      putStep(state, event.data, "failed").error = event.data.error;
+      countStep(state, event.data.usage);
+      break;
+    case "step.unknown": {
+      const task = taskOf(state, event.data.task);
+      const step = task.steps.get(event.data.key);
+      invariant(step, `no step ${event.data.key}`);
+      step.status = "unknown";
+      state.scratch.touched.add(task.id);
+      break;
+    }
+    case "step.settled": {
+      const task = taskOf(state, event.data.task);
+      const step = task.steps.get(event.data.key);
+      invariant(step, `no step ${event.data.key}`);
+      step.status = "settled";
+      step.outcome = event.data.outcome;
+      step.output = event.payload?.output ?? null;
+      if (task.status === "blocked" && !hasOpenQuestion(task)) requeue(state, task, "ready", event.at);
+      break;
+    }
+    case "result.late":
+      state.counts.late += 1;
+      break;
+    case "run.completed":
+      state.output = event.payload?.output ?? null;
+      endRun(state, "completed", event.at);
+      break;
+    case "run.failed":
+      state.error = event.data.error;
+      endRun(state, "failed", event.at);
+      break;
+    case "run.stopped":
+      endRun(state, "stopped", event.at);
+      break;
+    default:
+      event satisfies never;
+  }
+  return state;
+}
+
+/** Whether a write's outcome has to be found out by a person before the task may go on (F13). */
+export function hasOpenQuestion(task: TaskState): boolean {
+  for (const step of task.steps.values()) if (step.status === "unknown" && step.settle === "person") return true;
+  return false;
+}
+
+function startRun(state: RunState, data: EventData["run.started"], at: number, input: Json): void {
+  state.workflow = data.workflow;
+  state.pattern = data.pattern;
+  state.definition = data.definition;
+  state.queue = data.queue;
+  state.priority = data.priority as Priority;
+  state.limits = data.limits;
+  state.input = input;
+  state.startedAt = at;
+}
+
+function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, at: number): void {
+  const task: TaskState = {
+    id: spec.task,
+    kind: spec.kind,
+    agent: spec.agent,
+    status: "waiting",
+    needs: spec.needs,
+    openNeeds: 0,
+    priority: (spec.priority ?? state.priority) as Priority,
+    group: spec.group ?? null,
+    members: spec.kind === "group" ? [] : null,
+    openMembers: 0,
+    depth: spec.depth ?? 0,
+    deferred: spec.deferred ?? false,
+    input,
+    outputSchema: (spec.output as JsonSchema | undefined) ?? null,
+    output: undefined,
+    error: undefined,
+    attempt: 0,
+    tries: 0,
+    worker: null,
+    readyAt: at,
+    crashes: 0,
+    suspect: false,
+    steps: new Map(),
+    cause: null,
+    why: spec.why ?? null,
+  };
+  state.tasks.set(task.id, task);
+  state.openTasks += 1;
+  if (task.group !== null) {
+    const group = taskOf(state, task.group);
+    // A deferred task becomes a group when its members arrive.
+    group.members ??= [];
+    group.kind = "group";
+    group.status = "open";
+    group.members.push(task.id);
+    group.openMembers += 1;
+  }
+}
+
+/** Counts a new task's open needs once all tasks of the same revision are there. */
+function openTask(state: RunState, id: string, at: number): void {
+  const task = taskOf(state, id);
+  for (const need of task.needs) {
+    const needed = taskOf(state, need.task);
+    if (SETTLED.has(needed.status)) {
+      if (!meets(needed.status, need.on)) doom(state, task, needed.id);
+      continue;
+    }
+    task.openNeeds += 1;
+    const dependents = state.dependents.get(need.task);
+    if (dependents) dependents.push({ task: id, on: need.on });
+    else state.dependents.set(need.task, [{ task: id, on: need.on }]);
+  }
+  if (task.openNeeds === 0) unblock(state, task, at);
+}
+
+function meets(status: TaskStatus, on: Need["on"]): boolean {
+  return on === "settled" || status === on;
+}
+
+function doom(state: RunState, task: TaskState, because: string): void {
+  state.scratch.doomed.push({ task: task.id, because });
+}
+
+/** All needs are met: ready, or waiting for its input or its members. */
+function unblock(state: RunState, task: TaskState, at: number): void {
+  if (task.status !== "waiting") return;
+  if (task.deferred) {
+    task.status = "unbound";
+    state.scratch.unbound.push(task.id);
+  } else if (task.kind === "group") {
+    task.status = "open";
+    if (task.openMembers === 0) state.scratch.full.push(task.id);
+  } else {
+    makeReady(state, task, at);
+  }
+}
+
+function makeReady(state: RunState, task: TaskState, at: number): void {
+  task.status = "ready";
+  task.readyAt = at;
+  state.scratch.touched.add(task.id);
+}
+
+function requeue(state: RunState, task: TaskState, status: "ready" | "delayed" | "suspended", readyAt: number): void {
+  task.status = status !== "suspended" && hasOpenQuestion(task) ? "blocked" : status;
+  task.readyAt = readyAt;
+  task.worker = null;
+  state.scratch.touched.add(task.id);
+}
+
+function settle(state: RunState, task: TaskState, status: "completed" | "failed" | "skipped" | "cancelled", at: number): void {
+  invariant(!SETTLED.has(task.status), `task ${task.id} settled twice`);
+  task.status = status;
+  task.worker = null;
+  // What a settled task recorded stays in the journal; memory holds only what may still be needed.
+  task.steps.clear();
+  state.openTasks -= 1;
+  state.counts[status] += 1;
+  state.scratch.touched.add(task.id);
+  state.scratch.settled.push(task.id);
+  for (const dependent of state.dependents.get(task.id) ?? []) {
+    const next = taskOf(state, dependent.task);
+    if (SETTLED.has(next.status)) continue;
+    next.openNeeds -= 1;
+    next.cause = task.id;
+    if (!meets(status, dependent.on)) doom(state, next, task.id);
+    else if (next.openNeeds === 0) unblock(state, next, at);
+  }
+  state.dependents.delete(task.id);
+  if (task.group !== null) {
+    const group = taskOf(state, task.group);
+    group.openMembers -= 1;
+    if (group.openMembers === 0 && group.status === "open") state.scratch.full.push(group.id);
+  }
+}
+
+function putStep(
+  state: RunState,
+  data: { task: string; key: string; kind: StepKind; name: string; inputHash: string },
+  status: StepStatus,
+  settlePolicy: SettlePolicy = "person",
+  idempotencyKey: string | null = null,
+): StepState {
+  const task = taskOf(state, data.task);
+  const known = task.steps.get(data.key);
+  if (known) {
+    known.status = status;
+    return known;
+  }
+  const step: StepState = {
+    key: data.key,
+    kind: data.kind,
+    name: data.name,
+    inputHash: data.inputHash,
+    status,
+    settle: settlePolicy,
+    idempotencyKey,
+    input: undefined,
+    output: undefined,
+    error: undefined,
+    outcome: null,
+  };
+  task.steps.set(data.key, step);
+  return step;
+}
+
+function countStep(state: RunState, usage: Usage | undefined): void {
+  state.usage.steps += 1;
+  if (usage === undefined) return;
+  state.usage.inputTokens += usage.inputTokens;
+  state.usage.outputTokens += usage.outputTokens;
+  state.usage.simulated ||= usage.simulated;
+  if (usage.costMicroUsd === null) state.usage.unpriced += 1;
+  else state.usage.costMicroUsd += usage.costMicroUsd;
+}
+
+/** The run is over: whatever was open ends with it. */
+function endRun(state: RunState, status: "completed" | "failed" | "stopped", at: number): void {
+  state.status = status;
+  state.endedAt = at;
+  for (const task of state.tasks.values()) {
+    if (SETTLED.has(task.status)) continue;
+    task.status = "cancelled";
+    task.worker = null;
+    state.counts.cancelled += 1;
+    state.scratch.touched.add(task.id);
+  }
+  state.openTasks = 0;
+  state.dependents.clear();
+  state.scratch.settled = [];
+  state.scratch.doomed = [];
+  state.scratch.unbound = [];
+  state.scratch.full = [];
+}

@@ -1,0 +1,595 @@
+import type { CoordinatorFrame, RecordedStep, WorkerFrame } from "../carrier/frame.ts";
+import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
+import { type Command, errorRecord, type StepRecord } from "../core/decide.ts";
+import type { Proof, RunEvent } from "../core/event.ts";
+import type { Json } from "../core/json.ts";
+import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import { canonicalJson, sha256 } from "../message/canonical.ts";
+import { COORDINATOR, createEnvelope, type Envelope, type Payloads } from "../message/envelope.ts";
+import type { KeyRing } from "../message/keys.ts";
+import { SealVerifier } from "../message/seal.ts";
+import { verifyMessage } from "../message/verify.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import type { RunRow, Store } from "../store/store.ts";
+import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
+import { Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
+import { FleetJournal } from "./fleet-journal.ts";
+import { digestOf } from "./journal.ts";
+import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
+import { Permits } from "./permits.ts";
+
+export interface CoordinatorOptions {
+  /** How long a worker may be silent before its tasks are taken away. Default 30 s. */
+  leaseMs: number;
+  /** How long what a worker sent may wait for its agent's signature. Default 5 s. */
+  sealWithinMs: number;
+}
+
+export const DEFAULT_COORDINATOR_OPTIONS: CoordinatorOptions = { leaseMs: 30_000, sealWithinMs: 5_000 };
+
+export interface CoordinatorPorts {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  keys: KeyRing;
+  planners: PlannerSource;
+  /** Tasks wait in a queue that no worker serves; whoever starts workers should. */
+  wanted(queue: string): void;
+  /** Something went wrong that no caller waits for. */
+  failed(error: unknown): void;
+  /** Events that became durable, in order; and what is only streamed. */
+  notify(notice: Notice): void;
+}
+
+/** What watchers of runs receive. */
+export type Notice =
+  | { type: "event"; run: string; version: number; event: RunEvent }
+  | { type: "token"; run: string; task: string; agent: string; text: string }
+  | { type: "log"; run: string; task: string; level: "debug" | "info" | "warn" | "error"; message: string; data: Json | null }
+  | { type: "status"; run: string; task: string; agent: string; text: string };
+
+export interface StartOptions {
+  idempotencyKey?: string;
+  limits?: Partial<Limits>;
+  priority?: Priority;
+  by?: string;
+}
+
+const RUN_ID_BYTES = 10;
+
+/** The coordinator role: turns what workers, people and time say into decisions on runs, and decisions into frames.
+ *  It holds nothing that a crash can lose (C2). */
+export class Coordinator {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #keys: KeyRing;
+  readonly #ports: CoordinatorPorts;
+  readonly #options: CoordinatorOptions;
+  readonly #ledger: Ledger;
+  readonly #dispatcher: Dispatcher;
+  readonly fleet: FleetJournal;
+  readonly #definitions: Definitions;
+  readonly #permits = new Permits();
+  readonly #sessions = new Map<string, Session>();
+  #tick: { at: number; timer: Timer } | null = null;
+  #chores: Timer | null = null;
+  #closed = false;
+
+  constructor(ports: CoordinatorPorts, options: Partial<CoordinatorOptions> = {}) {
+    this.#ports = ports;
+    this.#store = ports.store;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#keys = ports.keys;
+    this.#options = { ...DEFAULT_COORDINATOR_OPTIONS, ...options };
+    this.#definitions = new Definitions(ports.store, ports.planners);
+    this.fleet = new FleetJournal({
+      store: ports.store,
+      clock: ports.clock,
+      random: ports.random,
+      coordinator: ports.keys.identity(COORDINATOR),
+      wake: () => this.#ledger.wake(),
+    });
+    this.#ledger = new Ledger({
+      store: ports.store,
+      clock: ports.clock,
+      random: ports.random,
+      source: this.#definitions,
+      rider: this.fleet,
+      hooks: {
+        decided: (hot, events, touched) => this.#decided(hot, events, touched),
+        committed: (hot, events, batch) => this.#committed(hot, events, batch),
+        dropped: (run) => this.#dispatcher.forget(run),
+        loaded: (hot) => this.#reconcile(hot),
+        leaseUntil: (now) => now + this.#options.leaseMs,
+        failed: (error) => ports.failed(error),
+      },
+    });
+    this.#dispatcher = new Dispatcher({
+      store: ports.store,
+      ledger: () => this.#ledger,
+      now: () => this.#clock.now(),
+      wanted: (queue) => ports.wanted(queue),
+      failed: (error) => ports.failed(error),
+    });
+  }
+
+  /** Takes a definition in and makes it durable; returns its hash, to which runs are pinned. */
+  async register(definition: FleetDefinition): Promise<string> {
+    const { hash, blob } = this.#definitions.add(definition);
+    if ((await this.#store.blob(hash)) === null) {
+      await this.fleet.append("definition.registered", { definition: hash, name: definition.name }, blob);
+    }
+    return hash;
+  }
+
+  definition(hash: string): Promise<FleetDefinition> {
+    return this.#definitions.get(hash);
+  }
+
+  /** Takes up what an earlier process left: attempts of dead workers, waiting tasks, due timers (F8, F12). */
+  async recover(): Promise<void> {
+    const now = this.#clock.now();
+    for await (const row of this.#allLeases()) {
+      // On a store with one owner every earlier worker died with it.
+      if (this.#dispatcher.link(row.worker ?? "") === undefined) await this.#ledger.open(row.run).catch(this.#ports.failed);
+    }
+    for (const { queue } of await this.#store.depth(now)) this.#dispatcher.watch(queue);
+    await this.#wakeAt(now);
+    this.#chore();
+  }
+
+  async *#allLeases() {
+    let after: { run: string; task: string } | null = null;
+    for (;;) {
+      const rows = await this.#store.leases(after, 500);
+      yield* rows;
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < 500) return;
+      after = { run: last.run, task: last.task };
+    }
+  }
+
+  /** Starts a run; resolves with its id when it is durable, so that it survives whatever comes (B1). With an
+   *  idempotency key that was used before with the same input, resolves with that run.
+   *  @throws {FlotillaError} WORKFLOW_UNKNOWN, IDEMPOTENCY_CONFLICT, QUEUE_FULL */
+  async start(definition: string, workflow: string, input: Json, options: StartOptions = {}): Promise<string> {
+    const declared = workflowOf(await this.#definitions.get(definition), workflow);
+    const id = `r-${Buffer.from(this.#random.bytes(RUN_ID_BYTES)).toString("hex")}`;
+    const command: Command = {
+      type: "run.start",
+      workflow,
+      pattern: declared.pattern,
+      definition,
+      priority: options.priority ?? declared.priority,
+      limits: { ...declared.limits, ...options.limits },
+      input,
+      queue: queueName(definition),
+      by: options.by ?? "api",
+      ...(options.idempotencyKey === undefined ? {} : { idempotencyKey: options.idempotencyKey }),
+    };
+    try {
+      await this.#ledger.submit(id, command);
+      return id;
+    } catch (error) {
+      const earlier = earlierRun(error, digestOf({ workflow, input }));
+      if (earlier !== null) return earlier;
+      throw error;
+    }
+  }
+
+  /** Ends a run; what is in flight is aborted. Ending one that has ended changes nothing. */
+  async stop(run: string, why: string, by: string): Promise<void> {
+    await this.#ledger.submit(run, { type: "run.stop", why, by });
+  }
+
+  /** A person says what became of a write (F13). Returns whether it was an open question. */
+  async settle(
+    run: string,
+    task: string,
+    key: string,
+    outcome: "done" | "not-done",
+    output: Json,
+    by: string,
+    note: string,
+  ): Promise<boolean> {
+    const events = await this.#ledger.submit(run, { type: "step.settle", task, key, outcome, output, by, note });
+    return events.length > 0;
+  }
+
+  /** Resolves when all that was decided is durable. */
+  settled(): Promise<void> {
+    return this.#ledger.settled();
+  }
+
+  /** A worker is there. `agents`: who may send on its channel; `session` names it in signatures. */
+  attach(link: WorkerLink, session: string, agents: { has(agent: string): boolean; size: number }, solitary: boolean): void {
+    this.#sessions.set(link.id, {
+      agents,
+      verifier: new SealVerifier(session),
+      heardAt: this.#clock.now(),
+      unsealedSince: null,
+    });
+    void this.fleet.append("worker.started", { worker: link.id, session, queue: link.queue, solitary, agents: agents.size });
+    this.#dispatcher.attach(link);
+  }
+
+  /** A worker is gone: its tasks are released at once. `crashed`: those that ran in it are suspects. */
+  detach(id: string, why: string, crashed: boolean): void {
+    const state = this.#dispatcher.detach(id);
+    if (state === undefined) return;
+    this.#sessions.delete(id);
+    void this.fleet.append("worker.stopped", { worker: id, why, crashed });
+    for (const held of state.tasks.values()) {
+      if (held.attempt < 1) continue;
+      this.#do(held.run, { type: "task.release", task: held.task, attempt: held.attempt, why, suspect: crashed });
+    }
+    state.tasks.clear();
+  }
+
+  /** Attempts that a worker holds. */
+  held(worker: string): number {
+    return this.#dispatcher.link(worker)?.tasks.size ?? 0;
+  }
+
+  /** No new assignments to this worker; it ends when what it holds has ended. */
+  drain(worker: string): void {
+    const state = this.#dispatcher.link(worker);
+    if (state === undefined) return;
+    state.draining = true;
+    state.link.send({ f: "drain" });
+  }
+
+  depth() {
+    return this.#dispatcher.depth();
+  }
+
+  get hotRuns(): number {
+    return this.#ledger.hotRuns;
+  }
+
+  /** Runs that are known to the store, newest first. */
+  runs(filter: Parameters<Store["runs"]>[0]): Promise<RunRow[]> {
+    return this.#store.runs(filter);
+  }
+
+  /** No new work is given out, what was decided becomes durable. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#dispatcher.stop();
+    this.#tick?.timer.cancel();
+    this.#chores?.cancel();
+    this.fleet.signHeads();
+    await this.#ledger.settled();
+    this.#ledger.close();
+  }
+
+  /** A frame from a worker, authenticated by its channel. */
+  receive(worker: string, frame: WorkerFrame): void {
+    const session = this.#sessions.get(worker);
+    const state = this.#dispatcher.link(worker);
+    if (session === undefined || state === undefined) return;
+    session.heardAt = this.#clock.now();
+    switch (frame.f) {
+      case "ready":
+      case "heartbeat":
+        return;
+      case "seal":
+        return this.#sealed(worker, session, frame.seals);
+      case "permit":
+        return this.#permit(state, frame);
+      case "token":
+      case "log":
+      case "status": {
+        const { f, attempt: _, ...notice } = frame;
+        if (state.tasks.has(keyOf(frame.run, frame.task, frame.attempt))) this.#ports.notify({ type: f, ...notice } as Notice);
+        return;
+      }
+      case "step":
+      case "result":
+      case "suspend":
+        return this.#report(state, session, frame);
+      default:
+        this.#refuse(worker, "?", "frame", `unknown frame ${String((frame as { f: unknown }).f)}`);
+    }
+  }
+
+  /** Steps and results: who says it, whether he may, whether it is his to say (M3). */
+  #report(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
+    const worker = state.link.id;
+    const problem = this.#problemOf(state, session, frame);
+    if (problem !== null) return this.#refuse(worker, frame.agent, frame.f, problem);
+    const digest = frameDigest(frame);
+    const taken = session.verifier.add(frame.agent, frame.seq, digest);
+    if (!taken.ok) return this.#refuse(worker, frame.agent, frame.f, taken.reason);
+    session.unsealedSince ??= this.#clock.now();
+    const proof: Proof = { session: worker, seq: frame.seq, digest: digest.toString("base64url") };
+    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    if (held === undefined) return this.#late(state, frame);
+    if (frame.f === "step") return this.#step(state, held, frame.step, proof);
+    this.#permits.end(held);
+    this.#do(frame.run, { ...endCommand(frame), proof } as Command);
+  }
+
+  #problemOf(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): string | null {
+    if (!session.agents.has(frame.agent)) return `agent ${frame.agent} did not certify this channel`;
+    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    if (held !== undefined && held.agent !== frame.agent) return `the task is ${held.agent}'s`;
+    if (frame.f !== "result") return null;
+    const verified = verifyMessage(frame.envelope, {
+      now: this.#clock.now(),
+      maySend: (sender) => sender === frame.agent,
+      isRecipient: (recipient) => recipient === COORDINATOR,
+      seen: () => false,
+    });
+    if (!verified.ok) return `${verified.check}: ${verified.reason}`;
+    const { payload, type } = verified.envelope as Envelope<"task.response" | "error">;
+    if (type !== "task.response" && type !== "error") return `a result cannot be a ${type as string}`;
+    const same = payload.run === frame.run && payload.task === frame.task && payload.attempt === frame.attempt;
+    return same ? null : "the envelope speaks of another attempt than its frame";
+  }
+
+  #late(state: LinkState, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
+    const { run, task, attempt } = frame;
+    if (frame.f === "step") state.link.send({ f: "ack", run, task, attempt, key: frame.step.key, phase: frame.step.phase, ok: false });
+    this.#do(run, { type: "late.record", task, attempt, what: frame.f, why: "the worker does not hold this attempt" });
+  }
+
+  #step(state: LinkState, held: LinkTask, step: StepRecord, proof: Proof): void {
+    const { run, task, attempt } = held;
+    this.#permits.used(held, step);
+    const ack = (ok: boolean) => state.link.send({ f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok });
+    this.#ledger.submit(run, { type: "step.record", task, attempt, step: { ...step, proof } }).then(
+      (events) => ack(!events.some((event) => event.type === "result.late")),
+      (error: unknown) => {
+        ack(false);
+        this.#ports.failed(error);
+      },
+    );
+  }
+
+  #permit(state: LinkState, frame: Extract<WorkerFrame, { f: "permit" }>): void {
+    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    const hot = this.#ledger.hot(frame.run);
+    if (held === undefined) {
+      state.link.send({ f: "permit", id: frame.id, error: errorRecord("CANCELLED", "the attempt is not current any more") });
+    } else if (hot === undefined) {
+      this.#ledger.open(frame.run).then(() => this.#permit(state, frame), this.#ports.failed);
+    } else {
+      state.link.send({ f: "permit", id: frame.id, error: this.#permits.ask(hot.state, held, frame.tokens) });
+    }
+  }
+
+  #sealed(worker: string, session: Session, seals: Extract<WorkerFrame, { f: "seal" }>["seals"]): void {
+    for (const seal of seals) {
+      const key = this.#keys.publicKey(seal.agent);
+      const checked = key === null ? { ok: false as const, reason: "no such agent" } : session.verifier.check(seal, key);
+      if (!checked.ok) return this.#refuse(worker, seal.agent, "seal", checked.reason);
+      void this.fleet.append("messages.sealed", { worker, ...seal });
+    }
+    session.unsealedSince = session.verifier.unsealed().length > 0 ? this.#clock.now() : null;
+  }
+
+  /** What does not verify is recorded and not acted on; a worker that sends it is not believed any more. */
+  #refuse(worker: string, sender: string, what: string, why: string): void {
+    void this.fleet.append("message.refused", { worker, sender, what, why });
+    this.#ports.failed(new FlotillaError("MESSAGE_REFUSED", `${what} of ${sender} refused: ${why}`, { details: { worker } }));
+    this.#dispatcher.link(worker)?.link.kill(`refused: ${why}`);
+  }
+
+  #do(run: string, command: Command): void {
+    this.#ledger.submit(run, command).catch((error: unknown) => this.#ports.failed(error));
+  }
+
+  #decided(hot: HotRun, events: readonly RunEvent[], touched: ReadonlySet<string>): void {
+    // Slots of ended attempts are freed first, so that their successors may take them in the same commit.
+    for (const id of touched) {
+      const flight = hot.inFlight.get(id);
+      if (flight === undefined) continue;
+      const task = taskOf(hot.state, id);
+      if (task.status === "assigned" && task.attempt === flight.attempt) continue;
+      this.#cancelUnlessOver(hot, task, flight.worker, flight.attempt, events);
+      this.#dispatcher.release(hot, id);
+    }
+    if (hot.state.status === "running") this.#dispatcher.offer(hot, touched);
+    for (const id of touched) {
+      const task = taskOf(hot.state, id);
+      if (task.status === "delayed" || task.status === "suspended") this.#wakeBefore(task.readyAt);
+    }
+    const first = events[0];
+    if (first?.type === "run.started") this.#wakeBefore(first.at + first.data.limits.timeMs);
+  }
+
+  /** Work whose end was not its own doing is told to stop (F3). Early is right: the attempt is void either way. */
+  #cancelUnlessOver(hot: HotRun, task: TaskState, worker: string, attempt: number, events: readonly RunEvent[]): void {
+    const own = events.some(
+      (event) =>
+        (event.type === "task.completed" ||
+          event.type === "task.failed" ||
+          event.type === "task.retried" ||
+          event.type === "task.suspended") &&
+        event.data.task === task.id &&
+        event.data.proof !== undefined,
+    );
+    if (own) return;
+    this.#permits.end({ run: hot.id, task: task.id, attempt });
+    const why = SETTLED.has(task.status) ? `task ${task.status}` : `attempt ${attempt} is over`;
+    const held = this.#dispatcher.link(worker);
+    const key = keyOf(hot.id, task.id, attempt);
+    if (held?.tasks.get(key)?.sent) held.link.send({ f: "cancel", run: hot.id, task: task.id, attempt, why });
+  }
+
+  #committed(hot: HotRun, events: readonly RunEvent[], batch: CommittedBatch): void {
+    for (const [i, event] of events.entries()) {
+      if (event.type === "task.assigned") this.#send(hot, event.data.task, event.data.attempt, event.at);
+      this.#ports.notify({ type: "event", run: hot.id, version: batch.firstVersion + i, event });
+    }
+    this.fleet.grew(hot.id, batch.lastVersion, batch.head);
+  }
+
+  #send(hot: HotRun, id: string, attempt: number, at: number): void {
+    const task = hot.state.tasks.get(id);
+    const flight = hot.inFlight.get(id);
+    if (task === undefined || flight === undefined || flight.attempt !== attempt) return;
+    const state = this.#dispatcher.link(flight.worker);
+    const held = state?.tasks.get(keyOf(hot.id, id, attempt));
+    if (state === undefined || held === undefined || held.sent) return;
+    held.sent = true;
+    state.link.send(assignFrame(hot, task, attempt, at));
+  }
+
+  /** After folding: what the journal says is with a worker is there, is sent now, or is released. */
+  #reconcile(hot: HotRun): void {
+    if (hot.state.status !== "running") return;
+    for (const task of hot.state.tasks.values()) {
+      if (task.status !== "assigned") continue;
+      const state = this.#dispatcher.link(task.worker ?? "");
+      if (state === undefined) {
+        const why = "its worker is gone";
+        this.#do(hot.id, { type: "task.release", task: task.id, attempt: task.attempt, why, suspect: false });
+        continue;
+      }
+      const key = keyOf(hot.id, task.id, task.attempt);
+      hot.inFlight.set(task.id, { worker: state.link.id, attempt: task.attempt });
+      if (!state.tasks.has(key)) {
+        state.tasks.set(key, { run: hot.id, task: task.id, attempt: task.attempt, agent: task.agent ?? "", sent: false });
+        this.#send(hot, task.id, task.attempt, this.#clock.now());
+      }
+    }
+  }
+
+  #wakeBefore(at: number): void {
+    if (this.#closed || (this.#tick !== null && this.#tick.at <= at)) return;
+    this.#tick?.timer.cancel();
+    const timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
+      this.#tick = null;
+      this.#fire().catch((error: unknown) => {
+        this.#ports.failed(error);
+        this.#wakeBefore(this.#clock.now() + this.#options.leaseMs);
+      });
+    });
+    this.#tick = { at, timer };
+  }
+
+  async #wakeAt(now: number): Promise<void> {
+    const due = await this.#store.nextDue(this.#clock.now());
+    if (due !== null) this.#wakeBefore(Math.max(due, now));
+  }
+
+  /** Whatever is due: timers, delayed tasks, times to live, leases. */
+  async #fire(): Promise<void> {
+    const now = this.#clock.now();
+    const timers = await this.#store.dueTimers(now, 1_000);
+    await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name)));
+    for (const { run, task } of await this.#store.expiredTasks(now, 1_000)) this.#do(run, { type: "task.expire", task });
+    for (const row of await this.#store.expiredLeases(now, 1_000)) this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
+    this.#dispatcher.look();
+    if (this.#closed) return;
+    const due = await this.#store.nextDue(this.#clock.now());
+    // What is still due was not cleared by what it set off; it is looked at again, but not in a busy loop.
+    if (due !== null) this.#wakeBefore(due > now ? due : now + 1_000);
+  }
+
+  async #fireTimer(run: string, name: string): Promise<void> {
+    const events = await this.#ledger.submit(run, { type: "timer.fire", name });
+    if (events.length > 0) return;
+    const { version } = await this.#store.head(run);
+    const hot = this.#ledger.hot(run);
+    if (hot !== undefined && !hot.idle) return;
+    await this.#store.commit([{ journal: run, expectedVersion: version, events: [], timers: [{ op: "clear", name }] }]);
+  }
+
+  #leaseExpired(run: string, task: string, attempt: number, worker: string | null): void {
+    // A worker that is attached here is alive; its leases are renewed by the chores.
+    if (this.#dispatcher.link(worker ?? "") !== undefined) return;
+    this.#do(run, { type: "task.release", task, attempt, why: "its lease ended", suspect: false });
+  }
+
+  /** Every third of a lease: renew what live workers hold, cut off those that are silent or do not sign. */
+  #chore(): void {
+    if (this.#closed) return;
+    this.#chores = this.#clock.after(this.#options.leaseMs / 3, () => {
+      const now = this.#clock.now();
+      for (const state of this.#dispatcher.links()) this.#look(state, now);
+      this.#chore();
+    });
+  }
+
+  #look(state: LinkState, now: number): void {
+    const session = this.#sessions.get(state.link.id);
+    if (session === undefined) return;
+    if (now - session.heardAt > this.#options.leaseMs) return state.link.kill("silent for longer than its lease");
+    if (session.unsealedSince !== null && now - session.unsealedSince > this.#options.sealWithinMs) {
+      return this.#refuse(state.link.id, "?", "seal", "its agents do not sign what they send");
+    }
+    const held = [...state.tasks.values()].filter((task) => task.sent && task.attempt > 0);
+    if (held.length === 0) return;
+    this.#store.heartbeat(state.link.id, held, now + this.#options.leaseMs).catch((error: unknown) => this.#ports.failed(error));
+  }
+}
+
+interface Session {
+  agents: { has(agent: string): boolean };
+  verifier: SealVerifier;
+  heardAt: number;
+  unsealedSince: number | null;
+}
+
+/** The queue of a definition's tasks. */
+export function queueName(definition: string): string {
+  return definition.slice(0, 16);
+}
+
+/** What a sender signs for a frame: the digest of its envelope, or of the frame itself. */
+export function frameDigest(frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): Buffer {
+  const { seq: _, ...record } = frame;
+  return sha256(canonicalJson(frame.f === "result" ? frame.envelope : record));
+}
+
+/** The task.request that an assignment carries; rebuilt from the journal alone when it is looked for later (M10). */
+export function requestOf(
+  run: string,
+  correlation: { agent: string; task: string; attempt: number; cause: string | null; priority: Priority; input: Json; at: number },
+): Envelope<"task.request"> {
+  const { agent, task, attempt, cause, priority, input, at } = correlation;
+  return createEnvelope({
+    id: `${run}/${task}/${attempt}`,
+    type: "task.request",
+    sender: COORDINATOR,
+    recipient: agent,
+    correlationId: run,
+    causationId: cause === null ? null : `${run}/${cause}`,
+    timestamp: at,
+    needsAck: true,
+    priority,
+    payload: { run, task, attempt, agent, input, deadline: null },
+  });
+}
+
+function assignFrame(hot: HotRun, task: TaskState, attempt: number, at: number): CoordinatorFrame {
+  const agent = task.agent ?? "";
+  const steps: RecordedStep[] = [...task.steps.values()].map(({ input: _, ...step }) => step);
+  const { cause, priority } = task;
+  const envelope = requestOf(hot.id, { agent, task: task.id, attempt, cause, priority, input: task.input ?? null, at });
+  return { f: "assign", run: hot.id, task: task.id, attempt, agent, envelope, steps, output: task.outputSchema };
+}
+
+function endCommand(frame: Extract<WorkerFrame, { f: "result" | "suspend" }>): Command {
+  const { task, attempt } = frame;
+  if (frame.f === "suspend") return { type: "task.suspend", task, attempt, wakeAt: frame.wakeAt };
+  if (frame.envelope.type === "task.response") {
+    const { output } = frame.envelope.payload as Payloads["task.response"];
+    return { type: "task.complete", task, attempt, output };
+  }
+  const { error } = frame.envelope.payload as Payloads["error"];
+  return { type: "task.fail", task, attempt, error };
+}
+
+/** The run that was started before under the same key with the same input. */
+function earlierRun(error: unknown, inputDigest: string): string | null {
+  if (!isFlotillaError(error) || error.code !== "IDEMPOTENCY_CONFLICT") return null;
+  return error.details.inputDigest === inputDigest ? String(error.details.run) : null;
+}

@@ -1,0 +1,63 @@
+import type { FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import { DEFAULT_RETRY } from "../core/definition.ts";
+import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
+import type { Planner } from "../core/planner.ts";
+import { FlotillaError } from "../error.ts";
+import { canonicalBytes } from "../message/canonical.ts";
+import type { Blob, Store } from "../store/store.ts";
+import { digestOf } from "./journal.ts";
+import { remotePlanner } from "./remote-planner.ts";
+
+/** Finds the planner of a pattern that this process has as code: the built-in ones, and a user's own in library mode. */
+export type PlannerSource = (definition: string, pattern: string) => Planner | undefined;
+
+/** Definitions by hash. A run is pinned to one; it is kept in the store as a blob, so that declarative agents resume
+ *  from it whatever the files say today. */
+export class Definitions {
+  readonly #store: Store;
+  readonly #planners: PlannerSource;
+  readonly #known = new Map<string, FleetDefinition>();
+
+  constructor(store: Store, planners: PlannerSource) {
+    this.#store = store;
+    this.#planners = planners;
+  }
+
+  /** Takes a definition in; returns its hash and the blob under which it must be stored. */
+  add(definition: FleetDefinition): { hash: string; blob: Blob } {
+    const bytes = canonicalBytes(definition);
+    const hash = digestOf(definition as never);
+    this.#known.set(hash, definition);
+    return { hash, blob: { hash, bytes } };
+  }
+
+  async get(hash: string): Promise<FleetDefinition> {
+    const known = this.#known.get(hash);
+    if (known !== undefined) return known;
+    const bytes = await this.#store.blob(hash);
+    if (bytes === null) throw new FlotillaError("DEFINITION_MISSING", `definition ${hash.slice(0, 12)} is not in the store`);
+    const definition = JSON.parse(Buffer.from(bytes).toString("utf8")) as FleetDefinition;
+    this.#known.set(hash, definition);
+    return definition;
+  }
+
+  /** What deciding needs of a run's definition. */
+  async context(hash: string, workflow: string): Promise<Omit<DecideContext, "now" | "roll">> {
+    const definition = await this.get(hash);
+    const declared = workflowOf(definition, workflow);
+    return {
+      planner: this.#planners(hash, declared.pattern) ?? remotePlanner(declared.pattern),
+      options: declared.options,
+      hasAgent: (agent) => agent === PLAN_AGENT || Object.hasOwn(definition.agents, agent),
+      retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
+    };
+  }
+}
+
+/** @throws {FlotillaError} WORKFLOW_UNKNOWN naming those that exist */
+export function workflowOf(definition: FleetDefinition, name: string): WorkflowDefinition {
+  const workflow = Object.hasOwn(definition.workflows, name) ? definition.workflows[name] : undefined;
+  if (workflow !== undefined) return workflow;
+  const names = Object.keys(definition.workflows).join(", ");
+  throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet ${definition.name} has no workflow "${name}"; it has: ${names}`);
+}

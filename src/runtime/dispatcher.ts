@@ -1,0 +1,328 @@
+import { rankOf } from "../core/rank.ts";
+import { type RunState, taskOf } from "../core/state.ts";
+import type { CoordinatorFrame } from "../carrier/frame.ts";
+import type { Store } from "../store/store.ts";
+import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
+
+/** A worker as the coordinator sees it, over whatever carrier. */
+export interface WorkerLink {
+  /** Unique for ever: names one session of one process. */
+  readonly id: string;
+  /** The queue that it serves: one definition, all or suspects only. */
+  readonly queue: string;
+  readonly slots: number;
+  send(frame: CoordinatorFrame): void;
+  /** Ends the worker's process at once, or cuts it off. */
+  kill(why: string): void;
+}
+
+/** A task that waits for a slot. */
+interface Waiting {
+  run: string;
+  task: string;
+  rank: number;
+}
+
+/** Waiting tasks held in memory for each queue; the rest waits in the store. */
+const BACKLOG_MAX = 1_024;
+
+/** Attempt number of a slot that is held for a run while it is folded. */
+const HOLD = -1;
+
+class Pool {
+  readonly queue: string;
+  readonly links = new Map<string, LinkState>();
+  /** Sorted by rank, smallest last. */
+  backlog: Waiting[] = [];
+  /** The store may hold waiting tasks that the backlog does not. */
+  overflow = true;
+  refilling = false;
+
+  constructor(queue: string) {
+    this.queue = queue;
+  }
+
+  get load(): number {
+    let load = 0;
+    for (const link of this.links.values()) load += link.tasks.size;
+    return load;
+  }
+
+  /** The link with the smallest share of its slots in use, if any has a free one (C6). */
+  freest(): LinkState | null {
+    let best: LinkState | null = null;
+    let bestLoad = 1;
+    for (const state of this.links.values()) {
+      const load = state.tasks.size / state.link.slots;
+      if (!state.draining && load < bestLoad) {
+        best = state;
+        bestLoad = load;
+      }
+    }
+    return best;
+  }
+}
+
+export interface LinkTask {
+  run: string;
+  task: string;
+  attempt: number;
+  agent: string;
+  /** False while its assignment is not durable: it can still be taken back. */
+  sent: boolean;
+}
+
+export interface LinkState {
+  readonly link: WorkerLink;
+  /** Attempts that it holds, by `keyOf`. */
+  readonly tasks: Map<string, LinkTask>;
+  draining: boolean;
+}
+
+export const keyOf = (run: string, task: string, attempt: number): string => `${run}/${task}/${attempt}`;
+
+/** Gives ready tasks to workers with free slots: in the very commit that makes a task ready when one is free, from
+ *  the backlog in order of rank when one becomes free. Holds no more than `BACKLOG_MAX` waiting tasks of a queue. */
+export class Dispatcher {
+  readonly #pools = new Map<string, Pool>();
+  readonly #links = new Map<string, LinkState>();
+  readonly #store: Store;
+  readonly #ledger: () => Ledger;
+  readonly #now: () => number;
+  readonly #wanted: (queue: string) => void;
+  readonly #failed: (error: unknown) => void;
+  #stopped = false;
+
+  constructor(ports: {
+    store: Store;
+    ledger: () => Ledger;
+    now: () => number;
+    /** Tasks wait in this queue and no worker serves it. */
+    wanted: (queue: string) => void;
+    failed: (error: unknown) => void;
+  }) {
+    this.#store = ports.store;
+    this.#ledger = ports.ledger;
+    this.#now = ports.now;
+    this.#wanted = ports.wanted;
+    this.#failed = ports.failed;
+  }
+
+  link(id: string): LinkState | undefined {
+    return this.#links.get(id);
+  }
+
+  *links(): Iterable<LinkState> {
+    yield* this.#links.values();
+  }
+
+  attach(link: WorkerLink): LinkState {
+    const state: LinkState = { link, tasks: new Map(), draining: false };
+    this.#links.set(link.id, state);
+    this.#pool(link.queue).links.set(link.id, state);
+    this.fill(link.queue);
+    return state;
+  }
+
+  detach(id: string): LinkState | undefined {
+    const state = this.#links.get(id);
+    if (state === undefined) return undefined;
+    this.#links.delete(id);
+    this.#pool(state.link.queue).links.delete(id);
+    return state;
+  }
+
+  /** No more assignments; what is with workers may end. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Assigns what a decision made ready, in its own commit, or lets it wait. */
+  offer(hot: HotRun, touched: ReadonlySet<string>): void {
+    for (const id of touched) {
+      const task = hot.state.tasks.get(id);
+      if (task?.status !== "ready") continue;
+      const pool = this.#pool(queueOf(hot.state.queue, task.suspect));
+      const rank = rankOf(task.priority, task.readyAt);
+      const first = pool.backlog.at(-1);
+      const free = first === undefined && !pool.overflow ? pool.freest() : null;
+      if (free !== null && !this.#stopped) this.#assign(hot, id, free, "ready");
+      else this.#wait(pool, { run: hot.id, task: id, rank });
+    }
+  }
+
+  /** Gives free slots of a queue to waiting tasks. */
+  fill(queue: string): void {
+    const pool = this.#pool(queue);
+    if (this.#stopped) return;
+    for (;;) {
+      const free = pool.freest();
+      if (free === null) {
+        if (pool.links.size === 0 && (pool.backlog.length > 0 || pool.overflow)) this.#ask(pool);
+        return;
+      }
+      const next = pool.backlog.pop();
+      if (next === undefined) {
+        if (pool.overflow) this.#refill(pool);
+        return;
+      }
+      this.#take(pool, next, free);
+    }
+  }
+
+  /** Something may have become due in the store. */
+  look(): void {
+    for (const pool of this.#pools.values()) {
+      pool.overflow = true;
+      this.fill(pool.queue);
+    }
+  }
+
+  /** Makes sure that a queue is looked after, after a restart. */
+  watch(queue: string): void {
+    const pool = this.#pool(queue);
+    pool.overflow = true;
+    this.fill(queue);
+  }
+
+  /** An attempt is over at its worker: its slot is free. */
+  release(hot: HotRun, task: string): void {
+    const flight = hot.inFlight.get(task);
+    if (flight === undefined) return;
+    hot.inFlight.delete(task);
+    this.free(flight.worker, keyOf(hot.id, task, flight.attempt));
+  }
+
+  free(worker: string, key: string): LinkTask | undefined {
+    const state = this.#links.get(worker);
+    const held = state?.tasks.get(key);
+    if (state === undefined || held === undefined) return undefined;
+    state.tasks.delete(key);
+    this.fill(state.link.queue);
+    return held;
+  }
+
+  /** Decisions were dropped: slots of assignments that were never sent are free again. */
+  forget(run: string): void {
+    for (const state of this.#links.values()) {
+      for (const [key, held] of state.tasks) if (held.run === run && !held.sent) state.tasks.delete(key);
+    }
+  }
+
+  depth(): { queue: string; waiting: number; running: number; workers: number }[] {
+    return [...this.#pools.values()].map((pool) => ({
+      queue: pool.queue,
+      waiting: pool.backlog.length,
+      running: pool.load,
+      workers: pool.links.size,
+    }));
+  }
+
+  #pool(queue: string): Pool {
+    let pool = this.#pools.get(queue);
+    if (pool === undefined) {
+      pool = new Pool(queue);
+      this.#pools.set(queue, pool);
+    }
+    return pool;
+  }
+
+  #ask(pool: Pool): void {
+    if (pool.backlog.length > 0) return this.#wanted(pool.queue);
+    // Whether anything waits at all is known only to the store.
+    this.#refill(pool);
+  }
+
+  #wait(pool: Pool, waiting: Waiting): void {
+    if (pool.backlog.length >= BACKLOG_MAX) {
+      pool.overflow = true;
+      const last = pool.backlog[0];
+      if (last === undefined || waiting.rank >= last.rank) return;
+      pool.backlog.shift();
+    }
+    insert(pool.backlog, waiting);
+    if (pool.links.size === 0) this.#wanted(pool.queue);
+    else if (pool.freest() !== null) this.fill(pool.queue);
+  }
+
+  #take(pool: Pool, next: Waiting, free: LinkState): void {
+    const ledger = this.#ledger();
+    const hot = ledger.hot(next.run);
+    if (hot !== undefined && assignable(hot.state, next.task, this.#now())) {
+      // Reserve at once, so that the loop sees the slot as taken.
+      this.#assign(hot, next.task, free, "waited");
+      return;
+    }
+    if (hot !== undefined) return;
+    // The run must be folded first; a slot is held for it meanwhile.
+    const hold = keyOf(next.run, next.task, HOLD);
+    if (free.tasks.has(hold)) return;
+    free.tasks.set(hold, { run: next.run, task: next.task, attempt: HOLD, agent: "", sent: true });
+    ledger.open(next.run).then(
+      (opened) => {
+        free.tasks.delete(hold);
+        const link = this.#links.has(free.link.id) ? free : pool.freest();
+        if (this.#stopped || !assignable(opened.state, next.task, this.#now())) this.fill(pool.queue);
+        else if (link === null) this.#wait(pool, next);
+        else this.#assign(opened, next.task, link, "waited");
+      },
+      (error: unknown) => {
+        free.tasks.delete(hold);
+        this.#failed(error);
+        this.fill(pool.queue);
+      },
+    );
+  }
+
+  #assign(hot: HotRun, id: string, to: LinkState, why: string): void {
+    const task = taskOf(hot.state, id);
+    const attempt = task.attempt + 1;
+    const key = keyOf(hot.id, id, attempt);
+    to.tasks.set(key, { run: hot.id, task: id, attempt, agent: task.agent ?? "", sent: false });
+    hot.inFlight.set(id, { worker: to.link.id, attempt });
+    this.#ledger().decideNow(hot, { type: "task.assign", task: id, worker: to.link.id, why });
+  }
+
+  #refill(pool: Pool): void {
+    if (pool.refilling) return;
+    pool.refilling = true;
+    pool.overflow = false;
+    this.#store.peek(pool.queue, this.#now(), BACKLOG_MAX).then(
+      (rows) => {
+        pool.refilling = false;
+        if (rows.length >= BACKLOG_MAX) pool.overflow = true;
+        const known = new Set(pool.backlog.map((waiting) => `${waiting.run}/${waiting.task}`));
+        for (const { run, task, rank } of rows) {
+          if (!known.has(`${run}/${task}`)) pool.backlog.push({ run, task, rank });
+        }
+        pool.backlog.sort((a, b) => b.rank - a.rank);
+        if (pool.backlog.length === 0) return;
+        if (pool.links.size === 0) this.#wanted(pool.queue);
+        else this.fill(pool.queue);
+      },
+      (error: unknown) => {
+        pool.refilling = false;
+        pool.overflow = true;
+        this.#failed(error);
+      },
+    );
+  }
+}
+
+function assignable(state: RunState, id: string, now: number): boolean {
+  const task = state.tasks.get(id);
+  if (state.status !== "running" || task === undefined) return false;
+  return task.status === "ready" || (task.status === "delayed" && task.readyAt <= now);
+}
+
+/** Keeps a list sorted by falling rank. */
+function insert(list: Waiting[], waiting: Waiting): void {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] as Waiting).rank > waiting.rank) low = middle + 1;
+    else high = middle;
+  }
+  list.splice(low, 0, waiting);
+}

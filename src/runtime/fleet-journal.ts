@@ -1,0 +1,177 @@
+import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import { FlotillaError } from "../error.ts";
+import { canonicalBytes } from "../message/canonical.ts";
+import { type Identity, sign } from "../message/identity.ts";
+import { merkleRoot } from "../message/merkle.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import { type Blob, type Commit, type CommitResult, FLEET_JOURNAL, type Store } from "../store/store.ts";
+import { genesis, type JournalEvent, sealEvent } from "./journal.ts";
+
+const id = z.string().min(1);
+
+/** Every event of the fleet's journal, version 1 of each. */
+export const fleetEventSchemas = {
+  "fleet.opened": z.strictObject({ fleet: id, version: z.string(), definition: id }),
+  "fleet.closed": z.strictObject({ why: z.string() }),
+  "key.created": z.strictObject({ name: id, publicKey: id }),
+  "definition.registered": z.strictObject({ definition: id, name: id }),
+  "definition.missing": z.strictObject({ definition: id, run: id }),
+  "worker.started": z.strictObject({ worker: id, session: z.string(), queue: id, solitary: z.boolean(), agents: z.number() }),
+  "worker.stopped": z.strictObject({ worker: id, why: z.string(), crashed: z.boolean() }),
+  /** A sender's signature over its frames of a session (X1); see `message/seal.ts`. */
+  "messages.sealed": z.strictObject({
+    worker: id,
+    agent: id,
+    session: z.string(),
+    from: z.number(),
+    to: z.number(),
+    root: z.string(),
+    signature: z.string(),
+  }),
+  "message.refused": z.strictObject({ worker: id, sender: z.string(), what: z.string(), why: z.string() }),
+  /** Version and head of every journal that grew since the last one, signed by the coordinator: reveals truncation.
+   *  The signature is over `headsStatement`; `fleet` is the head of this journal before this event. */
+  "heads.signed": z.strictObject({
+    heads: z.array(z.tuple([z.string(), z.number(), z.string()])),
+    root: z.string(),
+    signature: z.string(),
+  }),
+  "run.removed": z.strictObject({ run: id, version: z.number(), head: z.string() }),
+} as const;
+
+export type FleetEventType = keyof typeof fleetEventSchemas;
+export type FleetEventData = { [K in FleetEventType]: z.infer<(typeof fleetEventSchemas)[K]> };
+
+export type Head = [run: string, version: number, head: string];
+
+/** What the coordinator signs over heads: purpose and the RFC 9162 root over the canonical entries. */
+export function headsRoot(heads: readonly Head[]): string {
+  return merkleRoot(heads.map((head) => canonicalBytes(head as unknown as Json))).toString("hex");
+}
+export function headsStatement(root: string): Uint8Array {
+  return canonicalBytes({ purpose: "flotilla.heads.1", root });
+}
+
+/** Heads are signed at most this often. */
+const SIGN_EVERY_MS = 250;
+const HEADS_MAX = 5_000;
+
+/** The journal of what concerns the whole fleet. Its events ride along with the next group commit. */
+export class FleetJournal {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #coordinator: Identity;
+  readonly #wake: () => void;
+  #version = 0;
+  #head: Uint8Array = genesis(FLEET_JOURNAL);
+  #pending: { event: JournalEvent; blob: Blob | null; done: (() => void) | null }[] = [];
+  #taken = 0;
+  #takenHead: Uint8Array | null = null;
+  #stale = true;
+  #reading = false;
+  #heads = new Map<string, Head>();
+  #signTimer: Timer | null = null;
+
+  constructor(ports: { store: Store; clock: Clock; random: Random; coordinator: Identity; wake: () => void }) {
+    this.#store = ports.store;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#coordinator = ports.coordinator;
+    this.#wake = ports.wake;
+  }
+
+  /** Appends an event; resolves when it is durable. */
+  append<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
+    return new Promise((resolve) => {
+      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve });
+      this.#wake();
+    });
+  }
+
+  /** Takes note of how far a run's journal has come; signed soon. */
+  grew(run: string, version: number, head: Uint8Array): void {
+    this.#heads.set(run, [run, version, Buffer.from(head).toString("base64url")]);
+    this.#signTimer ??= this.#clock.after(SIGN_EVERY_MS, () => {
+      this.#signTimer = null;
+      this.signHeads();
+    });
+  }
+
+  signHeads(): void {
+    while (this.#heads.size > 0) {
+      const heads = [...this.#heads.values()].slice(0, HEADS_MAX);
+      for (const [run] of heads) this.#heads.delete(run);
+      const root = headsRoot(heads);
+      const signature = sign(this.#coordinator, headsStatement(root)).toString("base64url");
+      this.#pending.push({
+        event: { type: "heads.signed", at: this.#clock.now(), data: { heads, root, signature } },
+        blob: null,
+        done: null,
+      });
+      this.#wake();
+    }
+  }
+
+  /** The next commit of this journal; null when there is nothing, or its head must be read first. */
+  take(): Commit | null {
+    if (this.#pending.length === 0) return null;
+    if (this.#stale) {
+      this.#read();
+      return null;
+    }
+    let head = this.#head;
+    const rows = [];
+    const blobs: Blob[] = [];
+    for (const [i, { event, blob }] of this.#pending.entries()) {
+      const sealed = sealEvent(event, this.#version + i + 1, head, this.#random);
+      head = sealed.row.hash;
+      rows.push(sealed.row);
+      if (sealed.blob !== null) blobs.push(sealed.blob);
+      if (blob !== null) blobs.push(blob);
+    }
+    this.#taken = rows.length;
+    this.#takenHead = head;
+    return {
+      journal: FLEET_JOURNAL,
+      expectedVersion: this.#version,
+      events: rows,
+      ...(blobs.length === 0 ? {} : { blobs }),
+    };
+  }
+
+  done(result: CommitResult): void {
+    if (!result.ok) return this.failed();
+    this.#version += this.#taken;
+    this.#head = this.#takenHead as Uint8Array;
+    for (const { done } of this.#pending.splice(0, this.#taken)) done?.();
+    if (this.#pending.length > 0) this.#wake();
+  }
+
+  /** Somebody else wrote, or the outcome is unknown: the head is read again before the next commit. What is pending
+   *  may then be recorded twice, never lost. */
+  failed(): void {
+    this.#stale = true;
+  }
+
+  #read(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#store.head(FLEET_JOURNAL).then(
+      ({ version, head }) => {
+        this.#version = version;
+        this.#head = version === 0 ? genesis(FLEET_JOURNAL) : head;
+        this.#stale = false;
+        this.#reading = false;
+        this.#wake();
+      },
+      (error: unknown) => {
+        this.#reading = false;
+        this.#clock.after(SIGN_EVERY_MS, () => this.#wake());
+        if (!(error instanceof FlotillaError)) throw error;
+      },
+    );
+  }
+}

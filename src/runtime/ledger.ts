@@ -1,0 +1,531 @@
+import { DEFAULT_RETRY, type FleetDefinition } from "../core/definition.ts";
+import { type Command, DEADLINE_TIMER, type DecideContext, decide, wakeTimer } from "../core/decide.ts";
+import type { RunEvent } from "../core/event.ts";
+import { rankOf } from "../core/rank.ts";
+import { emptyRun, emptyScratch, evolve, type RunState, taskOf } from "../core/state.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import type { Blob, Commit, CommitResult, EventRow, RunWrite, Store, TaskWrite, TimerWrite } from "../store/store.ts";
+import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
+
+/** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
+export const GROUP_COMMIT_MAX = 128;
+/** Runs kept in memory while nothing of them is being decided. The rest is folded again when needed. */
+const HOT_RUNS_MAX = 1_000;
+/** Least recently used runs that are looked at for each new one. */
+const EVICTION_LOOKS = 8;
+/** How long after a failed commit the store is asked again. */
+const STORE_RETRY_MS = 500;
+
+/** What the ledger must know of a run's definition, loaded before anything of the run is decided. */
+export interface DecisionSource {
+  context(definition: string, workflow: string): Promise<Omit<DecideContext, "now" | "roll">>;
+}
+
+/** What follows a decision at once, in the same commit: assigning tasks that became ready. */
+export interface LedgerHooks {
+  /** Called after each decision with what it touched; may decide more on the same run through `decideNow`. */
+  decided(run: HotRun, events: readonly RunEvent[], touched: ReadonlySet<string>): void;
+  /** Called when events are durable, in order, once. The state may be further on already. */
+  committed(run: HotRun, events: readonly RunEvent[], batch: CommittedBatch): void;
+  /** Decisions of this run were dropped; its state will be folded anew before it is used. */
+  dropped(run: string): void;
+  /** The run was folded from its journal: whatever it has with workers must be reconciled. */
+  loaded(run: HotRun): void;
+  leaseUntil(now: number): number;
+  failed(error: FlotillaError): void;
+}
+
+export interface CommittedBatch {
+  firstVersion: number;
+  lastVersion: number;
+  head: Uint8Array;
+}
+
+interface Pending {
+  /** Null: just open the run. */
+  command: Command | null;
+  resolve: (events: readonly RunEvent[]) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Batch {
+  expectedVersion: number;
+  rows: EventRow[];
+  events: RunEvent[];
+  blobs: Blob[];
+  touched: Set<string>;
+  pending: { pending: Pending; events: readonly RunEvent[] }[];
+}
+
+/** A run in memory: its state runs ahead of the store by what is in `next` and `flying`. */
+export class HotRun {
+  readonly id: string;
+  state: RunState;
+  context: Omit<DecideContext, "now" | "roll"> | null = null;
+  head: Uint8Array;
+  next: Batch | null = null;
+  flying: Batch | null = null;
+  waiting: Pending[] = [];
+  loading = false;
+  ready = false;
+  /** Tasks that have a row in the store's queue, and timers that are set. */
+  readonly rows = new Set<string>();
+  readonly timers = new Set<string>();
+  /** Attempts that are with workers, by task; kept by the dispatcher. */
+  readonly inFlight = new Map<string, InFlight>();
+
+  constructor(id: string) {
+    this.id = id;
+    this.state = emptyRun(id);
+    this.head = genesis(id);
+  }
+
+  get idle(): boolean {
+    return this.next === null && this.flying === null && this.waiting.length === 0 && !this.loading;
+  }
+}
+
+/** An attempt with a worker. */
+export interface InFlight {
+  worker: string;
+  attempt: number;
+}
+
+/** A commit of another journal (the fleet's) that rides along with the next group. */
+export interface Rider {
+  take(): Commit | null;
+  done(result: CommitResult): void;
+  failed(): void;
+}
+
+/** Decides commands on speculative state in memory and makes the decisions durable in groups (design: the path of a
+ *  task). Effects are released only after the flush; a refused or failed commit drops the run's state, folds it anew
+ *  and decides its commands again. */
+export class Ledger {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #source: DecisionSource;
+  readonly #hooks: LedgerHooks;
+  readonly #rider: Rider;
+  readonly #runs = new Map<string, HotRun>();
+  readonly #dirty = new Set<HotRun>();
+  #scheduled = false;
+  #flushing = false;
+  #closed = false;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(ports: {
+    store: Store;
+    clock: Clock;
+    random: Random;
+    source: DecisionSource;
+    hooks: LedgerHooks;
+    rider: Rider;
+  }) {
+    this.#store = ports.store;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#source = ports.source;
+    this.#hooks = ports.hooks;
+    this.#rider = ports.rider;
+  }
+
+  get hotRuns(): number {
+    return this.#runs.size;
+  }
+
+  hot(run: string): HotRun | undefined {
+    const hot = this.#runs.get(run);
+    return hot?.ready ? hot : undefined;
+  }
+
+  /** Decides a command and resolves with its events once they are durable; with none when it changed nothing.
+   *  @throws {FlotillaError} RUN_UNKNOWN, EVENT_INVALID, QUEUE_FULL, STORE_CLOSED */
+  submit(run: string, command: Command): Promise<readonly RunEvent[]> {
+    return this.#enter(run, command);
+  }
+
+  /** The run, folded. It may be dropped again at any later turn. @throws {FlotillaError} as `submit` */
+  async open(run: string): Promise<HotRun> {
+    for (;;) {
+      const hot = this.hot(run);
+      if (hot !== undefined) return hot;
+      await this.#enter(run, null);
+    }
+  }
+
+  #enter(run: string, command: Command | null): Promise<readonly RunEvent[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new FlotillaError("STORE_CLOSED", "the app was closed"));
+      const pending = { command, resolve, reject };
+      let hot = this.#runs.get(run);
+      if (hot === undefined) {
+        hot = new HotRun(run);
+        this.#runs.set(run, hot);
+        this.#evict();
+      } else {
+        // Last used goes last.
+        this.#runs.delete(run);
+        this.#runs.set(run, hot);
+      }
+      if (hot.ready) this.#decide(hot, pending);
+      else {
+        hot.waiting.push(pending);
+        if (!hot.loading) this.#open(hot, command);
+      }
+    });
+  }
+
+  /** Decides one more command in the commit that is being put together; for hooks. */
+  decideNow(hot: HotRun, command: Command): readonly RunEvent[] {
+    return this.#apply(hot, command);
+  }
+
+  /** Asks for a flush, also when only the rider has something. */
+  wake(): void {
+    this.#schedule();
+  }
+
+  /** Resolves when nothing is waiting to become durable. */
+  settled(): Promise<void> {
+    if (this.#dirty.size === 0 && !this.#flushing && !this.#scheduled) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Refuses new commands; what was decided is still flushed by `settled`. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #open(hot: HotRun, command: Command | null): void {
+    hot.loading = true;
+    const loading = command?.type === "run.start" ? this.#prepare(hot, command) : this.#load(hot);
+    loading.then(
+      () => {
+        hot.loading = false;
+        hot.ready = true;
+        if (hot.state.version > 0) this.#hooks.loaded(hot);
+        this.#drainWaiting(hot);
+      },
+      (error: unknown) => {
+        hot.loading = false;
+        this.#runs.delete(hot.id);
+        for (const pending of hot.waiting.splice(0)) pending.reject(error);
+      },
+    );
+  }
+
+  async #prepare(hot: HotRun, command: Extract<Command, { type: "run.start" }>): Promise<void> {
+    hot.context = await this.#source.context(command.definition, command.workflow);
+  }
+
+  async #load(hot: HotRun): Promise<void> {
+    const row = await this.#store.run(hot.id);
+    if (row === null) throw new FlotillaError("RUN_UNKNOWN", `there is no run ${hot.id}`);
+    for await (const { version, event } of readRun(this.#store, hot.id)) {
+      if (version !== hot.state.version + 1) {
+        throw new FlotillaError("JOURNAL_DAMAGED", `event ${hot.state.version + 1} of ${hot.id} is missing`);
+      }
+      evolve(hot.state, event);
+    }
+    const head = await this.#store.head(hot.id);
+    if (head.version !== hot.state.version) {
+      throw new FlotillaError("JOURNAL_DAMAGED", `${hot.id} ends at ${hot.state.version} where ${head.version} is on record`);
+    }
+    hot.head = head.head;
+    hot.state.scratch = emptyScratch();
+    for (const task of hot.state.tasks.values()) {
+      if (task.status === "ready" || task.status === "delayed" || task.status === "assigned") hot.rows.add(task.id);
+      if (task.status === "suspended") hot.timers.add(wakeTimer(task.id));
+    }
+    if (hot.state.status === "running") hot.timers.add(DEADLINE_TIMER);
+    hot.context = await this.#source.context(hot.state.definition, hot.state.workflow);
+  }
+
+  #drainWaiting(hot: HotRun): void {
+    // A decision that is dropped meanwhile puts the rest back into `waiting`.
+    for (let pending = hot.waiting.shift(); pending !== undefined && hot.ready; pending = hot.waiting.shift()) {
+      this.#decide(hot, pending);
+    }
+  }
+
+  #decide(hot: HotRun, pending: Pending): void {
+    let events: readonly RunEvent[] = [];
+    try {
+      if (pending.command !== null) events = this.#apply(hot, pending.command);
+    } catch (error) {
+      pending.reject(error);
+      this.#abandon(hot, error);
+      return;
+    }
+    const batch = hot.next ?? hot.flying;
+    // What changes nothing was still decided on speculative state: it holds when that state does.
+    if (batch === null) pending.resolve(events);
+    else batch.pending.push({ pending, events });
+  }
+
+  /** A defect stops this run's decisions of the moment, never the process: the state is dropped and folded anew. */
+  #abandon(hot: HotRun, error: unknown): void {
+    this.#drop(hot, (pending) => pending.reject(error));
+    this.#hooks.failed(isFlotillaError(error) ? error : new FlotillaError("INVARIANT", String(error), { cause: error }));
+  }
+
+  #apply(hot: HotRun, command: Command): readonly RunEvent[] {
+    const context = hot.context;
+    if (context === null) throw new FlotillaError("INVARIANT", `run ${hot.id} was decided on before it was loaded`);
+    const version = hot.state.version;
+    const events = decide(hot.state, command, { ...context, now: this.#clock.now(), roll: this.#random.next() });
+    if (events.length === 0) return events;
+    const batch = (hot.next ??= {
+      expectedVersion: version,
+      rows: [],
+      events: [],
+      blobs: [],
+      touched: new Set(),
+      pending: [],
+    });
+    for (const [i, event] of events.entries()) {
+      const { row, blob } = sealEvent(event, version + i + 1, hot.head, this.#random);
+      hot.head = row.hash;
+      batch.rows.push(row);
+      batch.events.push(event);
+      if (blob !== null) batch.blobs.push(blob);
+    }
+    const { touched } = hot.state.scratch;
+    hot.state.scratch = emptyScratch();
+    for (const task of touched) batch.touched.add(task);
+    this.#dirty.add(hot);
+    this.#schedule();
+    this.#hooks.decided(hot, events, touched);
+    return events;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#flushing) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => {
+      this.#scheduled = false;
+      void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    const group: HotRun[] = [];
+    const commits: Commit[] = [];
+    for (const hot of this.#dirty) {
+      if (hot.next === null || hot.flying !== null) continue;
+      hot.flying = hot.next;
+      hot.next = null;
+      group.push(hot);
+      commits.push(this.#commitOf(hot, hot.flying));
+      if (group.length >= GROUP_COMMIT_MAX) break;
+    }
+    const rider = this.#rider.take();
+    if (rider !== null) commits.push(rider);
+    for (const hot of group) this.#dirty.delete(hot);
+    let again = true;
+    if (commits.length > 0) {
+      try {
+        const results = await this.#store.commit(commits);
+        for (const [i, hot] of group.entries()) this.#settle(hot, results[i] as CommitResult);
+        if (rider !== null) this.#rider.done(results[group.length] as CommitResult);
+      } catch (error) {
+        again = false;
+        if (rider !== null) this.#rider.failed();
+        this.#commitFailed(group, error);
+      }
+    }
+    this.#flushing = false;
+    if (this.#dirty.size > 0 && again) this.#schedule();
+    if (this.#dirty.size === 0 && !this.#scheduled) for (const waiter of this.#idleWaiters.splice(0)) waiter();
+  }
+
+  #settle(hot: HotRun, result: CommitResult): void {
+    const batch = hot.flying;
+    if (batch === null) return;
+    if (!result.ok) return this.#refused(hot, batch, result);
+    hot.flying = null;
+    if (hot.next !== null) this.#dirty.add(hot);
+    this.#hooks.committed(hot, batch.events, {
+      firstVersion: batch.expectedVersion + 1,
+      lastVersion: batch.expectedVersion + batch.rows.length,
+      head: (batch.rows.at(-1) as EventRow).hash,
+    });
+    for (const { pending, events } of batch.pending) pending.resolve(events);
+    if (hot.state.status !== "running" && hot.idle && hot.inFlight.size === 0) this.#runs.delete(hot.id);
+  }
+
+  #refused(hot: HotRun, batch: Batch, result: Extract<CommitResult, { ok: false }>): void {
+    if (result.reason === "duplicate") {
+      const error = new FlotillaError("IDEMPOTENCY_CONFLICT", "the idempotency key was used before", {
+        details: { run: result.run, inputDigest: result.inputDigest },
+      });
+      this.#drop(hot, (pending) => pending.reject(error));
+    } else if (result.reason === "full") {
+      const error = new FlotillaError("QUEUE_FULL", `the queue holds ${result.depth} tasks; the run was not accepted`);
+      this.#drop(hot, (pending) => pending.reject(error));
+    } else {
+      // Somebody else decided first: fold what is on record and decide again.
+      this.#again(hot);
+    }
+    void batch;
+  }
+
+  /** The outcome is unknown or nothing was applied: fold again and decide again, a little later. */
+  #commitFailed(group: readonly HotRun[], error: unknown): void {
+    const failure = isFlotillaError(error) ? error : new FlotillaError("STORE_UNAVAILABLE", String(error), { cause: error });
+    this.#hooks.failed(failure);
+    if (failure.code === "STORE_CLOSED" || this.#closed) {
+      for (const hot of group) this.#drop(hot, (pending) => pending.reject(failure));
+      return;
+    }
+    const waiting = group.map((hot) => [hot, this.#takeBack(hot)] as const);
+    this.#clock.after(STORE_RETRY_MS, () => {
+      for (const [hot, pendings] of waiting) {
+        for (const pending of pendings) this.#enter(hot.id, pending.command).then(pending.resolve, pending.reject);
+      }
+      this.#schedule();
+    });
+  }
+
+  #again(hot: HotRun): void {
+    const pendings = this.#takeBack(hot);
+    for (const pending of pendings) this.#enter(hot.id, pending.command).then(pending.resolve, pending.reject);
+  }
+
+  /** Drops a run's speculative state and returns the commands that made it, in order. */
+  #takeBack(hot: HotRun): Pending[] {
+    const pendings: Pending[] = [];
+    this.#drop(hot, (pending) => pendings.push(pending));
+    return pendings;
+  }
+
+  #drop(hot: HotRun, each: (pending: Pending) => void): void {
+    const pendings = [...(hot.flying?.pending ?? []), ...(hot.next?.pending ?? [])].map(({ pending }) => pending);
+    pendings.push(...hot.waiting.splice(0));
+    hot.ready = false;
+    hot.flying = null;
+    hot.next = null;
+    this.#dirty.delete(hot);
+    this.#runs.delete(hot.id);
+    this.#hooks.dropped(hot.id);
+    for (const pending of pendings) each(pending);
+  }
+
+  #commitOf(hot: HotRun, batch: Batch): Commit {
+    const tasks: TaskWrite[] = [];
+    const timers: TimerWrite[] = [];
+    for (const id of batch.touched) this.#project(hot, id, tasks, timers);
+    const run = this.#runWrite(hot, batch, timers);
+    return {
+      journal: hot.id,
+      expectedVersion: batch.expectedVersion,
+      events: batch.rows,
+      ...(run === null ? {} : { run }),
+      ...(tasks.length === 0 ? {} : { tasks }),
+      ...(timers.length === 0 ? {} : { timers }),
+      ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
+    };
+  }
+
+  /** A task's rows follow from its status alone. */
+  #project(hot: HotRun, id: string, tasks: TaskWrite[], timers: TimerWrite[]): void {
+    const task = taskOf(hot.state, id);
+    const timer = wakeTimer(id);
+    if (task.status === "suspended") {
+      timers.push({ op: "set", name: timer, dueAt: task.readyAt });
+      hot.timers.add(timer);
+    } else if (hot.timers.delete(timer)) {
+      timers.push({ op: "clear", name: timer });
+    }
+    const queue = queueOf(hot.state.queue, task.suspect);
+    const rank = rankOf(task.priority, task.readyAt);
+    if (task.status === "ready" || task.status === "delayed") {
+      const { attempt, readyAt } = task;
+      tasks.push({ op: "ready", task: id, queue, attempt, rank, readyAt, expiresAt: null });
+      hot.rows.add(id);
+    } else if (task.status === "assigned") {
+      const leaseUntil = this.#hooks.leaseUntil(this.#clock.now());
+      const worker = task.worker ?? "";
+      tasks.push({ op: "lease", task: id, queue, attempt: task.attempt, rank, worker, leaseUntil, expiresAt: null });
+      hot.rows.add(id);
+    } else if (hot.rows.delete(id)) {
+      tasks.push({ op: "remove", task: id });
+    }
+  }
+
+  #runWrite(hot: HotRun, batch: Batch, timers: TimerWrite[]): RunWrite | null {
+    const first = batch.expectedVersion === 0 ? batch.events[0] : undefined;
+    const write: RunWrite = {};
+    if (first?.type === "run.started") {
+      const { workflow, definition, idempotencyKey } = first.data;
+      write.create = {
+        workflow,
+        definition,
+        createdAt: first.at,
+        ...(idempotencyKey === undefined
+          ? {}
+          : { idempotencyKey, inputDigest: digestOf({ workflow, input: first.payload?.input ?? null }) }),
+      };
+      timers.push({ op: "set", name: DEADLINE_TIMER, dueAt: first.at + first.data.limits.timeMs });
+      hot.timers.add(DEADLINE_TIMER);
+    }
+    const last = batch.events.find((event) => event.type.startsWith("run.") && event.type !== "run.started");
+    if (last !== undefined) {
+      write.status = hot.state.status;
+      write.summary = Buffer.from(JSON.stringify(summaryOf(hot.state)));
+      if (hot.timers.delete(DEADLINE_TIMER)) timers.push({ op: "clear", name: DEADLINE_TIMER });
+    }
+    return write.create === undefined && write.status === undefined ? null : write;
+  }
+
+  #evict(): void {
+    let looks = EVICTION_LOOKS;
+    for (const hot of this.#runs.values()) {
+      if (this.#runs.size <= HOT_RUNS_MAX || looks-- === 0) return;
+      this.#runs.delete(hot.id);
+      // What only waits goes; a run with an attempt at a worker, of which there are few, is needed again in a moment.
+      if (!hot.idle || !hot.ready || hot.inFlight.size > 0) this.#runs.set(hot.id, hot);
+    }
+  }
+}
+
+/** Name of the queue in which a task waits: suspects wait for a host of their own. */
+export function queueOf(queue: string, suspect: boolean): string {
+  return suspect ? `${queue}!` : queue;
+}
+
+export type RunSummary = {
+  tasks: number;
+  steps: number;
+  inputTokens: number;
+  outputTokens: number;
+  costMicroUsd: number;
+  unpriced: number;
+  simulated: boolean;
+  endedAt: number | null;
+  error: string | null;
+};
+
+export function summaryOf(state: RunState): RunSummary {
+  return {
+    tasks: state.tasks.size,
+    ...state.usage,
+    endedAt: state.endedAt,
+    error: state.error === undefined ? null : `${state.error.code}: ${state.error.message}`,
+  };
+}
+
+/** The part of a definition that deciding needs. */
+export function decisionContext(definition: FleetDefinition, workflow: string): Pick<DecideContext, "retry" | "hasAgent" | "options"> {
+  const declared = definition.workflows[workflow];
+  return {
+    options: declared?.options ?? null,
+    hasAgent: (agent) => Object.hasOwn(definition.agents, agent) || agent === "$plan",
+    retry: (agent) => definition.agents[agent ?? ""]?.retry ?? DEFAULT_RETRY,
+  };
+}

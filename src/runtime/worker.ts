@@ -1,0 +1,262 @@
+import type { AgentOutcome, Assignment, TaskPort } from "../agent/port.ts";
+import type { CoordinatorFrame, WorkerFrame } from "../carrier/frame.ts";
+import type { FleetDefinition } from "../core/definition.ts";
+import { errorRecord, PLAN_AGENT, type StepRecord } from "../core/decide.ts";
+import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
+import { COORDINATOR, createEnvelope, type Envelope } from "../message/envelope.ts";
+import type { Identity } from "../message/identity.ts";
+import { FrameSigner } from "../message/seal.ts";
+import { verifyMessage } from "../message/verify.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import { frameDigest } from "./coordinator.ts";
+
+/** Senders sign what they sent within this time (design: trust on the wire). */
+const SEAL_AFTER_MS = 100;
+const HEARTBEAT_MS = 1_000;
+const PLAN_TIMEOUT_MS = 60_000;
+
+export interface WorkerPorts {
+  clock: Clock;
+  random: Random;
+  /** Names the session in signatures. */
+  session: string;
+  slots: number;
+  definition: FleetDefinition;
+  /** Throws when this worker does not hold the agent's key. */
+  identityOf(agent: string): Identity;
+  send(frame: WorkerFrame): void;
+  /** Runs one attempt to its end; never rejects. */
+  run(port: TaskPort): Promise<AgentOutcome>;
+  /** Asked to drain, and nothing runs any more. */
+  drained(): void;
+}
+
+type Reported = Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>;
+type Unnumbered<T> = T extends unknown ? Omit<T, "seq"> : never;
+
+/** The worker role: runs attempts and reports their steps and results. It never reaches the store; what it has said
+ *  counts when the coordinator acknowledges it. */
+export class Worker {
+  readonly #ports: WorkerPorts;
+  readonly #signer: FrameSigner;
+  readonly #running = new Map<string, Running>();
+  readonly #permits = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  #permitId = 0;
+  #sealTimer: Timer | null = null;
+  #beat: Timer | null = null;
+  #draining = false;
+  #closed = false;
+
+  constructor(ports: WorkerPorts) {
+    this.#ports = ports;
+    this.#signer = new FrameSigner(ports.session, ports.identityOf);
+    this.#heartbeat();
+  }
+
+  get running(): number {
+    return this.#running.size;
+  }
+
+  receive(frame: CoordinatorFrame): void {
+    switch (frame.f) {
+      case "assign":
+        return this.#assign(frame);
+      case "ack": {
+        const running = this.#running.get(keyOf(frame));
+        const key = `${frame.key}/${frame.phase}`;
+        const waiter = running?.acks.get(key);
+        running?.acks.delete(key);
+        if (frame.ok) waiter?.resolve();
+        else waiter?.reject(new FlotillaError("CANCELLED", "the attempt is not current any more"));
+        return;
+      }
+      case "permit": {
+        const waiter = this.#permits.get(frame.id);
+        this.#permits.delete(frame.id);
+        if (frame.error === null) waiter?.resolve();
+        else waiter?.reject(fromErrorRecord(frame.error));
+        return;
+      }
+      case "cancel":
+        return this.#cancel(keyOf(frame), frame.why);
+      case "drain":
+        this.#draining = true;
+        return this.#drainedYet();
+      default:
+        frame satisfies never;
+    }
+  }
+
+  /** The coordinator is gone: everything is aborted, nothing more is sent. */
+  close(why: string): void {
+    this.#closed = true;
+    this.#sealTimer?.cancel();
+    this.#beat?.cancel();
+    for (const key of [...this.#running.keys()]) this.#cancel(key, why);
+  }
+
+  #assign(frame: Extract<CoordinatorFrame, { f: "assign" }>): void {
+    const key = keyOf(frame);
+    if (this.#closed || this.#running.has(key)) return;
+    const problem = this.#problemOf(frame);
+    const running: Running = { abort: new AbortController(), acks: new Map(), timer: null };
+    this.#running.set(key, running);
+    if (problem !== null) return this.#end(key, frame, { type: "failed", error: errorRecord("MESSAGE_REFUSED", problem) });
+    const timeoutMs = this.#timeoutMs(frame.agent);
+    running.timer = this.#ports.clock.after(timeoutMs, () => {
+      const error = new FlotillaError("TASK_TIMEOUT", `${frame.agent} took longer than ${timeoutMs} ms for task ${frame.task}`);
+      running.abort.abort(error);
+      this.#end(key, frame, { type: "failed", error: toErrorRecord(error) });
+    });
+    this.#ports.run(this.#portOf(frame, running)).then(
+      (outcome) => this.#end(key, frame, outcome),
+      (error: unknown) => this.#end(key, frame, { type: "failed", error: toErrorRecord(error) }),
+    );
+  }
+
+  #timeoutMs(agent: string): number {
+    return agent === PLAN_AGENT ? PLAN_TIMEOUT_MS : (this.#ports.definition.agents[agent]?.timeoutMs ?? PLAN_TIMEOUT_MS);
+  }
+
+  #problemOf(frame: Extract<CoordinatorFrame, { f: "assign" }>): string | null {
+    const verified = verifyMessage(frame.envelope, {
+      now: this.#ports.clock.now(),
+      maySend: (sender) => sender === COORDINATOR,
+      isRecipient: (recipient) => recipient === frame.agent,
+      seen: () => false,
+    });
+    return verified.ok ? null : `${verified.check}: ${verified.reason}`;
+  }
+
+  #portOf(frame: Extract<CoordinatorFrame, { f: "assign" }>, running: Running): TaskPort {
+    const { run, task, attempt, agent } = frame;
+    const ref = { run, task, attempt };
+    const { payload } = frame.envelope as Envelope<"task.request">;
+    const steps = new Map(frame.steps.map((step) => [step.key, step]));
+    const assignment: Assignment = { ...ref, agent, input: payload.input, output: frame.output, steps };
+    const { signal } = running.abort;
+    return {
+      assignment,
+      signal,
+      clock: this.#ports.clock,
+      random: this.#ports.random,
+      record: (step: StepRecord) =>
+        this.#whileCurrent(signal, (resolve, reject) => {
+          running.acks.set(`${step.key}/${step.phase}`, { resolve, reject });
+          this.#report({ f: "step", ...ref, agent, step });
+        }),
+      permit: (tokens: number) =>
+        this.#whileCurrent(signal, (resolve, reject) => {
+          const id = this.#permitId++;
+          this.#permits.set(id, { resolve, reject });
+          this.#ports.send({ f: "permit", id, ...ref, tokens });
+        }),
+      token: (text) => this.#stream(signal, { f: "token", ...ref, agent, text }),
+      log: (level, message, data) => this.#stream(signal, { f: "log", ...ref, level, message, data: data ?? null }),
+      status: (text) => this.#stream(signal, { f: "status", ...ref, agent, text }),
+    };
+  }
+
+  #whileCurrent(signal: AbortSignal, ask: (resolve: () => void, reject: (error: unknown) => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      const done = (settle: () => void) => {
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      ask(
+        () => done(resolve),
+        (error) => done(() => reject(error)),
+      );
+    });
+  }
+
+  #stream(signal: AbortSignal, frame: WorkerFrame): void {
+    if (!signal.aborted) this.#ports.send(frame);
+  }
+
+  /** Sends what its agent answers for, numbered and covered by the agent's next signature. */
+  #report(frame: Unnumbered<Reported>): void {
+    const signer = frame.agent;
+    const { seq } = this.#signer.add(signer, frameDigest(frame as Reported));
+    this.#ports.send({ ...frame, seq } as Reported);
+    this.#sealTimer ??= this.#ports.clock.after(SEAL_AFTER_MS, () => {
+      this.#sealTimer = null;
+      this.#ports.send({ f: "seal", seals: this.#signer.flush() });
+    });
+  }
+
+  #end(key: string, frame: Extract<CoordinatorFrame, { f: "assign" }>, outcome: AgentOutcome): void {
+    const running = this.#running.get(key);
+    if (running === undefined) return;
+    this.#running.delete(key);
+    running.timer?.cancel();
+    const { run, task, attempt, agent } = frame;
+    const ref = { run, task, attempt };
+    try {
+      if (outcome.type === "suspended") this.#report({ f: "suspend", ...ref, agent, wakeAt: outcome.wakeAt });
+      else this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, outcome) });
+    } catch (error) {
+      // What an agent returned may not be JSON: that is its failure.
+      const failed = { type: "failed" as const, error: outputError(error) };
+      this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, failed) });
+    }
+    this.#drainedYet();
+  }
+
+  #resultOf(frame: Extract<CoordinatorFrame, { f: "assign" }>, outcome: Exclude<AgentOutcome, { type: "suspended" }>): Envelope {
+    const { run, task, attempt, agent, envelope } = frame;
+    const common = {
+      id: `${envelope.id}/result`,
+      sender: agent,
+      recipient: COORDINATOR,
+      correlationId: envelope.correlationId,
+      causationId: envelope.id,
+      timestamp: this.#ports.clock.now(),
+      priority: envelope.priority,
+    };
+    if (outcome.type === "completed") {
+      const usage = { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0 };
+      return createEnvelope({ ...common, type: "task.response", payload: { run, task, attempt, output: outcome.output, usage } });
+    }
+    return createEnvelope({ ...common, type: "error", payload: { run, task, attempt, error: outcome.error } });
+  }
+
+  #cancel(key: string, why: string): void {
+    const running = this.#running.get(key);
+    if (running === undefined) return;
+    this.#running.delete(key);
+    running.timer?.cancel();
+    running.abort.abort(new FlotillaError("CANCELLED", why));
+    this.#drainedYet();
+  }
+
+  #heartbeat(): void {
+    this.#beat = this.#ports.clock.after(HEARTBEAT_MS, () => {
+      if (this.#closed) return;
+      this.#ports.send({ f: "heartbeat", at: this.#ports.clock.now(), running: this.#running.size });
+      this.#heartbeat();
+    });
+  }
+
+  #drainedYet(): void {
+    if (!this.#draining || this.#running.size > 0 || this.#closed) return;
+    if (this.#signer.pending > 0) this.#ports.send({ f: "seal", seals: this.#signer.flush() });
+    this.#ports.drained();
+  }
+}
+
+interface Running {
+  abort: AbortController;
+  acks: Map<string, { resolve: () => void; reject: (error: unknown) => void }>;
+  timer: Timer | null;
+}
+
+const keyOf = ({ run, task, attempt }: { run: string; task: string; attempt: number }): string => `${run}/${task}/${attempt}`;
+
+function outputError(error: unknown): ErrorRecord {
+  return { ...errorRecord("OUTPUT_INVALID", `the output is not JSON: ${toErrorRecord(error).message}`) };
+}
