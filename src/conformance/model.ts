@@ -18,7 +18,7 @@ export interface Answer {
 export type Act =
   | { answer: Answer }
   /** An HTTP error with the provider's kind of body. */
-  | { status: number; message?: string; headers?: Record<string, string> }
+  | { status: number; message?: string; code?: string; headers?: Record<string, string> }
   /** The first half of the answer; then the socket is cut, or the stream ends as if it were complete. */
   | { broken: Answer; how: "cut" | "ended" }
   /** The first half of the answer, then the provider's error inside the stream, saying that it is overloaded or broken. */

@@ -101,7 +101,7 @@ function perform(act: Act, wire: Wire | null, response: ServerResponse): void {
 
 function sendError(act: Extract<Act, { status: number }>, wire: Wire, response: ServerResponse): void {
   response.writeHead(act.status, { "content-type": "application/json", ...act.headers });
-  response.end(JSON.stringify(errorBody(wire, act.status, act.message ?? "no")));
+  response.end(JSON.stringify(errorBody(wire, act.status, act.message ?? "no", act.code ?? null)));
 }
 
 function sendBroken(act: Extract<Act, { broken: Answer }>, wire: Wire, response: ServerResponse): void {

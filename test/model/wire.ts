@@ -36,14 +36,14 @@ export function framesOf(wire: Wire, answer: Answer): Frame[] {
 }
 
 /** The body of an HTTP error. */
-export function errorBody(wire: Wire, status: number, message: string): Json {
+export function errorBody(wire: Wire, status: number, message: string, code: string | null): Json {
   switch (wire) {
     case "anthropic":
       return { type: "error", error: { type: status === 529 ? "overloaded_error" : "api_error", message } };
     case "google":
       return { error: { code: status, message, status: "FAILED" } };
     default:
-      return { error: { message, type: "error", code: null, param: null } };
+      return { error: { message, type: "error", code, param: null } };
   }
 }
 
