@@ -1,5 +1,5 @@
-import { FlotillaError } from "../error.ts";
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { FlotillaError, invariant } from "../error.ts";
 import { sha256 } from "./canonical.ts";
 
 /** Bytes of one record's content, length field excluded, when the caller names no other bound: 64 MiB. */
@@ -102,8 +102,9 @@ export class Mac {
   readonly #inner = Buffer.alloc(BLOCK_BYTES + ONE_SHOT_BYTES_MAX);
   readonly #outer = Buffer.alloc(BLOCK_BYTES + MAC_BYTES);
 
-  /** `key` has at most 64 bytes. */
+  /** @throws {FlotillaError} INVARIANT when the key is longer than 64 bytes: session keys have 32 */
   constructor(key: Uint8Array) {
+    invariant(key.length <= BLOCK_BYTES, `A key of Mac has at most ${BLOCK_BYTES} bytes.`);
     this.#key = Buffer.from(key);
     for (let i = 0; i < BLOCK_BYTES; i++) {
       this.#inner[i] = (key[i] ?? 0) ^ 0x36;
