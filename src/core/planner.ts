@@ -31,6 +31,8 @@ export interface RunView {
   tasks(): Iterable<TaskView>;
   /** Settled members of a group, in the order in which they were added. */
   members(group: string): readonly TaskView[];
+  /** What an agent is for, in the words of its declaration; absent where no declaration is at hand. */
+  describe?(agent: string): string;
 }
 
 export interface TaskSpec {

@@ -9,7 +9,9 @@ export function celEnvironment(variables: readonly string[]): Environment {
   for (const name of variables) environment.registerVariable(name, "dyn");
   registerMixedArithmetic(environment);
   registerListFunctions(environment);
-  environment.registerFunction("round(dyn, int): dyn", (value: Numeric, digits: bigint) => round(Number(value), Number(digits)));
+  environment.registerFunction("round(dyn, int): dyn", (value: Numeric, digits: bigint) =>
+    round(Number(value), Number(digits)),
+  );
   environment.registerFunction("round(dyn): dyn", (value: Numeric) => BigInt(Math.round(Number(value))));
   environment.registerFunction("json(dyn): string", (value: unknown) => JSON.stringify(unbind(value)));
   return environment;

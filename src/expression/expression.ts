@@ -5,6 +5,8 @@ import { type Reference, references } from "./reference.ts";
 import { splitText } from "./split.ts";
 import { asText, unbind } from "./value.ts";
 
+export { asText, bind } from "./value.ts";
+
 /** A compiled CEL expression over named JSON values. */
 export interface Expression {
   readonly source: string;
@@ -83,7 +85,12 @@ function evaluate(source: string, program: Program, bindings: Bindings): Json {
     return unbind(program(bindings));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
-    throw new ExpressionFailure(source, problemOf(error), code === "no_such_key" || code === "index_out_of_bounds", error);
+    throw new ExpressionFailure(
+      source,
+      problemOf(error),
+      code === "no_such_key" || code === "index_out_of_bounds",
+      error,
+    );
   }
 }
 
@@ -102,7 +109,9 @@ function compileText(text: string, expression: Language["expression"]): Compiled
   const split = splitText(text);
   if (!split.ok) return split;
   if (split.value.every((part) => typeof part === "string")) return constant(text);
-  const parts = split.value.map((part) => (typeof part === "string" ? constant(part) : asTemplate(expression(part.expression))));
+  const parts = split.value.map((part) =>
+    typeof part === "string" ? constant(part) : asTemplate(expression(part.expression)),
+  );
   return combine(parts, (pieces) => {
     const [only] = pieces;
     if (pieces.length === 1 && only !== undefined) return (bindings) => only.render(bindings);
@@ -120,7 +129,10 @@ function asTemplate(compiled: Compiled<Expression>): Compiled<Template> {
   return { ok: true, value: { render: evaluate, reads } };
 }
 
-function combine(parts: readonly Compiled<Template>[], render: (values: Template[]) => Template["render"]): Compiled<Template> {
+function combine(
+  parts: readonly Compiled<Template>[],
+  render: (values: Template[]) => Template["render"],
+): Compiled<Template> {
   const problems = parts.flatMap((part) => (part.ok ? [] : [part.problem]));
   if (problems.length > 0) return { ok: false, problem: problems.join("; ") };
   const values = parts.flatMap((part) => (part.ok ? [part.value] : []));
@@ -132,7 +144,8 @@ function combine(parts: readonly Compiled<Template>[], render: (values: Template
 
 /** A problem with the expression and the character at which it lies. */
 function located(source: string, error: unknown): string {
-  const range = error instanceof Error && "range" in error ? (error.range as { start?: number } | undefined) : undefined;
+  const range =
+    error instanceof Error && "range" in error ? (error.range as { start?: number } | undefined) : undefined;
   const place = range?.start === undefined ? "" : ` at character ${Math.min(range.start, source.length) + 1}`;
   return `${problemOf(error)}${place} of "${source}"`;
 }

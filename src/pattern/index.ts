@@ -1,0 +1,10 @@
+import { debatePattern } from "./debate.ts";
+import { graphPattern } from "./graph.ts";
+import type { Pattern } from "./pattern.ts";
+import { pipelinePattern } from "./pipeline.ts";
+import { supervisorPattern } from "./supervisor.ts";
+
+/** The built-in patterns by name (C3). */
+export const patterns: ReadonlyMap<string, Pattern> = new Map(
+  [graphPattern, pipelinePattern, supervisorPattern, debatePattern].map((pattern) => [pattern.name, pattern]),
+);

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import type { Agent } from "../definition/agent.ts";
+
+// What the options of several patterns are made of.
+
+/** An agent by value, or by its name in the fleet. */
+export type AgentRef<Output = unknown> = Agent<unknown, Output> | string;
+
+/** A task's id: what `tasks.ID` and `needs` say, and the start of the ids of its members. */
+export const TaskId = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
+    error: "must start with a letter and hold at most 64 letters, digits, _ and -",
+  });
+
+export const AgentName = z.string().min(1).describe("Name of an agent.");
+
+/** JSON in which strings may hold `${ CEL }`. */
+export const TemplateJson: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+
+/** An agent at one place of a list, by its name alone or with more to say. */
+export interface Seat {
+  agent: string;
+  id?: string | undefined;
+}
+
+/** Ids for places that agents hold: as given, else the agent's name, numbered from its second place on. */
+export function seatIds(seats: readonly Seat[]): string[] {
+  const seen = new Map<string, number>();
+  return seats.map(({ agent, id }) => {
+    if (id !== undefined) return id;
+    const place = (seen.get(agent) ?? 0) + 1;
+    seen.set(agent, place);
+    return place === 1 ? agent : `${agent}-${place}`;
+  });
+}
+
+/** The first id that stands twice, with its second place; null when there is none. */
+export function duplicate(ids: readonly string[]): { id: string; index: number } | null {
+  const index = ids.findIndex((id, place) => ids.indexOf(id) < place);
+  return index === -1 ? null : { id: ids[index] ?? "", index };
+}
+
+/** Options that were given: an absent key is not one that is undefined. */
+export function given(options: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
