@@ -175,7 +175,7 @@ class SqliteStore implements Store {
   readonly fleet: string;
   readonly #db: DatabaseSync;
   readonly #path: string;
-  readonly #no: number;
+  #no: number;
   readonly #writer: CommitWriter | null;
   readonly #statements = new Map<string, StatementSync>();
   #closed = false;
@@ -326,7 +326,11 @@ class SqliteStore implements Store {
 
   #read<T>(look: () => T): T {
     if (this.#closed) throw new FlotillaError("STORE_CLOSED", `The store ${this.#path} is closed.`);
-    return translated(this.#path, look);
+    return translated(this.#path, () => {
+      // A reader may be older than its fleet.
+      if (this.#no === 0) this.#no = fleetNumber(this.#db, this.fleet);
+      return look();
+    });
   }
 
   #write<T>(change: (writer: CommitWriter) => T): T {
