@@ -470,11 +470,14 @@ class Decision {
   private apply(edits: readonly Edit[], why: string): void {
     if (edits.length === 0) return;
     const add: TaskSpec[] = [];
+    const added = new Set<string>();
     const cancel: { task: string; why: string }[] = [];
     let end: Extract<Edit, { edit: "finish" | "fail" }> | null = null;
     for (const edit of edits) {
       if (edit.edit === "add") {
-        if (!this.state.tasks.has(edit.task.id) && !add.some((task) => task.id === edit.task.id)) add.push(edit.task);
+        if (this.state.tasks.has(edit.task.id) || added.has(edit.task.id)) continue;
+        added.add(edit.task.id);
+        add.push(edit.task);
       } else if (edit.edit === "cancel") {
         const task = this.state.tasks.get(edit.task);
         if (task !== undefined && !SETTLED.has(task.status)) cancel.push({ task: edit.task, why: edit.why });
