@@ -11,12 +11,14 @@ export interface Finding extends Pick<Problem, "code" | "message" | "suggestion"
   /** What to point at: the key at `path` or its value. */
   part: "key" | "value";
   hint?: string;
-  /** Characters of the value to point at, when not all of it. */
-  within?: { start: number; length: number };
+  /** DEFINITION_MISSING_KEY: the keys of which one is missing in the map at `path`. */
+  missing?: readonly string[];
+  /** The part of a text to point at, as it is written, from `offset` on. */
+  within?: { text: string; offset: number };
 }
 
 export function located(finding: Finding, place: ProblemPlace): Problem {
-  const { path: _, part: __, within: ___, code, message, ...rest } = finding;
+  const { path: _, part: __, within: ___, missing: ____, code, message, ...rest } = finding;
   return problem(code, message, { ...rest, ...place });
 }
 
@@ -39,4 +41,18 @@ export function missingReference(
         ? `define ${kind} "${name}", or use one that is defined`
         : `use "${suggestion}", or define "${name}"`,
   };
+}
+
+/** Without keys that are missing only because they were misspelt: one mistake, one message. */
+export function withoutEchoes(findings: readonly Finding[]): Finding[] {
+  const meant = new Set(
+    findings
+      .filter(({ code, suggestion }) => code === "DEFINITION_UNKNOWN_KEY" && suggestion !== undefined)
+      .map(({ path, suggestion }) => pathText([...path.slice(0, -1), suggestion ?? ""])),
+  );
+  return findings.filter(({ path, missing }) => !missing?.some((key) => meant.has(pathText([...path, key]))));
+}
+
+export function pathText(path: Path): string {
+  return JSON.stringify(path.map(String));
 }

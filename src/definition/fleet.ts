@@ -6,7 +6,7 @@ import { isPlain } from "./as-json.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
 import { checkPatternOptions } from "./pattern-option.ts";
-import type { PatternSpec } from "./pattern-spec.ts";
+import type { Pattern } from "../pattern/pattern.ts";
 import { type Problem, refuse } from "./problem.ts";
 import {
   checkMcpServer,
@@ -29,7 +29,7 @@ export interface FleetCode {
   tools: ReadonlyMap<string, ToolCode>;
   agents: ReadonlyMap<string, AgentCode>;
   /** Every pattern that a workflow uses, by the pattern's name. */
-  patterns: ReadonlyMap<string, PatternSpec>;
+  patterns: ReadonlyMap<string, Pattern>;
 }
 
 const MARK = Symbol.for("flotilla.fleet");
@@ -167,7 +167,9 @@ function workflowOf(
   const plain = plainOptions(options, "options", (agent, where) => names.agents.get(agent) ?? unnamed(where));
   const extra = agents.map((agent, index) => names.agents.get(agent) ?? unnamed(`agents[${index}]`));
   const checked =
-    findings.length > 0 ? null : checkPatternOptions(name, pattern, plain, new Set(names.agents.values()), extra);
+    findings.length > 0
+      ? null
+      : checkPatternOptions(name, pattern, plain, new Set(names.agents.values()), { extraAgents: extra });
   return {
     definition: {
       ...rest,

@@ -3,7 +3,7 @@ import { findCycle } from "../core/graph.ts";
 import type { Json } from "../core/json.ts";
 import { asJson } from "./as-json.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
-import type { PatternSpec } from "./pattern-spec.ts";
+import type { Pattern } from "../pattern/pattern.ts";
 import { isRecord, zodFindings } from "./zod-problem.ts";
 
 export interface CheckedOptions {
@@ -16,7 +16,7 @@ export interface CheckedOptions {
 }
 
 /** A pattern's schema as a definition applies it: a key that the pattern does not know is a mistake, never ignored. */
-export function strictOptions(pattern: PatternSpec): z.ZodType {
+export function strictOptions(pattern: Pattern): z.ZodType {
   return pattern.options instanceof z.ZodObject && pattern.options._zod.def.catchall === undefined
     ? pattern.options.strict()
     : pattern.options;
@@ -25,17 +25,18 @@ export function strictOptions(pattern: PatternSpec): z.ZodType {
 /** Checks a workflow's options against its pattern: form, agents, tasks and cycles (C1), all mistakes at once. */
 export function checkPatternOptions(
   workflow: string,
-  pattern: PatternSpec,
+  pattern: Pattern,
   given: unknown,
   agents: ReadonlySet<string>,
-  extraAgents: readonly string[] = [],
+  { extraAgents = [], alsoKnown = [] }: { extraAgents?: readonly string[]; alsoKnown?: readonly string[] } = {},
 ): CheckedOptions {
   const base: Path = ["workflows", workflow];
   const schema = strictOptions(pattern);
-  const parsed = schema.safeParse(given);
-  if (!parsed.success) {
-    return { options: null, agents: [], findings: zodFindings(parsed.error.issues, { schema, input: given, base }) };
-  }
+  const first = schema.safeParse(given);
+  const form = first.success ? [] : zodFindings(first.error.issues, { schema, input: given, base, alsoKnown });
+  // Unknown keys are told of; what the others refer to is checked all the same.
+  const parsed = first.success ? first : schema.safeParse(withoutUnknown(given, first.error.issues));
+  if (!parsed.success) return { options: null, agents: [], findings: form };
   const options = parsed.data as never;
   const used = [...new Set([...pattern.agents(options), ...extraAgents])];
   const unknown = used
@@ -51,8 +52,22 @@ export function checkPatternOptions(
   return {
     options: asJson(parsed.data),
     agents: used,
-    findings: [...unknown, ...taskFindings(workflow, pattern.tasks?.(options) ?? [], given)],
+    findings: [...form, ...unknown, ...taskFindings(workflow, pattern.tasks?.(options) ?? [], given)],
   };
+}
+
+/** `value` without the keys that its schema does not know. */
+function withoutUnknown(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const copy: unknown = structuredClone(value);
+  for (const issue of issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const owner = issue.path.reduce<unknown>(
+      (at, key) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, key) : at),
+      copy,
+    );
+    if (isRecord(owner)) for (const key of issue.keys) delete owner[key];
+  }
+  return copy;
 }
 
 function taskFindings(
@@ -86,12 +101,19 @@ function taskFindings(
         cycle.length === 2
           ? `task "${from}" of workflow "${workflow}" needs itself`
           : `tasks of workflow "${workflow}" need each other: ${arrows}`,
-      path: [...base, ...(pathOf(given, to, from) ?? [])],
-      part: "value",
+      ...placeOfNeed(given, from, to, base),
       ...(cycle.length === 2 ? {} : { notes: [`${arrows}  (each needs the next)`] }),
       hint: "remove one of these needs",
     },
   ];
+}
+
+/** Where `from` needs `to`: written out, or by an expression somewhere in `from`. */
+function placeOfNeed(given: unknown, from: string, to: string, base: Path): Pick<Finding, "path" | "part"> {
+  const written = pathOf(given, to, from);
+  if (written !== null) return { path: [...base, ...written], part: "value" };
+  const tasks = isRecord(given) && isRecord(given.tasks) && Object.hasOwn(given.tasks, from);
+  return { path: tasks ? [...base, "tasks", from] : base, part: "key" };
 }
 
 function user(workflow: string, path: Path): string {

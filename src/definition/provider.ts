@@ -56,6 +56,7 @@ export function checkProvider(name: string, given: Readonly<Record<string, unkno
         message: `provider "${name}" does not say its kind`,
         path: [],
         part: "key",
+        missing: ["kind"],
         hint: `add kind: ${ProviderKind.options.join(", ")}`,
       },
     ];
@@ -75,6 +76,7 @@ export function checkProvider(name: string, given: Readonly<Record<string, unkno
       message: `provider "${name}" is openai-compatible and has no baseUrl`,
       path: [],
       part: "key",
+      missing: ["baseUrl"],
       hint: "add baseUrl, such as http://127.0.0.1:11434/v1",
     });
   }
@@ -88,6 +90,7 @@ export function checkProvider(name: string, given: Readonly<Record<string, unkno
         message: `provider "${name}" is scripted and has no script`,
         path: [],
         part: "key",
+        missing: ["script"],
         hint: "add script: { file: script.yaml }",
       });
     }

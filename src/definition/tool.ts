@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
-import type { RetryPolicy, SecretRef, ToolDefinition } from "../core/definition.ts";
+import type { ModuleRef, RetryPolicy, SecretRef, ToolDefinition } from "../core/definition.ts";
 import { FlotillaError } from "../error.ts";
 import type { ToolCheck, ToolContext } from "./context.ts";
 import { completeRetry, DEFAULTS, type Partially } from "./default.ts";
@@ -94,18 +94,17 @@ export function tool(options: unknown): Tool {
     ToolOptionsShape,
     options,
   );
-  const definition: ToolDefinition = {
-    kind: "code",
+  const definition = codeToolDefinition({
     description,
     effect,
     input: inputSchema(input, "the tool's input"),
     output: output === undefined ? null : outputSchema(output, "the tool's output"),
-    timeoutMs: timeoutMs ?? DEFAULTS.toolTimeoutMs,
-    retry: completeRetry(retry),
-    idempotent: idempotent ?? false,
+    timeoutMs,
+    retry,
+    idempotent,
     module: null,
     hasCheck: check !== undefined,
-  };
+  });
   const parsed = (value: Json) => parseValue(input, value, "TOOL_INPUT_INVALID");
   const code: ToolCode = {
     run: async (value, context) => parseResult(output, await run(await parsed(value), context), "TOOL_OUTPUT_INVALID"),
@@ -116,6 +115,34 @@ export function tool(options: unknown): Tool {
     origin: null,
   };
   return mark(definition, code, check === undefined ? [run] : [run, check]);
+}
+
+/** What the definitions of all kinds of tools share, before defaults. */
+interface GivenTool {
+  description: string;
+  effect: "read" | "write";
+  input: ToolDefinition["input"];
+  output: ToolDefinition["output"];
+  timeoutMs?: number | undefined;
+  retry?: Partially<RetryPolicy> | undefined;
+  idempotent?: boolean | undefined;
+}
+
+function completeTool({ description, effect, input, output, timeoutMs, retry, idempotent }: GivenTool) {
+  return {
+    description,
+    effect,
+    input,
+    output,
+    timeoutMs: timeoutMs ?? DEFAULTS.toolTimeoutMs,
+    retry: completeRetry(retry),
+    idempotent: idempotent ?? false,
+  };
+}
+
+/** The definition of a tool of code from either spelling. */
+export function codeToolDefinition(given: GivenTool & { module: ModuleRef | null; hasCheck: boolean }): ToolDefinition {
+  return { ...completeTool(given), kind: "code", module: given.module, hasCheck: given.hasCheck };
 }
 
 export interface HttpToolOptions<Input, Parsed, Output, Returned> extends ToolCommon {
@@ -177,26 +204,10 @@ export function httpTool(options: unknown): Tool {
 }
 
 /** The definition of an HTTP tool from either spelling. */
-export function httpToolDefinition(
-  given: z.output<typeof HttpShape> & {
-    description: string;
-    effect: "read" | "write";
-    input: ToolDefinition["input"];
-    output: ToolDefinition["output"];
-    timeoutMs?: number | undefined;
-    retry?: Partially<RetryPolicy> | undefined;
-    idempotent?: boolean | undefined;
-  },
-): ToolDefinition {
+export function httpToolDefinition(given: GivenTool & z.output<typeof HttpShape>): ToolDefinition {
   return {
+    ...completeTool(given),
     kind: "http",
-    description: given.description,
-    effect: given.effect,
-    input: given.input,
-    output: given.output,
-    timeoutMs: given.timeoutMs ?? DEFAULTS.toolTimeoutMs,
-    retry: completeRetry(given.retry),
-    idempotent: given.idempotent ?? false,
     url: given.url,
     method: given.method ?? (given.effect === "read" ? "GET" : "POST"),
     headers: given.headers ?? {},
@@ -248,25 +259,12 @@ export function mcpTool(options: Omit<McpToolOptions, "description"> & { descrip
 
 /** The definition of an MCP tool from either spelling. */
 export function mcpToolDefinition(
-  given: z.output<typeof McpShape> & {
-    description?: string | undefined;
-    effect: "read" | "write";
-    input: ToolDefinition["input"] | null;
-    output: ToolDefinition["output"];
-    timeoutMs?: number | undefined;
-    retry?: Partially<RetryPolicy> | undefined;
-    idempotent?: boolean | undefined;
-  },
+  given: Omit<GivenTool, "description" | "input"> &
+    z.output<typeof McpShape> & { description?: string | undefined; input: ToolDefinition["input"] | null },
 ): ToolDefinition {
   return {
+    ...completeTool({ ...given, description: given.description ?? "", input: given.input ?? ANY_OBJECT }),
     kind: "mcp",
-    description: given.description ?? "",
-    effect: given.effect,
-    input: given.input ?? ANY_OBJECT,
-    output: given.output,
-    timeoutMs: given.timeoutMs ?? DEFAULTS.toolTimeoutMs,
-    retry: completeRetry(given.retry),
-    idempotent: given.idempotent ?? false,
     server: given.server,
     tool: given.tool,
     pin: given.pin ?? null,

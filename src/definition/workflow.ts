@@ -4,12 +4,12 @@ import type { Json } from "../core/json.ts";
 import { type Agent, isAgent } from "./agent.ts";
 import { completeLimits, priorityOf, type WorkflowLimits } from "./default.ts";
 import { checkOptions } from "./option.ts";
-import type { PatternSpec } from "./pattern-spec.ts";
+import type { Pattern } from "../pattern/pattern.ts";
 import { PriorityShape, WorkflowLimitsShape } from "./shape.ts";
-import { inputSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
+import { inputSchema, isZodSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
 
 export interface WorkflowParts {
-  pattern: PatternSpec;
+  pattern: Pattern;
   /** As given: agents stand where their names will be. */
   options: unknown;
   agents: readonly Agent[];
@@ -42,7 +42,7 @@ export interface WorkflowCommon<Input, Parsed, Output> {
 }
 
 export interface WorkflowOptions<Input, Parsed, Output> extends WorkflowCommon<Input, Parsed, Output> {
-  pattern: PatternSpec;
+  pattern: Pattern;
   /** The pattern's options, in which agents stand by value wherever the pattern's schema wants an agent's name, and
    *  zod schemas wherever it wants a JSON Schema. */
   options: unknown;
@@ -56,7 +56,7 @@ const WorkflowOptionsShape = z.strictObject({
   output: ZodSchema.optional(),
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
-  pattern: z.custom<PatternSpec>(isPattern, { error: "must be a pattern" }),
+  pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern" }),
   options: z.unknown(),
   agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
 });
@@ -89,15 +89,9 @@ export function workflowParts(workflow: Workflow): WorkflowParts {
   return workflow[MARK];
 }
 
-/** Whether a value has what a definition needs of a pattern. */
-export function isPattern(value: unknown): value is PatternSpec {
+/** Whether a value is a pattern; by its members, since two copies of the package may meet. */
+export function isPattern(value: unknown): value is Pattern {
   if (typeof value !== "object" || value === null) return false;
-  const { name, options, agents } = value as Partial<Record<keyof PatternSpec, unknown>>;
-  return (
-    typeof name === "string" &&
-    typeof agents === "function" &&
-    typeof options === "object" &&
-    options !== null &&
-    "_zod" in options
-  );
+  const { name, options, agents, plan } = value as Partial<Record<keyof Pattern, unknown>>;
+  return typeof name === "string" && typeof agents === "function" && typeof plan === "function" && isZodSchema(options);
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ErrorCode } from "../error.ts";
-import type { Finding, Path } from "./finding.ts";
+import { expressionFindings } from "./expression-finding.ts";
+import { type Finding, type Path, withoutEchoes } from "./finding.ts";
 import { nearest } from "./nearest.ts";
 
 export interface ZodContext {
@@ -9,6 +10,8 @@ export interface ZodContext {
   input: unknown;
   /** Where in the definition that is. */
   base?: Path;
+  /** Keys that may stand beside those of the schema at its root. */
+  alsoKnown?: readonly string[];
   /** Names the whole, when there is no file to point into: `tool()`. */
   subject?: string;
 }
@@ -18,10 +21,7 @@ type Issue = z.core.$ZodIssue;
 /** zod's issues as findings: one for each mistake. A key that is missing because it was misspelt is told once. */
 export function zodFindings(issues: readonly Issue[], context: ZodContext): Finding[] {
   const flat = issues.flatMap((issue) => choose(issue, context));
-  const meant = new Set(flat.flatMap((issue) => misspelt(issue, context)));
-  return flat
-    .filter((issue) => !(isMissing(issue, context) && meant.has(text(issue.path))))
-    .flatMap((issue) => toFindings(issue, context));
+  return withoutEchoes(flat.flatMap((issue) => toFindings(issue, context)));
 }
 
 /** The issue itself, or the issues of the branch of a union that was probably meant. */
@@ -39,20 +39,14 @@ function isMismatch(issue: Issue): boolean {
   return issue.code === "invalid_type" || issue.code === "invalid_value" || issue.code === "invalid_union";
 }
 
-/** The paths that unknown keys were probably meant to be. */
-function misspelt(issue: Issue, context: ZodContext): string[] {
-  if (issue.code !== "unrecognized_keys") return [];
-  const known = absentKeys(issue.path, context);
-  return issue.keys.flatMap((key) => {
-    const near = nearest(key, known);
-    return near === null ? [] : [text([...issue.path, near])];
-  });
-}
-
 /** Keys that the schema knows at `path` and that are not used there: what an unknown key may have been meant to be. */
 function absentKeys(path: Path, context: ZodContext): string[] {
   const present = valueAt(context.input, path);
-  return keysAt(context.schema, path).filter((key) => !(isRecord(present) && Object.hasOwn(present, key)));
+  return knownKeys(path, context).filter((key) => !(isRecord(present) && Object.hasOwn(present, key)));
+}
+
+function knownKeys(path: Path, context: ZodContext): string[] {
+  return [...keysAt(context.schema, path), ...(path.length === 0 ? (context.alsoKnown ?? []) : [])];
 }
 
 function isMissing(issue: Issue, context: ZodContext): boolean {
@@ -64,11 +58,11 @@ function toFindings(issue: Issue, context: ZodContext): Finding[] {
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(issue.path, key, context));
   if (isMissing(issue, context)) return [missingKey(issue.path, context)];
   if (issue.code === "invalid_key") return [invalidKey(issue, context)];
-  return [invalidValue(issue, context)];
+  return invalidValue(issue, context);
 }
 
 function unknownKey(path: Path, key: string, context: ZodContext): Finding {
-  const known = keysAt(context.schema, path);
+  const known = knownKeys(path, context);
   const suggestion = nearest(key, absentKeys(path, context)) ?? nearest(key, known);
   return {
     code: "DEFINITION_UNKNOWN_KEY",
@@ -88,6 +82,7 @@ function missingKey(path: Path, context: ZodContext): Finding {
     message: `${subject(context)}key "${key}" is missing${parent.length === 0 ? "" : ` in ${dotted(parent)}`}`,
     path: parent,
     part: "key",
+    missing: [key],
     hint: `add ${key}: ${expectedAt(context.schema, path)}`,
   };
 }
@@ -103,12 +98,12 @@ function invalidKey(issue: Issue & { code: "invalid_key" }, context: ZodContext)
   };
 }
 
-function invalidValue(issue: Issue, context: ZodContext): Finding {
+function invalidValue(issue: Issue, context: ZodContext): Finding[] {
   const value = valueAt(context.input, issue.path);
   const path = full(issue.path, context);
   const suggestion =
     issue.code === "invalid_value" && typeof value === "string" ? nearest(value, issue.values.map(String)) : null;
-  return {
+  const finding: Finding = {
     code: customCode(issue) ?? "DEFINITION_INVALID",
     message: `${subject(context)}${path.length === 0 ? "the whole" : dotted(path)} ${complaint(issue, value, context)}`,
     path,
@@ -116,6 +111,7 @@ function invalidValue(issue: Issue, context: ZodContext): Finding {
     ...(suggestion === null ? {} : { suggestion }),
     hint: suggestion === null ? "change the value" : fixHint(context, `write ${suggestion}`),
   };
+  return issue.code === "custom" ? expressionFindings(finding, issue.message) : [finding];
 }
 
 function full(path: Path, context: ZodContext): Path {
@@ -300,8 +296,4 @@ export function list(names: Iterable<string>): string {
 function or(words: readonly string[]): string {
   const last = words.at(-1) ?? "";
   return words.length <= 1 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
-}
-
-function text(path: Path): string {
-  return JSON.stringify(path.map(String));
 }

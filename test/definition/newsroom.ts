@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { agent, fleet, tool, type WorkflowCommon, type Workflow, workflow } from "../../src/definition/build.ts";
-import type { PatternSpec } from "../../src/definition/pattern-spec.ts";
+import { definePattern } from "../../src/pattern/pattern.ts";
 import type { Agent } from "../../src/definition/agent.ts";
 
 /** A pattern as users write one: a lead and workers. */
-export const teamPattern: PatternSpec = {
+export const teamPattern = definePattern({
   name: "team",
   options: z.strictObject({ lead: z.string(), workers: z.array(z.string()).min(1) }),
-  agents: (options: { lead: string; workers: string[] }) => [options.lead, ...options.workers],
-};
+  agents: (options) => [options.lead, ...options.workers],
+  plan: () => [],
+});
 
 export function team<Input, Parsed, Output>(
   given: WorkflowCommon<Input, Parsed, Output> & { lead: Agent; workers: readonly Agent[] },

@@ -1,0 +1,159 @@
+import { checkExpressions } from "./expression.ts";
+import { type Finding, missingReference, type Path } from "./finding.ts";
+import { checkJsonSchema } from "./json-schema.ts";
+import { checkMcpServer, checkModel, checkProvider } from "./provider.ts";
+import { WORKFLOW_KEYS } from "./yaml-shape.ts";
+import { isRecord } from "./zod-problem.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Mistakes in what keys mean together, in YAML that may be wrong in form elsewhere: a value of the wrong type is passed
+ *  over, since its form is told of already. Files, modules and pattern options are checked where they are read. */
+export function checkMeaning(raw: Fields): Finding[] {
+  const section = (name: string): Fields => (isRecord(raw[name]) ? raw[name] : {});
+  const [providers, servers, tools] = [section("providers"), section("mcpServers"), section("tools")];
+  return [
+    ...each(providers, (name, given) => at(["providers", name], checkProvider(name, given))),
+    ...each(servers, (name, given) => at(["mcpServers", name], checkMcpServer(name, given))),
+    ...each(tools, (name, given) => at(["tools", name], checkTool(name, given, servers))),
+    ...each(section("agents"), (name, given) => at(["agents", name], checkAgent(name, given, tools, providers))),
+    ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
+  ];
+}
+
+/** Inline JSON Schemas; those in files are checked as files. */
+export function inlineSchema(value: unknown): value is Fields {
+  return isRecord(value) && fileOf(value) === null;
+}
+
+/** The path in `{ file: path }`; null for anything else. */
+export function fileOf(value: unknown): string | null {
+  if (!isRecord(value) || typeof value.file !== "string") return null;
+  return Object.keys(value).length === 1 ? value.file : null;
+}
+
+function each(section: Fields, check: (name: string, given: Fields) => Finding[]): Finding[] {
+  return Object.entries(section).flatMap(([name, given]) => (isRecord(given) ? check(name, given) : []));
+}
+
+function at(base: Path, findings: readonly Finding[]): Finding[] {
+  return findings.map((finding) => ({ ...finding, path: [...base, ...finding.path] }));
+}
+
+function checkTool(name: string, given: Fields, servers: Fields): Finding[] {
+  return [
+    ...checkToolKind(name, given),
+    ...schemas(given, []),
+    ...checkHttp(name, given),
+    ...checkMcp(name, given, servers),
+  ];
+}
+
+const TOOL_KINDS = ["module", "http", "mcp"];
+
+function missing(message: string, keys: readonly string[], hint: string): Finding {
+  return { code: "DEFINITION_MISSING_KEY", message, path: [], part: "key", missing: keys, hint };
+}
+
+function checkToolKind(name: string, given: Fields): Finding[] {
+  const [first, ...more] = TOOL_KINDS.filter((kind) => given[kind] !== undefined);
+  if (first === undefined) {
+    const message = `tool "${name}" does not say what it is`;
+    return [
+      missing(message, TOOL_KINDS, "add module: ./tools.ts#NAME, http: { url: … } or mcp: { server: …, tool: … }"),
+    ];
+  }
+  const excess = more.map((kind): Finding => {
+    return {
+      code: "DEFINITION_INVALID",
+      message: `tool "${name}" has both ${first} and ${kind}`,
+      path: [kind],
+      part: "key",
+      hint: "keep one of them",
+    };
+  });
+  if (first !== "http" || given.description !== undefined) return excess;
+  const message = `tool "${name}" has no description, by which models choose it`;
+  return [...excess, missing(message, ["description"], "add description: text")];
+}
+
+function checkHttp(name: string, given: Fields): Finding[] {
+  if (!isRecord(given.http) || typeof given.http.url !== "string") return [];
+  if (given.input !== undefined && !inlineSchema(given.input)) return [];
+  const properties =
+    isRecord(given.input) && isRecord(given.input.properties) ? Object.keys(given.input.properties) : [];
+  return placeholders(given.http.url)
+    .filter((parameter) => !properties.includes(parameter))
+    .map((parameter) => {
+      const reference = missingReference(`the url of tool "${name}"`, "input", parameter, properties);
+      return { ...reference, path: ["http", "url"], part: "value", within: { text: `{${parameter}}`, offset: 0 } };
+    });
+}
+
+/** The names in `{name}`, once each. */
+function placeholders(url: string): string[] {
+  return [...new Set([...url.matchAll(/\{([^{}]*)\}/g)].map(([, name = ""]) => name))];
+}
+
+function checkMcp(name: string, given: Fields, servers: Fields): Finding[] {
+  if (!isRecord(given.mcp) || typeof given.mcp.server !== "string" || Object.hasOwn(servers, given.mcp.server))
+    return [];
+  const reference = missingReference(`tool "${name}"`, "MCP server", given.mcp.server, Object.keys(servers));
+  return [{ ...reference, path: ["mcp", "server"], part: "value" }];
+}
+
+function checkAgent(name: string, given: Fields, tools: Fields, providers: Fields): Finding[] {
+  return [
+    ...checkAgentKind(name, given),
+    ...schemas(given, []),
+    ...checkGrants(name, given.tools, tools),
+    ...modelsOf(given).flatMap(({ model, path }): Finding[] => {
+      const wrong = checkModel(model, providers, `agent "${name}"`);
+      return wrong === null ? [] : [{ ...wrong, path, part: "value" }];
+    }),
+  ];
+}
+
+function checkAgentKind(name: string, given: Fields): Finding[] {
+  if (given.module !== undefined) return [];
+  const without = (key: string, hint: string) =>
+    given[key] === undefined ? [missing(`agent "${name}" has no ${key}`, [key], hint)] : [];
+  return [
+    ...without("model", "add model: provider/name, or module: ./agents.ts#NAME for an agent of code"),
+    ...without("instructions", "add instructions: text, or { file: prompt.md }"),
+  ];
+}
+
+function checkGrants(name: string, granted: unknown, tools: Fields): Finding[] {
+  if (!Array.isArray(granted)) return [];
+  return granted.flatMap((tool: unknown, index): Finding[] => {
+    if (typeof tool !== "string") return [];
+    const path = ["tools", index];
+    if (granted.indexOf(tool) < index) {
+      const message = `agent "${name}" is granted tool "${tool}" twice`;
+      return [{ code: "DEFINITION_DUPLICATE", message, path, part: "value", hint: "remove one of them" }];
+    }
+    if (Object.hasOwn(tools, tool)) return [];
+    return [{ ...missingReference(`agent "${name}"`, "tool", tool, Object.keys(tools)), path, part: "value" }];
+  });
+}
+
+function modelsOf(given: Fields): { model: string; path: Path }[] {
+  const fallbacks: unknown[] = Array.isArray(given.fallbackModels) ? given.fallbackModels : [];
+  const all: { model: unknown; path: Path }[] = [
+    { model: given.model, path: ["model"] },
+    ...fallbacks.map((model, index) => ({ model, path: ["fallbackModels", index] })),
+  ];
+  return all.flatMap(({ model, path }) => (typeof model === "string" && model !== "" ? [{ model, path }] : []));
+}
+
+function checkWorkflow(given: Fields, base: Path): Finding[] {
+  const own = Object.entries(given).filter(([key]) => !WORKFLOW_KEYS.includes(key));
+  return [...schemas(given, base), ...own.flatMap(([key, value]) => checkExpressions(value, [...base, key]))];
+}
+
+function schemas(given: Fields, base: Path): Finding[] {
+  return ["input", "output"]
+    .filter((key) => inlineSchema(given[key]))
+    .flatMap((key) => checkJsonSchema(given[key], [...base, key]));
+}

@@ -1,0 +1,109 @@
+import { z } from "zod";
+import { HttpShape, McpShape } from "./tool.ts";
+import { McpServerShape, providerFields } from "./provider.ts";
+import {
+  AgentLimitsShape,
+  ContextShape,
+  DurationMs,
+  Effect,
+  JsonValue,
+  ModulePath,
+  Name,
+  PriorityShape,
+  RetryShape,
+  Temperature,
+  WorkflowLimitsShape,
+} from "./shape.ts";
+
+// The YAML form of a fleet. What a key means stands in its description; what keys mean together is in yaml-check.ts.
+
+const FilePath = z.string().min(1).describe("Path relative to this file.");
+const FileShape = z.strictObject({ file: FilePath });
+
+const text = (what: string) => z.union([z.string(), FileShape]).describe(what);
+
+/** A JSON Schema, or the file that holds one; checked with `checkJsonSchema`. */
+const schema = (what: string) =>
+  z.record(z.string(), JsonValue).describe(`${what} A JSON Schema (2020-12), or { file: schema.json }.`);
+
+const ProviderShape = z
+  .strictObject({
+    ...providerFields,
+    script: z.record(z.string(), JsonValue).optional().describe("Kind scripted: the rules, or { file: script.yaml }."),
+  })
+  .describe("Where models are asked.");
+
+const ToolShape = z
+  .strictObject({
+    description: z.string().min(1).optional().describe("What it does, for the model that chooses it."),
+    effect: Effect,
+    input: schema("What it takes.").optional(),
+    output: schema("What it gives.").optional(),
+    timeoutMs: DurationMs.optional().describe("Milliseconds for one call. Default 30000."),
+    retry: RetryShape.optional(),
+    idempotent: z
+      .boolean()
+      .optional()
+      .describe("A write that passes on the idempotency key may be retried under the same key. Default false."),
+    module: ModulePath.optional(),
+    http: HttpShape.optional(),
+    mcp: McpShape.optional(),
+  })
+  .describe("A tool: one of module (TypeScript), http or mcp.");
+
+const AgentShape = z
+  .strictObject({
+    description: z.string().optional().describe("What it is good for, for planners and people."),
+    model: z.string().min(1).optional().describe("provider/name, such as anthropic/MODEL, or scripted."),
+    fallbackModels: z.array(z.string().min(1)).optional().describe("Tried in order when the model is unavailable."),
+    instructions: text("What it is to do; the input is a message of its own. Text, or { file: prompt.md }.").optional(),
+    module: ModulePath.optional(),
+    tools: z.array(z.string()).optional().describe("Names of the tools that it may call; none by default."),
+    input: schema("What it takes. Absent: any JSON.").optional(),
+    output: schema("What it gives. Absent: text.").optional(),
+    retry: RetryShape.optional(),
+    timeoutMs: DurationMs.optional().describe("Milliseconds for one attempt at a task. Default 600000."),
+    stepTimeoutMs: DurationMs.optional().describe("Milliseconds for one model call. Default 120000."),
+    limits: AgentLimitsShape.optional(),
+    context: ContextShape.optional(),
+    temperature: Temperature.optional(),
+  })
+  .describe("An agent: a model with instructions, or a module with code.");
+
+export const PatternModuleShape = z.strictObject({ module: ModulePath });
+
+const PatternRefShape = z
+  .union([z.string(), PatternModuleShape])
+  .describe("How the agents work together: a pattern's name, or { module: ./mine.ts#pattern } for your own.");
+
+/** What every workflow has; the keys beside these are its pattern's options. */
+export const workflowFields = {
+  pattern: PatternRefShape,
+  description: z.string().optional().describe("What it is for."),
+  input: schema("What a run takes. Absent: any JSON.").optional(),
+  output: schema("What a run gives. Absent: whatever the pattern gives.").optional(),
+  limits: WorkflowLimitsShape.optional(),
+  priority: PriorityShape.optional(),
+};
+
+const WorkflowShape = z.looseObject(workflowFields).describe("How agents are coordinated.");
+
+/** Keys of a workflow that are not its pattern's options. */
+export const WORKFLOW_KEYS = Object.keys(workflowFields);
+
+const named = <T extends z.ZodType>(value: T) => z.record(Name, value);
+
+export const FleetShape = z.strictObject({
+  name: Name.describe("The fleet's name."),
+  providers: named(ProviderShape)
+    .optional()
+    .describe("Model providers by name. openai, anthropic and google need no entry."),
+  mcpServers: named(McpServerShape).optional().describe("MCP servers by name."),
+  tools: named(ToolShape).optional().describe("Tools by name."),
+  agents: named(AgentShape).describe("Agents by name."),
+  workflows: named(WorkflowShape).describe("Workflows by name."),
+});
+
+export type FleetYaml = z.output<typeof FleetShape>;
+export type ToolYaml = z.output<typeof ToolShape>;
+export type AgentYaml = z.output<typeof AgentShape>;

@@ -1,0 +1,153 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { type Finding, located, type Path } from "./finding.ts";
+import { type Problem, type ProblemPlace, problem } from "./problem.ts";
+
+/** A YAML file that knows where each of its values is written. */
+export interface YamlSource {
+  /** The whole as plain data; undefined when it has none. */
+  readonly data: unknown;
+  /** What is wrong with the YAML itself, duplicate keys included. */
+  readonly problems: readonly Problem[];
+  /** Whether `data` can be relied on for further checks. */
+  readonly readable: boolean;
+  locate(finding: Pick<Finding, "path" | "part" | "within">): ProblemPlace;
+  place(finding: Finding): Problem;
+}
+
+/** Reads YAML 1.2 (JSON is YAML). `file` is how problems name it. Never throws for what the text holds. */
+export function yamlSource(text: string, file: string): YamlSource {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
+  const place = placer(text, file, lines);
+  const problems = document.errors.map((error) => syntaxProblem(error, text, place));
+  const { data, failed } = plain(document, problems, place);
+  const readable = !failed && document.errors.every((error) => error.code === "DUPLICATE_KEY");
+  const locate: YamlSource["locate"] = (finding) => place(...span(document, text, finding));
+  return { data, problems, readable, locate, place: (finding) => located(finding, locate(finding)) };
+}
+
+type Placer = (start: number, end: number) => ProblemPlace;
+
+function placer(text: string, file: string, lines: LineCounter): Placer {
+  const rows = text.split(/\r\n|\n|\r(?!\n)/);
+  return (start, end) => {
+    const { line, col } = lines.linePos(start);
+    const excerpt = rows[line - 1] ?? "";
+    const rest = excerpt.slice(col - 1).trimEnd().length;
+    const length = Math.max(1, Math.min(end - start, rest));
+    return { file, line, column: col, length, excerpt: excerpt.replaceAll("\t", " ") };
+  };
+}
+
+function syntaxProblem(error: Document["errors"][number], text: string, place: Placer): Problem {
+  const [start, end] = error.pos;
+  const message = error.message.replace(/ at line \d+, column \d+:?[\s\S]*$/, "");
+  if (error.code === "DUPLICATE_KEY") {
+    const key = /^[^\s:,}\]]+/.exec(text.slice(start))?.[0] ?? "";
+    const named = place(start, start + key.length);
+    return problem("DEFINITION_DUPLICATE", `"${key}" is defined twice`, {
+      ...named,
+      hint: "rename or remove one of them",
+    });
+  }
+  return problem("DEFINITION_SYNTAX", `not valid YAML: ${lowerFirst(message)}`, {
+    ...place(start, end),
+    hint: SYNTAX_HINTS[error.code] ?? "correct the line",
+  });
+}
+
+const SYNTAX_HINTS: { readonly [code: string]: string } = {
+  TAB_AS_INDENT: "indent with spaces",
+  BAD_INDENT: "line it up with its neighbours, and close every bracket and quote",
+  MISSING_CHAR: "close every bracket and quote",
+  MULTIPLE_DOCS: "keep one document: remove what follows the line ---",
+  BAD_ALIAS: "define the anchor (&name) before it is used (*name)",
+  BLOCK_AS_IMPLICIT_KEY: "put text that holds a colon in quotes",
+  MULTILINE_IMPLICIT_KEY: "put each key on a line of its own",
+  UNEXPECTED_TOKEN: "put text that starts with a special character in quotes",
+};
+
+function plain(document: Document, problems: Problem[], place: Placer): { data: unknown; failed: boolean } {
+  try {
+    return { data: document.toJS({ maxAliasCount: 100 }), failed: false };
+  } catch (error) {
+    // Of unknown aliases the parser has told; excessive ones show only when they are followed.
+    const message = error instanceof Error ? lowerFirst(error.message) : String(error);
+    if (problems.length === 0) problems.push(problem("DEFINITION_SYNTAX", `not valid YAML: ${message}`, place(0, 1)));
+    return { data: undefined, failed: true };
+  }
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** Offsets of what a finding points at; of the nearest parent's key when that is absent. */
+function span(
+  document: Document,
+  text: string,
+  { path, part, within }: Pick<Finding, "path" | "part" | "within">,
+): [number, number] {
+  let node: Node | null = document.contents as Node | null;
+  let key: Node | null = null;
+  let found = true;
+  for (const step of path) {
+    const next = child(resolved(document, node), step);
+    if (next === null) {
+      found = false;
+      break;
+    }
+    key = next.key ?? next.value;
+    node = next.value;
+  }
+  const value = part === "value" && found ? node : null;
+  const own = within === undefined ? null : inside(text, range(value), within);
+  return own ?? oneLine(value, text) ?? range(key) ?? range(node) ?? [0, 0];
+}
+
+/** Where `within` is written in a value: quotes and indentation make it differ from the value's own offsets. */
+function inside(
+  text: string,
+  value: [number, number] | null,
+  within: { text: string; offset: number },
+): [number, number] | null {
+  const at = value === null ? -1 : text.indexOf(within.text, value[0]);
+  if (value === null || at === -1 || at >= value[1]) return null;
+  return [at + within.offset, at + within.text.length];
+}
+
+function child(node: Node | null, step: PropertyKey): { key: Node | null; value: Node | null } | null {
+  if (isMap(node)) {
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step)) as
+      | Pair<Node, Node | null>
+      | undefined;
+    return pair === undefined ? null : { key: pair.key, value: pair.value };
+  }
+  if (isSeq(node)) {
+    const item = node.items[Number(step)] as Node | undefined;
+    return item === undefined ? null : { key: null, value: item };
+  }
+  return null;
+}
+
+function resolved(document: Document, node: Node | null): Node | null {
+  return isAlias(node) ? (node.resolve(document) ?? null) : node;
+}
+
+function range(node: Node | null): [number, number] | null {
+  return node?.range ? [node.range[0], node.range[1]] : null;
+}
+
+/** The range of a value that can be underlined: scalars, and collections written on one line. */
+function oneLine(node: Node | null, text: string): [number, number] | null {
+  const own = range(node);
+  if (own === null || own[0] === own[1]) return null;
+  return isScalar(node) ||
+    isAlias(node) ||
+    !text
+      .slice(...own)
+      .trimEnd()
+      .includes("\n")
+    ? own
+    : null;
+}
