@@ -1,0 +1,126 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { findCycle } from "../../src/core/graph.ts";
+import type { Edit } from "../../src/core/planner.ts";
+import type { RunState } from "../../src/core/state.ts";
+import { debatePattern } from "../../src/pattern/debate.ts";
+import { graphPattern } from "../../src/pattern/graph.ts";
+import { definePattern } from "../../src/pattern/pattern.ts";
+import { supervisorPattern } from "../../src/pattern/supervisor.ts";
+import { permanent, run, type Script, transient } from "./engine.ts";
+
+// `run` checks after each step that needs were met, and at the end that the journal folds to the decided state.
+
+/** Fails by task and attempt, picked by the numbers of a list; completes otherwise. */
+const failingScript = (dice: readonly number[], output: Script): Script => {
+  let rolls = 0;
+  return (task) => {
+    const roll = dice[rolls++ % dice.length] ?? 0;
+    if (roll === 0) return { error: permanent(`${task.id} fails`) };
+    return roll === 1 ? { error: transient(`${task.id} stumbles`) } : output(task);
+  };
+};
+
+const dice = fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 1, maxLength: 40 });
+const picker = fc.array(fc.nat(), { minLength: 1, maxLength: 40 }).map((numbers) => {
+  let picks = 0;
+  return (count: number) => (numbers[picks++ % numbers.length] ?? 0) % count;
+});
+const on = fc.constantFrom("completed", "completed", "completed", "settled", "failed");
+
+const dag = fc.array(fc.record({ needs: fc.array(fc.record({ task: fc.nat(), on }), { maxLength: 3 }), items: fc.option(fc.nat(3)) }), { minLength: 1, maxLength: 14 }).map((nodes) =>
+  Object.fromEntries(
+    nodes.map(({ needs, items }, index) => {
+      const earlier = index === 0 ? [] : [...new Map(needs.map((need) => [need.task % index, need.on])).entries()];
+      const forEach = items === null ? {} : { forEach: Array.from({ length: items }, (_, item) => item) };
+      return [`t${index}`, { agent: "x", needs: earlier.map(([task, on]) => ({ task: `t${task}`, on })), ...forEach }];
+    }),
+  ),
+);
+
+function expectEnded(state: RunState): void {
+  expect(["completed", "failed"]).toContain(state.status);
+  expect(state.openTasks).toBe(0);
+  for (const task of state.tasks.values()) expect(["completed", "failed", "skipped", "cancelled"]).toContain(task.status);
+}
+
+it("any graph, any failures, any order: every run ends, no task starts before its needs, the journal is the state", () => {
+  fc.assert(
+    fc.property(dag, dice, picker, fc.constantFrom("stop", "continue"), (tasks, rolls, pick, onFailure) => {
+      const { state } = run({
+        pattern: graphPattern,
+        options: { tasks, onFailure },
+        retry: { attemptsMax: 3 },
+        pick,
+        script: failingScript(rolls, ({ id }) => ({ output: id })),
+      });
+      expectEnded(state);
+      // Without a failure nothing is skipped but what asked for one.
+      if (state.counts.failed === 0 && onFailure === "stop") expect(state.status).toBe("completed");
+    }),
+    { numRuns: 300 },
+  );
+});
+
+it("any debate with any failures ends, and fails exactly when more debaters failed than are tolerated, or the judge", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 4 }), fc.nat(4), dice, picker, (count, rounds, allowed, rolls, pick) => {
+      const tolerate = Math.min(allowed, count - 1);
+      const debaters = Array.from({ length: count }, (_, index) => `d${index}`);
+      const options = { debaters, rounds, judge: "j", tolerate };
+      const { state } = run({ pattern: debatePattern, options, pick, script: failingScript(rolls, ({ id }) => ({ output: id })) });
+      expectEnded(state);
+      const lost = debaters.filter((id) => [...state.tasks.values()].some((task) => task.status === "failed" && task.id.startsWith(`${id}/`)));
+      const judged = state.tasks.get("judge")?.status === "completed";
+      expect(state.status === "completed").toBe(judged);
+      expect(lost.length > tolerate || state.tasks.get("judge")?.status === "failed").toBe(!judged);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+it("any plan with any verdicts and failures ends", () => {
+  const subtask = fc.record({ needs: fc.array(fc.nat(6), { maxLength: 2 }), agent: fc.constantFrom("a", "b", "nobody") });
+  const verdicts = fc.array(fc.constantFrom("accept", "accept", "retry", "reassign", "perhaps"), { minLength: 1 });
+  const onRejected = fc.constantFrom("fail", "synthesise");
+  fc.assert(
+    fc.property(fc.array(subtask, { maxLength: 6 }), verdicts, dice, picker, onRejected, (plan, given, rolls, pick, rejected) => {
+      let reviews = 0;
+      const tasks = plan.map(({ needs, agent }, index) => ({ id: `s${index}`, agent, instruction: "do", needs: needs.map((need) => `s${need}`) }));
+      const answer: Script = ({ id }) => {
+        if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : tasks.map((task) => ({ ...task, agent: "a", needs: [] })) } };
+        return { output: id.startsWith("review/") ? { verdict: given[reviews++ % given.length] ?? "accept" } : id };
+      };
+      const options = { lead: "lead", workers: ["a", "b"], onRejected: rejected };
+      const { state } = run({ pattern: supervisorPattern, options, pick, retry: { attemptsMax: 2 }, script: failingScript(rolls, answer) });
+      expectEnded(state);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+it("C1: whatever a pattern adds while the run goes on, no cycle ever enters the graph", () => {
+  const batch = fc.array(fc.record({ id: fc.nat(9), needs: fc.array(fc.nat(9), { maxLength: 2 }) }), { minLength: 1, maxLength: 4 });
+  fc.assert(
+    fc.property(fc.array(batch, { minLength: 1, maxLength: 5 }), (batches) => {
+      const growing = definePattern({
+        name: "growing",
+        options: z.strictObject({}),
+        agents: () => ["x"],
+        plan: (view): Edit[] => {
+          const added = [...view.tasks()].filter((task) => task.status === "completed").length;
+          const next = batches[added];
+          if (next === undefined) return view.open === 0 ? [{ edit: "finish", output: added }] : [];
+          return next.map(({ id, needs }) => ({ edit: "add", task: { id: `t${id}`, agent: "x", input: id, needs: needs.map((need) => `t${need}`) } }));
+        },
+      });
+      const { state, events } = run({ pattern: growing, options: {}, script: ({ input }) => ({ output: input }) });
+      const needs = new Map([...state.tasks.values()].map((task) => [task.id, task.needs.map((need) => need.task)]));
+      expect(findCycle(needs, () => [])).toBeNull();
+      const refused = events.find((event) => event.type === "run.failed");
+      if (state.error?.code === "CYCLE") expect(refused).toMatchObject({ data: { error: { message: expect.stringMatching(/t\d+ → .*t\d+/) } } });
+    }),
+    { numRuns: 300 },
+  );
+});
