@@ -1,0 +1,133 @@
+import type { JsonSchema } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import { canonicalJson, sha256 } from "../message/canonical.ts";
+import type { ModelMessage, ModelRequest, ModelResponse, ModelTool } from "../model/model.ts";
+import { estimateTokens } from "../model/tokens.ts";
+import { sleep } from "../platform/clock.ts";
+import type { TaskScope } from "./environment.ts";
+import type { Attempt, Performed } from "./step.ts";
+
+/** A question to a model, before it is known which one answers. */
+export interface Question {
+  system: string;
+  messages: readonly ModelMessage[];
+  tools: readonly ModelTool[];
+  output: JsonSchema | null;
+  outputTokensMax: number;
+  temperature: number | null;
+}
+
+/** What a model step has on record as its input. */
+export interface QuestionRecord {
+  /** A digest of the messages where they are not repeated in full. */
+  identity: Json;
+  shown: Json;
+}
+
+/** Calls models as steps: limits asked before the call, usage on record, reasoning kept in the output (O1). */
+export class ModelCalls {
+  private readonly scope: TaskScope;
+  private tokensUsed = 0;
+
+  constructor(scope: TaskScope) {
+    this.scope = scope;
+  }
+
+  /** Asks the first of `models` that answers (F5); a model is passed over when it fails for good, or transiently after
+   *  all its retries. Returns the answer and the index of the model that gave it.
+   *  @throws {FlotillaError} what the last model failed with; LIMIT_TOKENS */
+  async ask(
+    models: readonly string[],
+    question: (model: string, index: number) => { question: Question; record: QuestionRecord },
+    kind: "model" | "compaction" = "model",
+  ): Promise<{ response: ModelResponse; index: number }> {
+    for (let index = 0; ; index++) {
+      const model = models[index];
+      if (model === undefined) throw this.noModel();
+      try {
+        const asked = question(model, index);
+        return { response: await this.call(model, asked.question, asked.record, kind), index };
+      } catch (error) {
+        if (index === models.length - 1 || !mayFallBack(error)) throw error;
+        const why = error instanceof Error ? this.scope.fleet.redact(error.message) : String(error);
+        if (!this.scope.steps.catchingUp) {
+          this.scope.port.log("warn", `${model} failed, asking ${models[index + 1]}: ${why}`, { model, next: models[index + 1] ?? null });
+        }
+      }
+    }
+  }
+
+  private async call(model: string, question: Question, record: QuestionRecord, kind: "model" | "compaction"): Promise<ModelResponse> {
+    const { steps, agent } = this.scope;
+    const output = await steps.run({
+      kind,
+      name: kind,
+      input: { model, ...(record.identity as Record<string, Json>) },
+      shown: { model, ...(record.shown as Record<string, Json>) },
+      timeoutMs: agent.stepTimeoutMs,
+      retry: agent.retry,
+      perform: (attempt) => this.perform(model, question, attempt),
+    });
+    const response = output as unknown as ModelResponse;
+    this.tokensUsed += response.usage.inputTokens + response.usage.outputTokens;
+    return response;
+  }
+
+  private async perform(model: string, question: Question, { signal }: Attempt): Promise<Performed> {
+    const { port, fleet, name } = this.scope;
+    const resolved = fleet.models.resolve(model, name);
+    const request: ModelRequest = { ...question, model: resolved.name, agent: name };
+    await this.permit(request);
+    const response = await resolved.model.call(request, {
+      signal,
+      onToken: (text) => port.token(text),
+      sleep: (ms, until) => sleep(port.clock, ms, until),
+    });
+    const { inputTokens, outputTokens } = response.usage;
+    const usage = { inputTokens, outputTokens, costMicroUsd: null, simulated: response.simulated };
+    return { output: response, usage };
+  }
+
+  /** The worst case of a call must fit into what the task and the run have left (F10, K2). */
+  private async permit(request: ModelRequest): Promise<void> {
+    const { port, agent, name } = this.scope;
+    const worst = estimateTokens(request) + request.outputTokensMax;
+    const { tokensMax } = agent.limits;
+    if (this.tokensUsed + worst > tokensMax) {
+      const message = `${name} used ${this.tokensUsed} of ${tokensMax} tokens in this task; the next call may take ${worst} more`;
+      throw new FlotillaError("LIMIT_TOKENS", message, {
+        hint: "Raise the agent's limits.tokensMax if it is worth it.",
+        details: { tokensMax, used: this.tokensUsed, next: worst },
+      });
+    }
+    await port.permit(worst);
+  }
+
+  private noModel(): FlotillaError {
+    return new FlotillaError("MODEL_UNKNOWN", `${this.scope.name} names no model`, {
+      hint: "Give the agent a `model`, or name one in the call.",
+    });
+  }
+}
+
+function mayFallBack(error: unknown): boolean {
+  if (!isFlotillaError(error)) return false;
+  return error.code.startsWith("MODEL_") || ["STEP_TIMEOUT", "SECRET_MISSING", "PACKAGE_MISSING", "AGENT_FAILED"].includes(error.code);
+}
+
+/** A digest of everything in a question but its messages. */
+export function headDigest({ messages: _, ...head }: Question): string {
+  return sha256(canonicalJson(head)).toString("hex");
+}
+
+/** Messages as another provider takes them: without reasoning and marks that only their own understands. */
+export function neutral(messages: readonly ModelMessage[]): ModelMessage[] {
+  return messages.map((message) => {
+    if (message.role !== "assistant") return message;
+    const content = message.content
+      .filter((part) => part.type !== "reasoning")
+      .map((part) => (part.type === "tool-call" ? { type: part.type, id: part.id, tool: part.tool, input: part.input } : part));
+    return { role: "assistant", content };
+  });
+}
