@@ -178,7 +178,9 @@ class Decision {
   }
 
   private afterEnd(command: Command): void {
-    if ("attempt" in command && command.type !== "task.release") {
+    if (command.type === "late.record") {
+      this.late(command.what, command.task, command.attempt, command.why);
+    } else if ("attempt" in command && command.type !== "task.release") {
       this.late(command.type, command.task, command.attempt, `run is ${this.state.status}`);
     }
   }
@@ -384,7 +386,7 @@ class Decision {
         continue;
       }
       const settled = scratch.settled.shift();
-      if (settled === undefined) return;
+      if (settled === undefined) return this.expectEnd();
       const task = taskOf(this.state, settled);
       if (task.kind === "plan" && task.status === "failed") {
         this.endFailed(task.error ?? errorRecord("PLAN_INVALID", "the pattern failed"), task.id);
@@ -392,6 +394,12 @@ class Decision {
         this.revise({ type: "settled", task: viewOf(task) }, `${task.id} ${task.status}`);
       }
     }
+  }
+
+  /** A run in which nothing is open and nothing ends it would wait for ever. */
+  private expectEnd(): void {
+    if (this.state.openTasks > 0) return;
+    this.endFailed(errorRecord("PLAN_INVALID", "the pattern left the run without open tasks and did not end it"), null);
   }
 
   private skip(id: string, because: string): void {
@@ -403,6 +411,15 @@ class Decision {
       at: this.now,
       data: { task: id, why: `${because} ${cause.status}`, because },
     });
+    for (const member of this.openMembersOf(id)) {
+      this.emit({ type: "task.cancelled", at: this.now, data: { task: member, why: `${id} was skipped` } });
+    }
+  }
+
+  /** What would be left running if the group ended now, its members' members too. */
+  private openMembersOf(id: string): string[] {
+    const open = (taskOf(this.state, id).members ?? []).filter((member) => !SETTLED.has(taskOf(this.state, member).status));
+    return open.flatMap((member) => [member, ...this.openMembersOf(member)]);
   }
 
   private bind(task: TaskState): void {
@@ -471,7 +488,7 @@ class Decision {
     if (edits.length === 0) return;
     const add: TaskSpec[] = [];
     const added = new Set<string>();
-    const cancel: { task: string; why: string }[] = [];
+    const cancel = new Map<string, string>();
     let end: Extract<Edit, { edit: "finish" | "fail" }> | null = null;
     for (const edit of edits) {
       if (edit.edit === "add") {
@@ -480,16 +497,17 @@ class Decision {
         add.push(edit.task);
       } else if (edit.edit === "cancel") {
         const task = this.state.tasks.get(edit.task);
-        if (task !== undefined && !SETTLED.has(task.status)) cancel.push({ task: edit.task, why: edit.why });
+        if (task === undefined || SETTLED.has(task.status)) continue;
+        for (const id of [task.id, ...this.openMembersOf(task.id)]) if (!cancel.has(id)) cancel.set(id, edit.why);
       } else {
         end = edit;
         break;
       }
     }
-    if (add.length > 0 || cancel.length > 0) {
+    if (add.length > 0 || cancel.size > 0) {
       const problem = this.problemOf(add);
       if (problem !== null) return this.endFailed(problem, null);
-      this.emitRevision(add, cancel, why);
+      this.emitRevision(add, [...cancel].map(([task, why]) => ({ task, why })), why);
     }
     if (end?.edit === "finish") {
       this.emit({ type: "run.completed", at: this.now, data: {}, payload: { output: end.output } });
@@ -501,11 +519,12 @@ class Decision {
   /** C1, C4: nothing of a revision is added unless all of it is sound. */
   private problemOf(add: readonly TaskSpec[]): ErrorRecord | null {
     const added = new Map(add.map((task) => [task.id, (task.needs ?? []).map((need) => normalNeed(need).task)]));
+    const groups = new Set(add.filter((task) => task.kind === "group").map((task) => task.id));
     for (const task of add) {
       const unknown = added.get(task.id)?.find((need) => !added.has(need) && !this.state.tasks.has(need));
       if (unknown !== undefined) return errorRecord("PLAN_INVALID", `task ${task.id} needs ${unknown}, which does not exist`);
-      if (task.group !== undefined && !added.has(task.group) && !this.state.tasks.has(task.group)) {
-        return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which does not exist`);
+      if (task.group !== undefined && !groups.has(task.group) && !this.takesMembers(task.group)) {
+        return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which is not an open group`);
       }
       if (task.kind !== "group" && (task.agent === undefined || !this.context.hasAgent(task.agent))) {
         return errorRecord("PLAN_INVALID", `task ${task.id} is for agent ${task.agent ?? "(none)"}, which is not declared`);
@@ -514,11 +533,29 @@ class Decision {
         return errorRecord("LIMIT_DEPTH", `task ${task.id} is nested deeper than ${this.state.limits.depthMax}`);
       }
     }
-    const cycle = findCycle(added, (id) => this.state.tasks.get(id)?.needs.map((need) => need.task) ?? []);
+    const cycle = this.cycleWith(added, add);
     if (cycle !== null) return errorRecord("CYCLE", `tasks depend on each other in a cycle: ${cycle.join(" → ")}`);
     const total = this.state.tasks.size + add.length;
     const { tasksMax } = this.state.limits;
     return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
+  }
+
+  private takesMembers(id: string): boolean {
+    const task = this.state.tasks.get(id);
+    return task !== undefined && !SETTLED.has(task.status) && (task.kind === "group" || task.status === "unbound");
+  }
+
+  /** A group waits for its members as a task does for its needs, so a member that waits for its group is a cycle too. */
+  private cycleWith(added: Map<string, string[]>, add: readonly TaskSpec[]): string[] | null {
+    const needsOf = (id: string) => {
+      const task = this.state.tasks.get(id);
+      if (task === undefined || SETTLED.has(task.status)) return [];
+      return [...task.needs.map((need) => need.task), ...(task.members ?? [])];
+    };
+    const waiting = add.some((task) => task.group !== undefined && (task.needs?.length ?? 0) > 0);
+    if (!waiting) return findCycle(added, needsOf);
+    for (const { id, group } of add) if (group !== undefined) added.set(group, [...(added.get(group) ?? needsOf(group)), id]);
+    return findCycle(added, needsOf, true);
   }
 
   private depthOf(task: TaskSpec): number {

@@ -1,8 +1,10 @@
 /** Finds a cycle that adding `added` to the graph would close, as the list of its tasks with the first one repeated
- *  at the end; null when the graph stays acyclic (C1). `needsOf` gives the dependencies of tasks already present. */
+ *  at the end; null when the graph stays acyclic (C1). `needsOf` gives the dependencies of tasks already present. Those
+ *  are looked at only when `deep`: what was there before cannot reach what is new, unless `added` gives it new edges. */
 export function findCycle(
   added: ReadonlyMap<string, readonly string[]>,
   needsOf: (task: string) => readonly string[],
+  deep = false,
 ): string[] | null {
   const done = new Set<string>();
   const path: string[] = [];
@@ -25,8 +27,7 @@ export function findCycle(
         stack.pop();
       } else if (onPath.has(next)) {
         return [...path.slice(path.indexOf(next)), next];
-      } else if (!done.has(next) && added.has(next)) {
-        // What was there before cannot reach what is new, since tasks never gain needs after they are added.
+      } else if (!done.has(next) && (deep || added.has(next))) {
         enter(next);
       }
     }

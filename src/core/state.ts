@@ -342,10 +342,10 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
   state.openTasks += 1;
   if (task.group !== null) {
     const group = taskOf(state, task.group);
-    // A deferred task becomes a group when its members arrive.
+    // A deferred task becomes a group when its members arrive; a group that waits for its own needs goes on waiting.
     group.members ??= [];
     group.kind = "group";
-    group.status = "open";
+    if (group.status === "unbound") group.status = "open";
     group.members.push(task.id);
     group.openMembers += 1;
   }

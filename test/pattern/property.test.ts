@@ -88,8 +88,9 @@ it("any plan with any verdicts and failures ends", () => {
     fc.property(fc.array(subtask, { maxLength: 6 }), verdicts, dice, picker, onRejected, (plan, given, rolls, pick, rejected) => {
       let reviews = 0;
       const tasks = plan.map(({ needs, agent }, index) => ({ id: `s${index}`, agent, instruction: "do", needs: needs.map((need) => `s${need}`) }));
+      const safe = tasks.map((task) => ({ ...task, agent: "a", needs: [] as string[] }));
       const answer: Script = ({ id }) => {
-        if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : tasks.map((task) => ({ ...task, agent: "a", needs: [] })) } };
+        if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : safe } };
         return { output: id.startsWith("review/") ? { verdict: given[reviews++ % given.length] ?? "accept" } : id };
       };
       const options = { lead: "lead", workers: ["a", "b"], onRejected: rejected };
