@@ -3,7 +3,7 @@ import type { Pattern } from "../pattern/pattern.ts";
 import { FlotillaError } from "../error.ts";
 import { type AgentCode, agentCode, agentParts, isAgent } from "./agent.ts";
 import type { AgentContext, ToolContext } from "./context.ts";
-import { loadProblems } from "./describe.ts";
+import { loadProblems } from "./module-reader.ts";
 import { type FleetCode, isFleet } from "./fleet.ts";
 import { importModule, verifyModules } from "./module.ts";
 import { nearest } from "./nearest.ts";
@@ -31,9 +31,8 @@ export async function loadCode(definition: FleetDefinition, folder: string): Pro
   return { tools, agents, patterns: await loadPatterns(definition, folder) };
 }
 
-/** Imports users' own patterns, for the process that plans with them: patterns are pure, and run where work is
- *  coordinated. Built-in ones are not in the result. @throws {FlotillaError} as `loadCode` */
-export async function loadPatterns(definition: FleetDefinition, folder: string): Promise<ReadonlyMap<string, Pattern>> {
+/** Users' own patterns, by name; the built-in ones are no code of a definition. */
+async function loadPatterns(definition: FleetDefinition, folder: string): Promise<ReadonlyMap<string, Pattern>> {
   const patterns = new Map<string, Pattern>();
   for (const { pattern, module } of Object.values(definition.workflows)) {
     if (module === null || patterns.has(pattern)) continue;

@@ -2,10 +2,10 @@ import type { Finding, Path } from "./finding.ts";
 
 /** An expression that is not CEL, pointed at where it goes wrong. */
 export function expressionFinding(path: Path, problem: string, within?: Finding["within"]): Finding {
-  const of = within === undefined ? "" : ` in \${${within.text}}`;
+  const which = within === undefined ? "an expression" : `the expression "${within.text}"`;
   return {
     code: "DEFINITION_EXPRESSION",
-    message: `the expression${of} does not parse: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`,
+    message: `${which} does not parse: ${problem.charAt(0).toLowerCase()}${problem.slice(1)}`,
     path,
     part: "value",
     ...(within === undefined ? {} : { within }),

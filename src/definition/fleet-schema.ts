@@ -63,3 +63,8 @@ function toDraft7(schema: z.ZodType, name: string, definitions: SchemaObject): S
   if (name !== "fleet") delete rest.$schema;
   return rest;
 }
+
+/** The text of the published schema file. */
+export function fleetSchemaText(patterns: Iterable<Pattern>): string {
+  return `${JSON.stringify(fleetSchema(patterns), null, 2)}\n`;
+}

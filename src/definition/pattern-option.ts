@@ -34,8 +34,8 @@ export function checkPatternOptions(
   const schema = strictOptions(pattern);
   const first = schema.safeParse(given);
   const form = first.success ? [] : zodFindings(first.error.issues, { schema, input: given, base, alsoKnown });
-  // Unknown keys are told of; what the others refer to is checked all the same.
-  const parsed = first.success ? first : schema.safeParse(withoutUnknown(given, first.error.issues));
+  // What is wrong in form is told of; what the rest refers to is checked all the same.
+  const parsed = first.success ? first : schema.safeParse(withoutFaults(given, first.error.issues));
   if (!parsed.success) return { options: null, agents: [], findings: form };
   const options = parsed.data as never;
   const used = [...new Set([...pattern.agents(options), ...extraAgents])];
@@ -56,18 +56,26 @@ export function checkPatternOptions(
   };
 }
 
-/** `value` without the keys that its schema does not know. */
-function withoutUnknown(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+/** `value` without unknown keys and without what is wrong inside its named entries. Entries themselves stay, since
+ *  others may refer to them, and so do the items of lists, which have their places. */
+function withoutFaults(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
   const copy: unknown = structuredClone(value);
   for (const issue of issues) {
-    if (issue.code !== "unrecognized_keys") continue;
-    const owner = issue.path.reduce<unknown>(
-      (at, key) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, key) : at),
-      copy,
-    );
-    if (isRecord(owner)) for (const key of issue.keys) delete owner[key];
+    if (issue.code === "unrecognized_keys") remove(copy, issue.path, issue.keys);
+    else if (issue.path.length !== ENTRY_DEPTH) remove(copy, issue.path.slice(0, -1), [String(issue.path.at(-1))]);
   }
   return copy;
+}
+
+/** Of `tasks.ID`. */
+const ENTRY_DEPTH = 2;
+
+function remove(value: unknown, path: Path, keys: readonly string[]): void {
+  const owner = path.reduce<unknown>(
+    (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : at),
+    value,
+  );
+  if (isRecord(owner)) for (const key of keys) delete owner[key];
 }
 
 function taskFindings(

@@ -8,10 +8,9 @@ import type {
   WorkflowDefinition,
 } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
-import type { Pattern } from "../pattern/pattern.ts";
 import { type AgentParts, agentDefinition } from "./agent.ts";
 import { completeLimits, priorityOf } from "./default.ts";
-import type { Descriptions } from "./describe.ts";
+import type { Descriptions } from "./module-reader.ts";
 import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
 import type { CheckedOptions } from "./pattern-option.ts";
@@ -25,7 +24,14 @@ export interface ReadParts {
   /** By the path of `{ file }`. */
   contents: ReadonlyMap<string, Json>;
   descriptions: Descriptions;
-  options: ReadonlyMap<string, CheckedOptions & { pattern: Pattern; module: ModuleRef | null }>;
+  options: ReadonlyMap<string, WorkflowOptions>;
+}
+
+/** A workflow's options as its pattern took them. */
+export interface WorkflowOptions extends CheckedOptions {
+  pattern: string;
+  /** Where a user's own pattern is. */
+  module: ModuleRef | null;
 }
 
 /** The definition that well-formed YAML declares. What shows only now, when YAML and modules come together, are findings. */
@@ -56,7 +62,7 @@ function buildTool(name: string, given: ToolYaml, parts: ReadParts, findings: Fi
     return httpToolDefinition({ ...common, ...http, description, input: input ?? NO_INPUT, output });
   }
   const ref = moduleRef(module ?? "");
-  const described = parts.descriptions[moduleKey(ref)];
+  const described = parts.descriptions.get(moduleKey(ref));
   if (described?.kind !== "tool") {
     findings.push(...bareFunction(name, given));
     const description = given.description ?? "";
@@ -120,7 +126,7 @@ function buildAgent(name: string, given: AgentYaml, parts: ReadParts, findings: 
   const wanted = { ...common, input, output, ...(typeof text === "string" ? { instructions: text } : {}) };
   if (module === undefined) return { ...agentDefinition({ ...wanted, kind: "model" }), tools };
   const ref = moduleRef(module);
-  const described = parts.descriptions[moduleKey(ref)];
+  const described = parts.descriptions.get(moduleKey(ref));
   if (described?.kind !== "agent") return { ...agentDefinition({ ...wanted, kind: "code" }), tools, module: ref };
   if (described.tools > 0 && given.tools === undefined) findings.push(ungranted(name, described.tools));
   return { ...merged(described.definition, wanted), tools, module: described.definition.kind === "code" ? ref : null };
@@ -156,7 +162,7 @@ function ungranted(name: string, count: number): Finding {
 function buildWorkflow(name: string, given: FleetYaml["workflows"][string], parts: ReadParts): WorkflowDefinition {
   const checked = parts.options.get(name);
   return {
-    pattern: checked?.pattern.name ?? "",
+    pattern: checked?.pattern ?? "",
     module: checked?.module ?? null,
     description: given.description ?? "",
     options: checked?.options ?? null,

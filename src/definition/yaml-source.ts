@@ -118,7 +118,8 @@ function inside(
 
 function child(node: Node | null, step: PropertyKey): { key: Node | null; value: Node | null } | null {
   if (isMap(node)) {
-    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step)) as
+    // The last of two that bear one name, as in the data.
+    const pair = node.items.findLast((item) => isScalar(item.key) && String(item.key.value) === String(step)) as
       | Pair<Node, Node | null>
       | undefined;
     return pair === undefined ? null : { key: pair.key, value: pair.value };

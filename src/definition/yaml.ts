@@ -2,7 +2,7 @@ import type { FleetDefinition, ModuleRef } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Pattern } from "../pattern/pattern.ts";
 import { Script } from "../model/script.ts";
-import type { Descriptions } from "./describe.ts";
+import type { Descriptions, ExportDescription, ModuleReader, OptionsQuestion } from "./module-reader.ts";
 import { readNamedFile, similar } from "./file.ts";
 import { type Finding, missingReference, type Path, pathText, withoutEchoes } from "./finding.ts";
 import { checkJsonSchema } from "./json-schema.ts";
@@ -11,11 +11,13 @@ import { nearest } from "./nearest.ts";
 import { checkPatternOptions, type CheckedOptions } from "./pattern-option.ts";
 import { type Problem, problem } from "./problem.ts";
 import { ModulePath } from "./shape.ts";
-import { buildFleet } from "./yaml-build.ts";
+import { buildFleet, type WorkflowOptions } from "./yaml-build.ts";
 import { checkMeaning, fileOf } from "./yaml-check.ts";
 import { FleetShape, WORKFLOW_KEYS } from "./yaml-shape.ts";
 import { yamlSource, type YamlSource } from "./yaml-source.ts";
 import { describe as inWords, isRecord, list, zodFindings } from "./zod-problem.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
 
 export interface YamlOptions {
   /** How problems name the file. */
@@ -24,14 +26,12 @@ export interface YamlOptions {
   folder: string;
   /** The built-in patterns, by name. */
   patterns: ReadonlyMap<string, Pattern>;
-  /** Says what exports of local modules are: `describeElsewhere`, or `describeModules` for this process. */
-  describe(folder: string, refs: readonly ModuleRef[]): Promise<Descriptions>;
-  /** Imports a user's own pattern, which `describe` has found to be one. */
-  importPattern(folder: string, ref: ModuleRef): Promise<Pattern>;
+  /** Learns what local modules declare; asked only when the YAML names some. */
+  modules: ModuleReader;
 }
 
 export type YamlResult =
-  | { ok: true; definition: Omit<FleetDefinition, "modules">; patterns: ReadonlyMap<string, Pattern> }
+  | { ok: true; definition: Omit<FleetDefinition, "modules"> }
   | { ok: false; problems: readonly [Problem, ...Problem[]] };
 
 /** Reads the YAML form of a fleet. Reports every independent mistake at once, in the order of the file; throws none. */
@@ -60,7 +60,7 @@ export async function readFleetYaml(text: string, options: YamlOptions): Promise
     ...modules.problems,
   ];
   if (build === null || problems.length > 0) return failed(problems);
-  return { ok: true, definition: build.definition, patterns: workflows.patterns };
+  return { ok: true, definition: build.definition };
 }
 
 function failed(problems: readonly Problem[]): YamlResult {
@@ -112,7 +112,7 @@ interface Files {
 
 type FileKind = "text" | "schema" | "script";
 
-async function readFiles(raw: Readonly<Record<string, unknown>>, { folder }: YamlOptions): Promise<Files> {
+async function readFiles(raw: Fields, { folder }: YamlOptions): Promise<Files> {
   const contents = new Map<string, Json>();
   const [findings, problems]: [Finding[], Problem[]] = [[], []];
   const inline = scriptsOf(raw).flatMap(({ path, value }) => (fileOf(value) === null ? checkScript(value, path) : []));
@@ -129,7 +129,7 @@ async function readFiles(raw: Readonly<Record<string, unknown>>, { folder }: Yam
   return { contents, findings: [...inline, ...findings], problems };
 }
 
-function namedFiles(raw: Readonly<Record<string, unknown>>): { path: Path; file: string; kind: FileKind }[] {
+function namedFiles(raw: Fields): { path: Path; file: string; kind: FileKind }[] {
   const places: { path: Path; value: unknown; kind: FileKind }[] = [
     ...fieldsOf(raw, "agents", "instructions").map((place) => ({ ...place, kind: "text" as const })),
     ...["tools", "agents", "workflows"]
@@ -143,16 +143,12 @@ function namedFiles(raw: Readonly<Record<string, unknown>>): { path: Path; file:
   });
 }
 
-function scriptsOf(raw: Readonly<Record<string, unknown>>): { path: Path; value: unknown }[] {
+function scriptsOf(raw: Fields): { path: Path; value: unknown }[] {
   return fieldsOf(raw, "providers", "script");
 }
 
 /** A field of every entry of a section, where it is given. */
-function fieldsOf(
-  raw: Readonly<Record<string, unknown>>,
-  section: string,
-  field: string,
-): { path: Path; value: unknown }[] {
+function fieldsOf(raw: Fields, section: string, field: string): { path: Path; value: unknown }[] {
   const entries = raw[section];
   if (!isRecord(entries)) return [];
   return Object.entries(entries).flatMap(([name, entry]) =>
@@ -181,17 +177,17 @@ interface Modules {
   problems: readonly Problem[];
 }
 
-async function readModules(
-  raw: Readonly<Record<string, unknown>>,
-  { folder, describe }: YamlOptions,
-): Promise<Modules> {
+async function readModules(raw: Fields, { folder, modules }: YamlOptions): Promise<Modules> {
   const named = namedModules(raw);
-  const refs = new Map(named.map(({ ref }) => [moduleKey(ref), ref]));
-  const descriptions = await describe(folder, [...refs.values()]);
+  const descriptions = new Map<string, ExportDescription>();
+  for (const { ref } of named) {
+    const key = moduleKey(ref);
+    if (!descriptions.has(key)) descriptions.set(key, await modules.describe(ref));
+  }
   const findings = named.flatMap(({ path, ref, wanted }) => checkExport(folder, path, ref, wanted, descriptions));
   const broken = new Map<string, readonly Problem[]>();
   for (const { ref } of named) {
-    const description = descriptions[moduleKey(ref)];
+    const description = descriptions.get(moduleKey(ref));
     if (description?.kind === "failed") broken.set(ref.module, description.problems);
   }
   return { descriptions, findings, problems: [...broken.values()].flat() };
@@ -199,7 +195,7 @@ async function readModules(
 
 type Wanted = "tool" | "agent" | "pattern";
 
-function namedModules(raw: Readonly<Record<string, unknown>>): { path: Path; ref: ModuleRef; wanted: Wanted }[] {
+function namedModules(raw: Fields): { path: Path; ref: ModuleRef; wanted: Wanted }[] {
   const patterns = fieldsOf(raw, "workflows", "pattern").flatMap(({ path, value }) =>
     isRecord(value) ? [{ path: [...path, "module"], value: value.module, wanted: "pattern" as const }] : [],
   );
@@ -220,7 +216,7 @@ function checkExport(
   wanted: Wanted,
   descriptions: Descriptions,
 ): Finding[] {
-  const description = descriptions[moduleKey(ref)];
+  const description = descriptions.get(moduleKey(ref));
   if (description === undefined) return [];
   switch (description.kind) {
     case "failed":
@@ -277,69 +273,70 @@ function wrongExport(path: Path, ref: ModuleRef, wanted: Wanted, what: string): 
 
 interface Workflows {
   /** By workflow. */
-  options: ReadonlyMap<string, CheckedOptions & { pattern: Pattern; module: ModuleRef | null }>;
-  /** Those in use, by name. */
-  patterns: ReadonlyMap<string, Pattern>;
+  options: ReadonlyMap<string, WorkflowOptions>;
   findings: readonly Finding[];
 }
 
-async function readWorkflows(
-  raw: Readonly<Record<string, unknown>>,
-  descriptions: Descriptions,
-  options: YamlOptions,
-): Promise<Workflows> {
-  const checked = new Map<string, CheckedOptions & { pattern: Pattern; module: ModuleRef | null }>();
-  const patterns = new Map<string, Pattern>();
+async function readWorkflows(raw: Fields, descriptions: Descriptions, options: YamlOptions): Promise<Workflows> {
+  const checked = new Map<string, WorkflowOptions>();
+  const modules = new Map<string, string>();
   const findings: Finding[] = [];
-  const agents = new Set(isRecord(raw.agents) ? Object.keys(raw.agents) : []);
+  const agents = isRecord(raw.agents) ? Object.keys(raw.agents) : [];
   for (const { path, value } of fieldsOf(raw, "workflows", "pattern")) {
-    const name = String(path[1]);
-    const found = await findPattern(value, name, path, descriptions, options);
+    const workflow = String(path[1]);
+    const found = findPattern(value, workflow, path, descriptions, options);
     if (found === null) continue;
     if ("code" in found) {
       findings.push(found);
       continue;
     }
-    const { pattern } = found;
-    const other = patterns.get(pattern.name);
-    if (other !== undefined && other !== pattern) findings.push(sameName(pattern.name, path));
-    patterns.set(pattern.name, pattern);
-    const own = ownOptions(isRecord(raw.workflows) ? raw.workflows[name] : undefined);
-    const result = checkPatternOptions(name, pattern, own, agents, { alsoKnown: WORKFLOW_KEYS });
+    const key = found.module === null ? "" : moduleKey(found.module);
+    if ((modules.get(found.name) ?? key) !== key) findings.push(sameName(found.name, path));
+    modules.set(found.name, key);
+    const own = ownOptions(isRecord(raw.workflows) ? raw.workflows[workflow] : undefined);
+    const result = await checkOptions(found, { workflow, options: own, agents, alsoKnown: WORKFLOW_KEYS }, options);
     findings.push(...result.findings);
-    checked.set(name, { ...result, ...found });
+    checked.set(workflow, { ...result, pattern: found.name, module: found.module });
   }
-  return { options: checked, patterns, findings };
+  return { options: checked, findings };
 }
 
-function ownOptions(workflow: unknown): Record<string, unknown> {
+function ownOptions(workflow: unknown): Json {
   const entries = isRecord(workflow) ? Object.entries(workflow) : [];
-  return Object.fromEntries(entries.filter(([key]) => !WORKFLOW_KEYS.includes(key)));
+  return Object.fromEntries(entries.filter(([key]) => !WORKFLOW_KEYS.includes(key))) as Json;
+}
+
+type FoundPattern = { name: string } & ({ module: null; pattern: Pattern } | { module: ModuleRef });
+
+function checkOptions(
+  found: FoundPattern,
+  question: OptionsQuestion,
+  { modules }: YamlOptions,
+): Promise<CheckedOptions> {
+  if (found.module !== null) return modules.checkOptions(found.module, question);
+  const { workflow, options, agents, alsoKnown } = question;
+  return Promise.resolve(checkPatternOptions(workflow, found.pattern, options, new Set(agents), { alsoKnown }));
 }
 
 /** The pattern that `pattern:` means; null when what is wrong with it is told of elsewhere. */
-async function findPattern(
+function findPattern(
   value: unknown,
   workflow: string,
   path: Path,
   descriptions: Descriptions,
-  options: YamlOptions,
-): Promise<{ pattern: Pattern; module: ModuleRef | null } | Finding | null> {
+  { patterns }: YamlOptions,
+): FoundPattern | Finding | null {
   if (typeof value === "string") {
-    const pattern = options.patterns.get(value);
-    if (pattern !== undefined) return { pattern, module: null };
-    return {
-      ...missingReference(`workflow "${workflow}"`, "pattern", value, options.patterns.keys()),
-      path,
-      part: "value",
-    };
+    const pattern = patterns.get(value);
+    if (pattern !== undefined) return { name: value, pattern, module: null };
+    return { ...missingReference(`workflow "${workflow}"`, "pattern", value, patterns.keys()), path, part: "value" };
   }
   const text = ModulePath.safeParse(isRecord(value) ? value.module : undefined);
   if (!text.success) return null;
   const module = moduleRef(text.data);
-  if (descriptions[moduleKey(module)]?.kind !== "pattern") return null;
-  const pattern = await options.importPattern(options.folder, module);
-  return options.patterns.has(pattern.name) ? sameName(pattern.name, path) : { pattern, module };
+  const description = descriptions.get(moduleKey(module));
+  if (description?.kind !== "pattern") return null;
+  return patterns.has(description.name) ? sameName(description.name, path) : { name: description.name, module };
 }
 
 function sameName(name: string, path: Path): Finding {

@@ -101,8 +101,7 @@ function invalidKey(issue: Issue & { code: "invalid_key" }, context: ZodContext)
 function invalidValue(issue: Issue, context: ZodContext): Finding[] {
   const value = valueAt(context.input, issue.path);
   const path = full(issue.path, context);
-  const suggestion =
-    issue.code === "invalid_value" && typeof value === "string" ? nearest(value, issue.values.map(String)) : null;
+  const suggestion = meantValue(issue, value, context);
   const finding: Finding = {
     code: customCode(issue) ?? "DEFINITION_INVALID",
     message: `${subject(context)}${path.length === 0 ? "the whole" : dotted(path)} ${complaint(issue, value, context)}`,
@@ -112,6 +111,37 @@ function invalidValue(issue: Issue, context: ZodContext): Finding[] {
     hint: suggestion === null ? "change the value" : fixHint(context, `write ${suggestion}`),
   };
   return issue.code === "custom" ? expressionFindings(finding, issue.message) : [finding];
+}
+
+/** What was probably meant by a value of the wrong form. */
+function meantValue(issue: Issue, value: unknown, context: ZodContext): string | null {
+  if (typeof value !== "string") return null;
+  if (issue.code === "invalid_value") return nearest(value, issue.values.map(String));
+  const wanted = schemasAt(context.schema, issue.path).flatMap(branches);
+  const kinds = new Set(wanted.map((schema) => (schema as z.core.$ZodTypes)._zod.def.type));
+  if (kinds.has("number")) return meantNumber(value, String(issue.path.at(-1)).endsWith("Ms"));
+  if (kinds.has("array") && /^[\w-]+$/.test(value)) return `[${value}]`;
+  const isSecret = wanted.some((schema) => expectation(schema) === "{ secret }");
+  return isSecret && /^[A-Z][A-Z0-9_]*$/.test(value) ? `{ secret: ${value} }` : null;
+}
+
+const UNIT_MS: { readonly [unit: string]: number } = {
+  "": 1,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A number in quotes, or a duration with its unit. */
+function meantNumber(text: string, isDuration: boolean): string | null {
+  const [, number, unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*(\w*)\s*$/.exec(text) ?? [];
+  if (number === undefined) return null;
+  if (!isDuration) return unit === "" ? number : null;
+  const factor = Object.hasOwn(UNIT_MS, unit) ? UNIT_MS[unit] : undefined;
+  return factor === undefined ? null : String(Number(number) * factor);
 }
 
 function full(path: Path, context: ZodContext): Path {
@@ -182,7 +212,7 @@ function expectation(schema: z.core.$ZodType): string {
     case "string":
       return "text";
     case "number":
-      return (schema._zod.bag as { format?: string }).format === "safeint" ? "a whole number" : "a number";
+      return "format" in def && def.format === "safeint" ? "a whole number" : "a number";
     case "boolean":
       return "true or false";
     case "array":

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FleetDefinition, ModuleRef, ToolDefinition } from "../core/definition.ts";
-import { isFlotillaError } from "../error.ts";
+import type { Json } from "../core/json.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
 import { type AgentParts, agentParts, isAgent } from "./agent.ts";
 import { isFleet } from "./fleet.ts";
 import { importModule, moduleKey } from "./module.ts";
+import { type CheckedOptions, checkPatternOptions } from "./pattern-option.ts";
 import { type Problem, problem, problemsOf } from "./problem.ts";
 import { display, syntaxPlace, userFrame } from "./stack.ts";
 import { isTool, toolParts } from "./tool.ts";
@@ -23,13 +25,37 @@ export type ExportDescription =
   | { kind: "failed"; problems: readonly Problem[] };
 
 /** Descriptions by `moduleKey`. */
-export type Descriptions = Readonly<Record<string, ExportDescription>>;
+export type Descriptions = ReadonlyMap<string, ExportDescription>;
 
-/** Imports the modules in this process and says what each export is. */
-export async function describeModules(folder: string, refs: readonly ModuleRef[]): Promise<Descriptions> {
-  const described: [string, ExportDescription][] = [];
-  for (const ref of refs) described.push([moduleKey(ref), await describeExport(folder, ref)]);
-  return Object.fromEntries(described);
+/** What a user's own pattern is asked about a workflow. */
+export interface OptionsQuestion {
+  workflow: string;
+  options: Json;
+  /** The fleet's agents. */
+  agents: readonly string[];
+  /** Keys that may stand beside the pattern's own. */
+  alsoKnown: readonly string[];
+}
+
+/** Learns from users' modules what they declare. */
+export interface ModuleReader {
+  describe(ref: ModuleRef): Promise<ExportDescription>;
+  /** Checks a workflow's options against the pattern that `describe` found at `ref`. */
+  checkOptions(ref: ModuleRef, question: OptionsQuestion): Promise<CheckedOptions>;
+  close(): Promise<void>;
+}
+
+/** Imports the modules into this process. */
+export function modulesHere(folder: string): ModuleReader {
+  return {
+    describe: (ref) => describeExport(folder, ref),
+    async checkOptions(ref, { workflow, options, agents, alsoKnown }) {
+      const pattern = (await importModule(folder, ref.module))[ref.export];
+      if (isPattern(pattern)) return checkPatternOptions(workflow, pattern, options, new Set(agents), { alsoKnown });
+      throw new FlotillaError("INVARIANT", `${moduleKey(ref)} was found to be a pattern and is none`);
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 async function describeExport(folder: string, ref: ModuleRef): Promise<ExportDescription> {
@@ -42,7 +68,7 @@ async function describeExport(folder: string, ref: ModuleRef): Promise<ExportDes
   }
 }
 
-export function describeValue(value: unknown): ExportDescription {
+function describeValue(value: unknown): ExportDescription {
   if (isFleet(value)) return { kind: "fleet", definition: value.definition };
   if (isTool(value)) return { kind: "tool", definition: toolParts(value).definition };
   if (isAgent(value))
