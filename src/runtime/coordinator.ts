@@ -256,6 +256,11 @@ export class Coordinator {
     return this.#store.runs(filter);
   }
 
+  /** No new work is given out; what runs may end. */
+  stopAssigning(): void {
+    this.#dispatcher.stop();
+  }
+
   /** No new work is given out, what was decided becomes durable. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -439,6 +444,7 @@ export class Coordinator {
     if (state === undefined || held === undefined || held.sent) return;
     held.sent = true;
     state.link.send(assignFrame(hot, task, attempt, at));
+    if (state.link.once) state.link.send({ f: "drain" });
   }
 
   /** After folding: what the journal says is with a worker is there, is sent now, or is released. */

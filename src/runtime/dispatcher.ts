@@ -11,6 +11,8 @@ export interface WorkerLink {
   /** The queue that it serves: one definition, all or suspects only. */
   readonly queue: string;
   readonly slots: number;
+  /** Takes one task and no other: the host of a suspect. */
+  readonly once?: boolean;
   send(frame: CoordinatorFrame): void;
   /** Ends the worker's process at once, or cuts it off. */
   kill(why: string): void;
@@ -129,6 +131,8 @@ export class Dispatcher {
     if (state === undefined) return undefined;
     this.#links.delete(id);
     this.#pool(state.link.queue).links.delete(id);
+    // Whoever starts workers hears of it if something waits.
+    this.fill(state.link.queue);
     return state;
   }
 
@@ -205,7 +209,11 @@ export class Dispatcher {
   /** Decisions were dropped: slots of assignments that were never sent are free again. */
   forget(run: string): void {
     for (const state of this.#links.values()) {
-      for (const [key, held] of state.tasks) if (held.run === run && !held.sent) state.tasks.delete(key);
+      for (const [key, held] of state.tasks) {
+        if (held.run !== run || held.sent) continue;
+        state.tasks.delete(key);
+        if (state.link.once) state.draining = false;
+      }
     }
   }
 
@@ -281,6 +289,7 @@ export class Dispatcher {
     to.tasks.set(key, { run: hot.id, task: id, attempt, agent: task.agent ?? "", sent: false });
     hot.inFlight.set(id, { worker: to.link.id, attempt });
     this.#ledger().decideNow(hot, { type: "task.assign", task: id, worker: to.link.id, why });
+    if (to.link.once) to.draining = true;
   }
 
   #refill(pool: Pool): void {

@@ -20,6 +20,7 @@ export function startLocalWorker(ports: {
   queue: string;
   slots: number;
   run(port: TaskPort): Promise<AgentOutcome>;
+  redact?<T>(value: T): T;
 }): { id: string; close(why: string): void } {
   const { coordinator, clock, random, keys, queue } = ports;
   const id = `w-${Buffer.from(random.bytes(WORKER_ID_BYTES)).toString("hex")}`;
@@ -35,6 +36,7 @@ export function startLocalWorker(ports: {
       if (open) coordinator.receive(id, frame);
     },
     run: ports.run,
+    ...(ports.redact === undefined ? {} : { redact: ports.redact }),
     drained: () => {},
   });
   const end = (why: string) => {

@@ -26,6 +26,8 @@ export interface WorkerPorts {
   /** Throws when this worker does not hold the agent's key. */
   identityOf(agent: string): Identity;
   send(frame: WorkerFrame): void;
+  /** Takes secrets out of what is about to leave this process (X8). */
+  redact?<T>(value: T): T;
   /** Runs one attempt to its end; never rejects. */
   run(port: TaskPort): Promise<AgentOutcome>;
   /** Asked to drain, and nothing runs any more. */
@@ -175,11 +177,12 @@ export class Worker {
   }
 
   #stream(signal: AbortSignal, frame: WorkerFrame): void {
-    if (!signal.aborted) this.#ports.send(frame);
+    if (!signal.aborted) this.#ports.send(this.#redacted(frame));
   }
 
   /** Sends what its agent answers for, numbered and covered by the agent's next signature. */
-  #report(frame: Unnumbered<Reported>): void {
+  #report(unsafe: Unnumbered<Reported>): void {
+    const frame = this.#redacted(unsafe);
     const signer = frame.agent;
     const { seq } = this.#signer.add(signer, frameDigest(frame as Reported));
     this.#ports.send({ ...frame, seq } as Reported);
@@ -187,6 +190,10 @@ export class Worker {
       this.#sealTimer = null;
       this.#ports.send({ f: "seal", seals: this.#signer.flush() });
     });
+  }
+
+  #redacted<T>(value: T): T {
+    return this.#ports.redact === undefined ? value : this.#ports.redact(value);
   }
 
   #end(key: string, frame: Extract<CoordinatorFrame, { f: "assign" }>, outcome: AgentOutcome): void {

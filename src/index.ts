@@ -1,0 +1,12 @@
+/** The public names of Flotilla. */
+export * from "./definition/build.ts";
+export { type ErrorClass, type ErrorCode, type ErrorRecord, FlotillaError, isFlotillaError } from "./error.ts";
+export type { Json } from "./core/json.ts";
+export type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./core/planner.ts";
+export { definePattern, type Pattern, type PatternDefinition, type PatternView } from "./pattern/pattern.ts";
+export { VERSION } from "./version.ts";
+export { type App, open, type OpenOptions, type Run, type RunStartOptions } from "./open.ts";
+export { graph } from "./pattern/graph.ts";
+export { pipeline } from "./pattern/pipeline.ts";
+export { supervisor } from "./pattern/supervisor.ts";
+export { debate } from "./pattern/debate.ts";

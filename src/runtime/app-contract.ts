@@ -1,0 +1,68 @@
+import type { Limits, Priority } from "../core/definition.ts";
+import type { RunEvent } from "../core/event.ts";
+import type { Json } from "../core/json.ts";
+import type { RunState } from "../core/state.ts";
+import type { RunFilter, RunRow, Store } from "../store/store.ts";
+import type { Notice } from "./coordinator.ts";
+
+/** How a run ended, in words that commands and pages show. */
+export interface RunResult {
+  status: "completed" | "failed" | "stopped";
+  output: Json | null;
+  /** Why it did not complete. */
+  error: { code: string; class: string; message: string; hint?: string } | null;
+}
+
+export interface StartRequest {
+  workflow: string;
+  input: Json;
+  idempotencyKey?: string;
+  limits?: Partial<Limits>;
+  priority?: Priority;
+  /** Who started it, for the record. */
+  by?: string;
+}
+
+/** What can be done with a fleet: the same in the process that owns the store and, through its socket, from any other
+ *  (issue 2 line 4). Reading goes to the store itself; deciding goes to its owner. */
+export interface FleetControl {
+  /** Resolves with the run's id when the run is durable. */
+  start(request: StartRequest): Promise<string>;
+  stop(run: string, why: string, by: string): Promise<void>;
+  settle(run: string, task: string, step: string, outcome: "done" | "not-done", output: Json, by: string, note: string): Promise<boolean>;
+  /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
+  watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice>;
+  /** Who owns the store. */
+  info(): Promise<OwnerInfo>;
+}
+
+export interface OwnerInfo {
+  pid: number;
+  fleet: string;
+  definition: string;
+  mode: "library" | "hosts";
+  startedAt: number;
+  queues: { queue: string; waiting: number; running: number; workers: number }[];
+  /** Process ids of worker hosts. */
+  hosts: number[];
+}
+
+/** An open fleet. */
+export interface OpenFleet extends AsyncDisposable {
+  readonly control: FleetControl;
+  /** For reading: runs, events, blobs. In a process that does not own the store it cannot be written. */
+  readonly store: Store;
+  /** The hash of the definition that new runs are pinned to. */
+  readonly definitionHash: string;
+  /** True when this process owns the store; false when it speaks to the owner. */
+  readonly owner: boolean;
+  runs(filter: RunFilter): Promise<RunRow[]>;
+  /** The run as folded from its journal. @throws RUN_UNKNOWN */
+  state(run: string): Promise<RunState>;
+  /** Its events, from `after` on: those on record, then live ones until the run ends. */
+  events(run: string, options?: { after?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<{ version: number; event: RunEvent }>;
+  /** Waits for the run's end. @throws OWNER_GONE, RUN_UNKNOWN */
+  result(run: string, signal?: AbortSignal): Promise<RunResult>;
+  /** Ends this process's part: `drain` lets running tasks end first (default true). */
+  close(options?: { drain?: boolean }): Promise<void>;
+}

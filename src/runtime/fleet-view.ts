@@ -1,0 +1,117 @@
+import type { RunEvent } from "../core/event.ts";
+import type { RunState } from "../core/state.ts";
+import { FlotillaError } from "../error.ts";
+import type { RunFilter, RunRow, Store } from "../store/store.ts";
+import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
+import { readRun } from "./journal.ts";
+import { readResult, readState, resultOf } from "./read-run.ts";
+
+/** An open fleet as programs and commands use it: deciding through its control, reading from its store. The same in
+ *  the owner's process and in any other. */
+export class FleetView implements OpenFleet {
+  readonly control: FleetControl;
+  readonly store: Store;
+  readonly owner: boolean;
+  readonly #definitionHash: () => string;
+  readonly #close: (options: { drain?: boolean }) => Promise<void>;
+
+  constructor(parts: {
+    control: FleetControl;
+    store: Store;
+    definitionHash: string | (() => string);
+    owner: boolean;
+    close(options: { drain?: boolean }): Promise<void>;
+  }) {
+    this.control = parts.control;
+    this.store = parts.store;
+    this.owner = parts.owner;
+    const { definitionHash } = parts;
+    this.#definitionHash = typeof definitionHash === "string" ? () => definitionHash : definitionHash;
+    this.#close = parts.close;
+  }
+
+  get definitionHash(): string {
+    return this.#definitionHash();
+  }
+
+  runs(filter: RunFilter): Promise<RunRow[]> {
+    return this.store.runs(filter);
+  }
+
+  state(run: string): Promise<RunState> {
+    return readState(this.store, run);
+  }
+
+  async *events(
+    run: string,
+    { after = 0, follow = true, signal }: { after?: number; follow?: boolean; signal?: AbortSignal } = {},
+  ): AsyncGenerator<{ version: number; event: RunEvent }> {
+    const watching = new AbortController();
+    const abort = () => watching.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    // Watched from before the first look, so that nothing falls in between.
+    const notices = follow ? this.control.watch(run, watching.signal)[Symbol.asyncIterator]() : null;
+    let next = notices?.next();
+    try {
+      for (let seen = after; signal?.aborted !== true; ) {
+        for await (const { version, event } of readRun(this.store, run, seen)) {
+          seen = version;
+          yield { version, event };
+        }
+        const row = await this.#row(run);
+        if (notices === null || (row.status !== "running" && row.version <= seen)) return;
+        if (row.version > seen) continue;
+        const notice = await next;
+        if (notice === undefined || notice.done === true) return;
+        next = notices.next();
+      }
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      watching.abort();
+      // Its pending turn ends with the signal; an owner that went away has nothing more to say.
+      next?.catch(() => {});
+    }
+  }
+
+  async result(run: string, signal?: AbortSignal): Promise<RunResult> {
+    const watching = new AbortController();
+    const abort = () => watching.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const notices = this.control.watch(run, watching.signal)[Symbol.asyncIterator]();
+    let next = notices.next();
+    next.catch(() => {});
+    try {
+      const row = await this.#row(run);
+      if (row.status !== "running") return await readResult(this.store, row);
+      for (;;) {
+        const notice = await next;
+        if (notice.done === true) break;
+        const ended = notice.value.type === "event" ? resultOf(notice.value.event) : null;
+        if (ended !== null) return ended;
+        next = notices.next();
+        next.catch(() => {});
+      }
+      signal?.throwIfAborted();
+      const late = await this.#row(run);
+      if (late.status !== "running") return await readResult(this.store, late);
+      throw new FlotillaError("OWNER_GONE", `the process that runs ${run} went away; the run is kept`);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      watching.abort();
+    }
+  }
+
+  close(options: { drain?: boolean } = {}): Promise<void> {
+    return this.#close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #row(run: string): Promise<RunRow> {
+    const row = await this.store.run(run);
+    if (row === null) throw new FlotillaError("RUN_UNKNOWN", `there is no run ${run}`);
+    return row;
+  }
+}

@@ -1,0 +1,328 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import type { WorkerFrame } from "../carrier/frame.ts";
+import { Pipe } from "../carrier/pipe.ts";
+import type { FleetDefinition } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import { type ErrorRecord, FlotillaError, fromErrorRecord } from "../error.ts";
+import { COORDINATOR } from "../message/envelope.ts";
+import { CoordinatorHandshake } from "../message/handshake.ts";
+import type { KeyRing } from "../message/keys.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import type { Coordinator } from "./coordinator.ts";
+import type { HostBoot } from "./host-main.ts";
+
+export interface HostOptions {
+  /** Worker processes for each definition. Default 1 on one core, else 2. */
+  hosts: number;
+  /** Attempts that one host runs at a time. Default 256. */
+  concurrency: number;
+  /** Silence after which a host counts as hanging: its loop is blocked. Default 10 s. */
+  hangMs: number;
+  /** Memory that a host may take before it is killed. Default 1 GiB. */
+  memoryBytesMax: number;
+  /** Old-space of V8 in a host, in MiB. Default 512. */
+  heapMbMax: number;
+  /** Suspects that run at a time, each alone in a host. Default 2. */
+  solitaryMax: number;
+}
+
+export const DEFAULT_HOST_OPTIONS: HostOptions = {
+  hosts: 2,
+  concurrency: 256,
+  hangMs: 10_000,
+  memoryBytesMax: 1024 * 1024 * 1024,
+  heapMbMax: 512,
+  solitaryMax: 2,
+};
+
+/** What a pool runs: one definition. */
+export interface HostedDefinition {
+  queue: string;
+  definition: FleetDefinition;
+  folder: string | null;
+}
+
+interface Host {
+  readonly id: string;
+  readonly hosted: HostedDefinition;
+  readonly solitary: boolean;
+  readonly child: ChildProcess;
+  pipe: Pipe | null;
+  attached: boolean;
+  /** Why it is being ended, when that is our doing. */
+  ending: { why: string; crashed: boolean } | null;
+  heardAt: number;
+}
+
+const LOOK_EVERY_MS = 250;
+const RESTART_MS_MIN = 50;
+const RESTART_MS_MAX = 5_000;
+/** A host that lived this long was sound: the next restart does not wait. */
+const SOUND_AFTER_MS = 5_000;
+/** All that users' code sees of the environment: no secrets (X8). */
+const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+/** Starts, watches and replaces the worker processes of this machine (F6): a host that crashes, hangs or bloats is
+ *  killed and replaced; a suspect gets a host of its own, once. */
+export class HostPool {
+  readonly #coordinator: Coordinator;
+  readonly #keys: KeyRing;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #options: HostOptions;
+  readonly #env: Record<string, string>;
+  readonly #model: string | null;
+  readonly #output: (host: string, stream: "stdout" | "stderr", line: string) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #hosts = new Map<string, Host>();
+  readonly #served = new Map<string, { hosted: HostedDefinition; restartMs: number; restarting: Timer | null }>();
+  #looking: Timer | null = null;
+  #closing = false;
+
+  constructor(ports: {
+    coordinator: Coordinator;
+    keys: KeyRing;
+    clock: Clock;
+    random: Random;
+    env: Record<string, string>;
+    model: string | null;
+    output(host: string, stream: "stdout" | "stderr", line: string): void;
+    failed(error: unknown): void;
+    options?: Partial<HostOptions>;
+  }) {
+    this.#coordinator = ports.coordinator;
+    this.#keys = ports.keys;
+    this.#clock = ports.clock;
+    this.#random = ports.random;
+    this.#env = ports.env;
+    this.#model = ports.model;
+    this.#output = ports.output;
+    this.#failed = ports.failed;
+    this.#options = { ...DEFAULT_HOST_OPTIONS, ...ports.options };
+  }
+
+  get pids(): number[] {
+    return [...this.#hosts.values()].flatMap((host) => host.child.pid ?? []);
+  }
+
+  /** Serves a definition from now on, with all its hosts. */
+  serve(hosted: HostedDefinition): void {
+    if (this.#served.has(hosted.queue)) return;
+    this.#served.set(hosted.queue, { hosted, restartMs: RESTART_MS_MIN, restarting: null });
+    for (let i = 0; i < this.#options.hosts; i++) this.#start(hosted, false);
+    this.#look();
+  }
+
+  serves(queue: string): boolean {
+    return this.#served.has(queue);
+  }
+
+  /** Ends a definition's hosts when what they run has ended. */
+  retire(queue: string): void {
+    this.#served.delete(queue);
+    for (const host of this.#hosts.values()) if (host.hosted.queue === queue) this.#drain(host);
+  }
+
+  /** Suspects wait: one host for each, up to the bound. */
+  wantSolitary(queue: string): void {
+    const served = this.#served.get(queue);
+    if (served === undefined || this.#closing) return;
+    let running = 0;
+    for (const host of this.#hosts.values()) if (host.solitary) running += 1;
+    if (running < this.#options.solitaryMax) this.#start(served.hosted, true);
+  }
+
+  /** Ends all hosts: those that run something first get `drainMs` to end it. */
+  async close(drainMs: number): Promise<void> {
+    this.#closing = true;
+    for (const { restarting } of this.#served.values()) restarting?.cancel();
+    const gone = [...this.#hosts.values()].map((host) => exited(host.child));
+    for (const host of this.#hosts.values()) this.#drain(host);
+    const timer = this.#clock.after(drainMs, () => {
+      for (const host of this.#hosts.values()) this.#kill(host, "the app was closed", false);
+    });
+    await Promise.all(gone);
+    timer.cancel();
+    this.#looking?.cancel();
+  }
+
+  /** Ends all hosts at once. */
+  killAll(why: string): void {
+    this.#closing = true;
+    for (const host of this.#hosts.values()) this.#kill(host, why, false);
+  }
+
+  #start(hosted: HostedDefinition, solitary: boolean): void {
+    if (this.#closing) return;
+    const id = `w-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    const main = new URL(`./host-main.${extension}`, import.meta.url);
+    const child = spawn(
+      process.execPath,
+      [
+        `--max-old-space-size=${this.#options.heapMbMax}`,
+        "--max-semi-space-size=4",
+        "--disable-warning=ExperimentalWarning",
+        main.pathname,
+      ],
+      { cwd: hosted.folder ?? process.cwd(), env: environment(), stdio: ["ignore", "pipe", "pipe", "pipe"] },
+    );
+    const host: Host = { id, hosted, solitary, child, pipe: null, attached: false, ending: null, heardAt: this.#clock.now() };
+    this.#hosts.set(id, host);
+    this.#capture(host, "stdout");
+    this.#capture(host, "stderr");
+    child.once("error", (error) => this.#failed(error));
+    child.once("exit", (code, signal) => this.#exited(host, code, signal));
+    this.#boot(host).catch((error: unknown) => {
+      this.#failed(error);
+      this.#kill(host, "it did not start", false);
+    });
+  }
+
+  async #boot(host: Host): Promise<void> {
+    const pipe = new Pipe(host.child.stdio[3] as Duplex);
+    host.pipe = pipe;
+    const { definition, folder } = host.hosted;
+    const names = this.#keys.names().filter((name) => name !== COORDINATOR && (name.startsWith("$") || Object.hasOwn(definition.agents, name)));
+    const handshake = new CoordinatorHandshake(this.#keys.identity(COORDINATOR), this.#random.bytes(32));
+    const slots = host.solitary ? 1 : this.#options.concurrency;
+    const boot: HostBoot = {
+      worker: host.id,
+      definition,
+      folder,
+      seeds: this.#keys.seeds(names),
+      coordinatorKey: this.#keys.publicKey(COORDINATOR) ?? "",
+      welcome: handshake.welcome,
+      slots,
+      env: this.#env,
+      model: this.#model,
+    };
+    pipe.sendPlain(boot);
+    const answer = (await pipe.nextPlain()) as { hello?: unknown; failed?: ErrorRecord } | null;
+    if (answer?.failed !== undefined) throw fromErrorRecord(answer.failed);
+    const session = handshake.finish(answer?.hello, (agent) => this.#keys.publicKey(agent));
+    if (session.refused.length > 0) throw new FlotillaError("MESSAGE_REFUSED", `a host could not prove that it runs ${session.refused[0]?.agent}`);
+    pipe.onFrame = (frame) => {
+      host.heardAt = this.#clock.now();
+      this.#coordinator.receive(host.id, frame as unknown as WorkerFrame);
+    };
+    pipe.onRefused = ({ reason }) => {
+      void this.#coordinator.fleet.append("message.refused", { worker: host.id, sender: "?", what: "record", why: reason });
+      this.#failed(new FlotillaError("MESSAGE_REFUSED", `a record on the pipe of ${host.id} was refused: ${reason}`));
+      this.#kill(host, `refused: ${reason}`, true);
+    };
+    host.attached = true;
+    host.heardAt = this.#clock.now();
+    this.#coordinator.attach(
+      {
+        id: host.id,
+        queue: host.solitary ? `${host.hosted.queue}!` : host.hosted.queue,
+        slots,
+        once: host.solitary,
+        send: (frame) => pipe.send(frame as unknown as Json),
+        kill: (why) => this.#kill(host, why, true),
+      },
+      session.channel.session,
+      session.agents,
+      host.solitary,
+    );
+    pipe.secure(session.channel);
+  }
+
+  #capture(host: Host, name: "stdout" | "stderr"): void {
+    let rest = "";
+    host.child[name]?.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      // A line without end must not fill the memory (invariant 11).
+      rest = (lines.pop() ?? "").slice(-LINE_MAX);
+      for (const line of lines) this.#output(host.id, name, line.slice(0, LINE_MAX));
+    });
+  }
+
+  #drain(host: Host): void {
+    if (host.ending !== null) return;
+    host.ending = { why: "drained", crashed: false };
+    if (host.attached) this.#coordinator.drain(host.id);
+    else this.#kill(host, "drained", false);
+  }
+
+  #kill(host: Host, why: string, crashed: boolean): void {
+    host.ending = { why, crashed };
+    host.child.kill("SIGKILL");
+  }
+
+  #exited(host: Host, code: number | null, signal: NodeJS.Signals | null): void {
+    this.#hosts.delete(host.id);
+    const why = host.ending?.why ?? `it ended with ${signal ?? `exit code ${code}`}`;
+    // A solitary host ends when its one task has; any other end that nobody asked for is a crash.
+    const crashed = host.ending?.crashed ?? !(host.solitary && code === 0);
+    const lived = this.#clock.now() - host.heardAt;
+    if (host.attached) this.#coordinator.detach(host.id, why, crashed);
+    if (!host.solitary) this.#replace(host, lived);
+  }
+
+  #replace(host: Host, lived: number): void {
+    const served = this.#served.get(host.hosted.queue);
+    if (served === undefined || this.#closing || served.restarting !== null) return;
+    if (host.attached || lived > SOUND_AFTER_MS) served.restartMs = RESTART_MS_MIN;
+    else served.restartMs = Math.min(served.restartMs * 2, RESTART_MS_MAX);
+    served.restarting = this.#clock.after(served.restartMs, () => {
+      served.restarting = null;
+      let alive = 0;
+      for (const other of this.#hosts.values()) if (other.hosted.queue === host.hosted.queue && !other.solitary) alive += 1;
+      for (; alive < this.#options.hosts; alive++) this.#start(served.hosted, false);
+    });
+  }
+
+  /** Hosts that hang or bloat. */
+  #look(): void {
+    this.#looking ??= this.#clock.after(LOOK_EVERY_MS, () => {
+      this.#looking = null;
+      const now = this.#clock.now();
+      for (const host of this.#hosts.values()) this.#lookAt(host, now);
+      if (!this.#closing) this.#look();
+    });
+  }
+
+  #lookAt(host: Host, now: number): void {
+    if (!host.attached) return;
+    const bytes = residentBytes(host.child.pid);
+    if (bytes !== null && bytes > this.#options.memoryBytesMax) {
+      this.#kill(host, `it took ${Math.round(bytes / 2 ** 20)} MiB of memory`, true);
+    } else if (now - host.heardAt > this.#options.hangMs) {
+      this.#kill(host, `it did not answer for ${now - host.heardAt} ms: its code blocks the loop`, true);
+    }
+  }
+}
+
+const LINE_MAX = 16_384;
+const PAGE_BYTES = 4_096;
+
+/** Memory that a process holds; null where the system does not say, and V8's own limit is all there is. */
+function residentBytes(pid: number | undefined): number | null {
+  if (process.platform !== "linux" || pid === undefined) return null;
+  try {
+    const [, resident] = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ");
+    return Number(resident) * PAGE_BYTES;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" || (error as NodeJS.ErrnoException).code === "ESRCH") return null;
+    throw error;
+  }
+}
+
+function environment(): Record<string, string> {
+  return Object.fromEntries(
+    ENVIRONMENT.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => child.once("exit", () => resolve()));
+}

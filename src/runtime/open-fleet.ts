@@ -1,0 +1,207 @@
+import { rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import type { FleetDefinition } from "../core/definition.ts";
+import { PLAN_AGENT } from "../core/decide.ts";
+import type { Fleet } from "../definition/fleet.ts";
+import { isFleet } from "../definition/fleet.ts";
+import { type LoadedFleet, loadFleet } from "../definition/load.ts";
+import { FlotillaError } from "../error.ts";
+import { COORDINATOR } from "../message/envelope.ts";
+import { openKeyFile, saveKeyRing } from "../message/key-file.ts";
+import { KeyRing } from "../message/keys.ts";
+import { type Clock, sleep, systemClock } from "../platform/clock.ts";
+import { type Random, systemRandom } from "../platform/random.ts";
+import { openStore } from "../store/open.ts";
+import { openSqliteReader } from "../store/sqlite.ts";
+import type { Store } from "../store/store.ts";
+import type { OpenFleet } from "./app-contract.ts";
+import { ControlClient, serveControl, socketPath } from "./control-socket.ts";
+import { FleetView } from "./fleet-view.ts";
+import type { HostOptions } from "./host-pool.ts";
+import { Hub } from "./hub.ts";
+import { type OwnerLock, readOwner, takeOwnership } from "./owner-lock.ts";
+import { Owner } from "./owner.ts";
+
+/** Where what went wrong without anybody waiting for it is reported (O4). */
+export interface FleetLog {
+  debug(message: string, data?: Record<string, unknown>): void;
+  info(message: string, data?: Record<string, unknown>): void;
+  warn(message: string, data?: Record<string, unknown>): void;
+  error(message: string, data?: Record<string, unknown>): void;
+}
+
+export interface OpenFleetOptions extends Partial<HostOptions> {
+  /** A definition file (or its folder), whose code runs in hosts, or a fleet made by `fleet()`, which runs here. */
+  fleet: string | URL | Fleet;
+  /** Default: `sqlite:.flotilla/store.db` beside the definition, or in the working folder for a value. */
+  store?: string;
+  /** Default: `hosts` for files, `library` for values. */
+  mode?: "hosts" | "library";
+  /** Replaces every agent's model. */
+  model?: string;
+  /** `only`: speak to the owner or fail, never own. `prefer` (default): own the store when nobody does. */
+  join?: "only" | "prefer";
+  log?: FleetLog;
+}
+
+const SILENT: FleetLog = { debug() {}, info() {}, warn() {}, error() {} };
+/** How long an owner may take to answer, or to give up its store. */
+const OWNER_WAIT_MS = 5_000;
+const OWNER_LOOK_MS = 50;
+
+/** Opens a fleet on this machine: owns its store, with all roles, or joins the process that does.
+ *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
+export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
+  const source = await readSource(options);
+  const location = storeLocation(options.store, source.folder);
+  if (location.folder === null) return own(options, source, location, null);
+  const clock = systemClock({ ref: true });
+  for (const until = clock.now() + OWNER_WAIT_MS; ; ) {
+    const lock = options.join === "only" ? null : takeOwnership(location.folder);
+    if (lock !== null) return own(options, source, location, lock);
+    const joined = await join(location.folder, location.path as string, source);
+    if (joined !== null) return joined;
+    if (clock.now() > until) throw unreachable(location.folder, options.join === "only");
+    await sleep(clock, OWNER_LOOK_MS);
+  }
+}
+
+/** Looks at a store without an owner, a definition or keys. @throws {FlotillaError} STORE_* */
+export function openReader(store: string, fleet: string): Promise<Store> {
+  const { path } = storeLocation(store, null);
+  if (path === null) throw new FlotillaError("USAGE", `${store} cannot be read from another process`);
+  return openSqliteReader(path, { fleet });
+}
+
+interface Source {
+  definition: FleetDefinition;
+  folder: string | null;
+  value: Fleet | null;
+  loaded: LoadedFleet | null;
+}
+
+async function readSource({ fleet, mode }: OpenFleetOptions): Promise<Source> {
+  if (isFleet(fleet)) {
+    if (mode === "hosts") {
+      throw new FlotillaError("UNSUPPORTED", "a fleet opened as a value runs in this process; open its file to run it in hosts");
+    }
+    return { definition: fleet.definition, folder: null, value: fleet, loaded: null };
+  }
+  const loaded = await loadFleet(fleet as string | URL);
+  return { definition: loaded.definition, folder: loaded.folder, value: null, loaded };
+}
+
+interface StoreLocation {
+  url: string;
+  path: string | null;
+  /** What the store, its keys and its owner's socket share; null for a store in memory. */
+  folder: string | null;
+}
+
+export function storeLocation(store: string | undefined, folder: string | null): StoreLocation {
+  const url = store ?? `sqlite:${resolve(folder ?? process.cwd(), ".flotilla", "store.db")}`;
+  if (!url.startsWith("sqlite:")) return { url, path: null, folder: null };
+  const path = resolve(url.slice("sqlite:".length));
+  return { url: `sqlite:${path}`, path, folder: dirname(path) };
+}
+
+function unreachable(folder: string, only: boolean): FlotillaError {
+  const owner = readOwner(folder);
+  if (only && owner === null) return new FlotillaError("OWNER_GONE", `no process owns the store in ${folder}`);
+  const who = owner === null ? "another process" : `process ${owner.pid}`;
+  return new FlotillaError("STORE_OWNED", `${who} owns the store in ${folder} and does not answer`);
+}
+
+/** Joins the owner, unless it is gone. An earlier app of this very process gives its store up (hot reload). */
+async function join(folder: string, path: string, source: Source): Promise<OpenFleet | null> {
+  const owner = readOwner(folder);
+  if (owner === null) return null;
+  const client = await ControlClient.connect(owner.socket).catch(() => null);
+  if (client === null) return null;
+  try {
+    if (owner.pid === process.pid && (await client.retire(process.pid))) {
+      client.close();
+      return null;
+    }
+    const { fleet, definition } = await client.info();
+    if (fleet !== source.definition.name) {
+      throw new FlotillaError("STORE_OWNED", `process ${owner.pid} owns the store in ${folder} for the fleet ${fleet}`);
+    }
+    const store = await openSqliteReader(path, { fleet });
+    return new FleetView({
+      control: client,
+      store,
+      definitionHash: definition,
+      owner: false,
+      close: async () => {
+        client.close();
+        await store.close();
+      },
+    });
+  } catch (error) {
+    client.close();
+    if (error instanceof FlotillaError && error.code === "OWNER_GONE") return null;
+    throw error;
+  }
+}
+
+async function own(options: OpenFleetOptions, source: Source, location: StoreLocation, lock: OwnerLock | null): Promise<OpenFleet> {
+  const log = options.log ?? SILENT;
+  const clock = systemClock({ ref: true });
+  const random = systemRandom();
+  const undo: (() => void | Promise<void>)[] = [() => lock?.release()];
+  try {
+    const store = await openStore(location.url, { fleet: source.definition.name });
+    undo.push(() => store.close());
+    const keys = openKeys(location.folder, source.definition, clock, random);
+    const owner = new Owner({
+      store,
+      clock,
+      random,
+      keys: keys.ring,
+      saveKeys: keys.save,
+      log,
+      hub: new Hub(),
+      mode: source.value === null && options.mode !== "library" ? "hosts" : "library",
+      model: options.model ?? null,
+      hostOptions: { hosts: Math.min(2, availableParallelism()), ...hostOptions(options) },
+    });
+    undo.push(() => owner.close({ drain: false }));
+    await owner.open({ definition: source.definition, folder: source.folder, code: source.value?.code ?? null });
+    if (location.folder !== null && lock !== null) {
+      const socket = socketPath(location.folder);
+      const server = await serveControl(socket, owner);
+      lock.publish({ pid: process.pid, socket });
+      owner.onClose(async () => {
+        await server.close();
+        if (process.platform !== "win32") rmSync(socket, { force: true });
+      });
+    }
+    owner.onClose(() => store.close());
+    owner.onClose(() => lock?.release());
+    return owner.view();
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+function hostOptions({ hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, solitaryMax }: OpenFleetOptions): Partial<HostOptions> {
+  const given = { hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, solitaryMax };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** Keys of the coordinator, of every agent, and of the tasks in which users' patterns plan (X1). */
+function openKeys(folder: string | null, definition: FleetDefinition, clock: Clock, random: Random) {
+  const names = [COORDINATOR, PLAN_AGENT, ...Object.keys(definition.agents)];
+  const randomBytes = (count: number) => random.bytes(count);
+  if (folder !== null) {
+    const ring = openKeyFile(folder, { names, randomBytes, now: clock.now() });
+    return { ring, save: () => saveKeyRing(folder, ring, randomBytes) };
+  }
+  const ring = new KeyRing();
+  ring.ensure(names, randomBytes, clock.now());
+  return { ring, save: () => {} };
+}
+

@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { FlotillaError } from "../error.ts";
+
+/** Who owns the store of a folder, for those who want to reach him. */
+export interface OwnerRecord {
+  pid: number;
+  socket: string;
+}
+
+export interface OwnerLock {
+  /** Tells others how to reach this process. */
+  publish(record: OwnerRecord): void;
+  release(): void;
+}
+
+const LOCK_FILE = "owner.lock";
+const RECORD_FILE = "owner.json";
+const SQLITE_BUSY = 5;
+
+/** Takes the ownership of the store in `folder`: an operating-system lock, which dies with the process, so that a
+ *  `kill -9` leaves nothing to remove. It is SQLite's own lock on a file of its own, the one lock that Node brings.
+ *  Returns null when another process, or another app in this one, owns it.
+ *  @throws {FlotillaError} STORE_READONLY when the folder cannot be written */
+export function takeOwnership(folder: string): OwnerLock | null {
+  const db = openLockFile(folder);
+  try {
+    db.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+  } catch (error) {
+    db.close();
+    if (isBusy(error)) return null;
+    throw unwritable(folder, error);
+  }
+  const record = join(folder, RECORD_FILE);
+  return {
+    publish(owner) {
+      const temporary = `${record}.${owner.pid}`;
+      writeFileSync(temporary, JSON.stringify(owner), { mode: 0o600 });
+      renameSync(temporary, record);
+    },
+    release() {
+      rmSync(record, { force: true });
+      db.close();
+    },
+  };
+}
+
+/** The last owner that published how to reach it; it may be gone. */
+export function readOwner(folder: string): OwnerRecord | null {
+  try {
+    return JSON.parse(readFileSync(join(folder, RECORD_FILE), "utf8")) as OwnerRecord;
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function openLockFile(folder: string): DatabaseSync {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return new DatabaseSync(join(folder, LOCK_FILE), { timeout: 0 });
+  } catch (error) {
+    throw unwritable(folder, error);
+  }
+}
+
+function unwritable(folder: string, error: unknown): FlotillaError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new FlotillaError("STORE_READONLY", `the folder ${folder} cannot be written: ${why}`, { cause: error });
+}
+
+function isBusy(error: unknown): boolean {
+  return (error as { errcode?: number }).errcode === SQLITE_BUSY;
+}

@@ -1,0 +1,331 @@
+import type { FleetDefinition } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { Planner } from "../core/planner.ts";
+import { verifyModules } from "../definition/module.ts";
+import type { FleetCode } from "../definition/fleet.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import type { KeyRing } from "../message/keys.ts";
+import { patterns } from "../pattern/index.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
+import { sleep } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
+import type { Store } from "../store/store.ts";
+import { problemsOf } from "../tool/validate.ts";
+import { VERSION } from "../version.ts";
+import { type Agents, openAgents } from "./agents.ts";
+import type { OpenFleet, OwnerInfo, StartRequest } from "./app-contract.ts";
+import type { OwnerControl } from "./control-socket.ts";
+import { Coordinator, type Notice, queueName } from "./coordinator.ts";
+import { FleetView } from "./fleet-view.ts";
+import { workflowOf } from "./definitions.ts";
+import { type HostOptions, HostPool } from "./host-pool.ts";
+import type { Hub } from "./hub.ts";
+import { startLocalWorker } from "./local-worker.ts";
+import type { FleetLog } from "./open-fleet.ts";
+
+/** What is opened: a definition and where its code is. */
+export interface Opened {
+  definition: FleetDefinition;
+  folder: string | null;
+  code: FleetCode | null;
+}
+
+export interface OwnerPorts {
+  store: Store;
+  clock: Clock;
+  random: Random;
+  keys: KeyRing;
+  saveKeys(): void;
+  log: FleetLog;
+  hub: Hub;
+  mode: "hosts" | "library";
+  model: string | null;
+  hostOptions: Partial<HostOptions>;
+}
+
+/** How long running tasks may go on after the app was told to close. */
+const DRAIN_MS = 30_000;
+/** How often definitions of old are looked at, whether a run still needs them. */
+const RETIRE_LOOK_MS = 5_000;
+const BLOB_SWEEP_MS = 3_600_000;
+
+/** The process that owns a store, with all its roles: one coordinator, and workers in hosts or right here. */
+export class Owner implements OwnerControl {
+  readonly #ports: OwnerPorts;
+  readonly #coordinator: Coordinator;
+  readonly #hosts: HostPool | null;
+  readonly #local = new Map<string, { worker: { close(why: string): void }; agents: Agents }>();
+  readonly #codes = new Map<string, FleetCode>();
+  readonly #closers: (() => void | Promise<void>)[] = [];
+  readonly #startedAt: number;
+  #current: { hash: string; opened: Opened } | null = null;
+  #housekeeping: Timer | null = null;
+  #closing: Promise<void> | null = null;
+  readonly #missing = new Set<string>();
+
+  constructor(ports: OwnerPorts) {
+    this.#ports = ports;
+    this.#startedAt = ports.clock.now();
+    const failed = (error: unknown) => this.#failed(error);
+    this.#coordinator = new Coordinator({
+      store: ports.store,
+      clock: ports.clock,
+      random: ports.random,
+      keys: ports.keys,
+      planners: (definition, pattern) => this.#planner(definition, pattern),
+      wanted: (queue) => this.#wanted(queue),
+      failed,
+      notify: (notice) => ports.hub.publish(notice),
+    });
+    this.#hosts =
+      ports.mode === "library"
+        ? null
+        : new HostPool({
+            coordinator: this.#coordinator,
+            keys: ports.keys,
+            clock: ports.clock,
+            random: ports.random,
+            env: definedOf(process.env),
+            model: ports.model,
+            output: (host, stream, line) => ports.log.info(line, { host, stream }),
+            failed,
+            options: ports.hostOptions,
+          });
+  }
+
+  /** Starts the roles and takes up what an earlier process left. */
+  async open(opened: Opened): Promise<void> {
+    const hash = await this.#adopt(opened);
+    await this.#coordinator.fleet.append("fleet.opened", { fleet: opened.definition.name, version: VERSION, definition: hash });
+    await this.#coordinator.recover();
+    this.#keepHouse();
+  }
+
+  /** New runs use this definition; those that are pinned to an older one end on it (D9). */
+  async reload(opened: Opened): Promise<string> {
+    return this.#adopt(opened);
+  }
+
+  async #adopt(opened: Opened): Promise<string> {
+    const names = this.#ports.keys.ensure(Object.keys(opened.definition.agents), (n) => this.#ports.random.bytes(n), this.#ports.clock.now());
+    if (names.length > 0) this.#ports.saveKeys();
+    const hash = await this.#coordinator.register(opened.definition);
+    if (opened.code !== null) this.#codes.set(hash, opened.code);
+    this.#current = { hash, opened };
+    await this.#serve(hash, opened);
+    return hash;
+  }
+
+  async #serve(hash: string, opened: Opened): Promise<void> {
+    const queue = queueName(hash);
+    if (this.#hosts !== null) {
+      this.#hosts.serve({ queue, definition: opened.definition, folder: opened.folder });
+      return;
+    }
+    if (this.#local.has(queue)) return;
+    const agents = await openAgents({
+      definition: opened.definition,
+      folder: opened.folder,
+      env: process.env,
+      model: this.#ports.model,
+      ...(opened.code === null ? {} : { code: opened.code }),
+    });
+    const worker = startLocalWorker({
+      coordinator: this.#coordinator,
+      clock: this.#ports.clock,
+      random: this.#ports.random,
+      keys: this.#ports.keys,
+      definition: opened.definition,
+      queue,
+      slots: this.#ports.hostOptions.concurrency ?? LOCAL_SLOTS,
+      run: agents.run,
+      redact: agents.redact,
+    });
+    this.#local.set(queue, { worker, agents });
+  }
+
+  /** A user's own pattern runs here only where all code does. */
+  #planner(definition: string, pattern: string): Planner | undefined {
+    return patterns.get(pattern) ?? this.#codes.get(definition)?.patterns.get(pattern);
+  }
+
+  #wanted(queue: string): void {
+    const solitary = queue.endsWith("!");
+    const base = solitary ? queue.slice(0, -1) : queue;
+    if (this.#hosts?.serves(base)) {
+      if (solitary) this.#hosts.wantSolitary(base);
+      return;
+    }
+    if (this.#local.has(base) || this.#missing.has(base) || this.#closing !== null) return;
+    this.#missing.add(base);
+    this.#revive(base).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** A run waits that is pinned to a definition of old: declarative agents resume from what is stored, code resumes
+   *  when its modules are unchanged; else the run waits for its code to come back. */
+  async #revive(queue: string): Promise<void> {
+    const [row] = await this.#ports.store.peek(queue, this.#ports.clock.now(), 1);
+    const run = row === undefined ? null : await this.#ports.store.run(row.run);
+    if (run === null) {
+      this.#missing.delete(queue);
+      return;
+    }
+    const definition = await this.#coordinator.definition(run.definition);
+    const folder = this.#current?.opened.folder ?? null;
+    if (await sameCode(definition, folder)) {
+      this.#missing.delete(queue);
+      await this.#serve(run.definition, { definition, folder, code: null });
+      return;
+    }
+    await this.#coordinator.fleet.append("definition.missing", { definition: run.definition, run: run.id });
+    this.#ports.log.warn(`DEFINITION_MISSING: run ${run.id} is pinned to code that is not here any more; it waits`, { run: run.id });
+  }
+
+  async start(request: StartRequest): Promise<string> {
+    const current = this.#current;
+    if (current === null || this.#closing !== null) throw new FlotillaError("STORE_CLOSED", "the app is closed");
+    const { workflow, input, ...options } = request;
+    checkInput(current.opened.definition, workflow, input);
+    return this.#coordinator.start(current.hash, workflow, input, options);
+  }
+
+  stop(run: string, why: string, by: string): Promise<void> {
+    return this.#coordinator.stop(run, why, by);
+  }
+
+  settle(run: string, task: string, step: string, outcome: "done" | "not-done", output: Json, by: string, note: string): Promise<boolean> {
+    return this.#coordinator.settle(run, task, step, outcome, output, by, note);
+  }
+
+  watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice> {
+    const { queue, leave } = this.#ports.hub.subscribe(run);
+    const end = () => {
+      queue.end();
+      leave();
+    };
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end, { once: true });
+    return queue;
+  }
+
+  async info(): Promise<OwnerInfo> {
+    return {
+      pid: process.pid,
+      fleet: this.#ports.store.fleet,
+      definition: this.#current?.hash ?? "",
+      mode: this.#ports.mode,
+      startedAt: this.#startedAt,
+      queues: this.#coordinator.depth(),
+      hosts: this.#hosts?.pids ?? [],
+    };
+  }
+
+  async retire(pid: number): Promise<boolean> {
+    if (pid !== process.pid) return false;
+    // The answer travels first; whoever asked waits for the lock.
+    this.#ports.clock.soon(() => void this.close({ drain: false }));
+    return true;
+  }
+
+  view(): OpenFleet {
+    return new FleetView({
+      control: this,
+      store: this.#ports.store,
+      definitionHash: () => this.#current?.hash ?? "",
+      owner: true,
+      close: (options) => this.close(options),
+    });
+  }
+
+  /** Runs when the app closes, in the order in which they were given. */
+  onClose(closer: () => void | Promise<void>): void {
+    this.#closers.push(closer);
+  }
+
+  close({ drain = true }: { drain?: boolean } = {}): Promise<void> {
+    if (!drain) this.#hosts?.killAll("the app was closed");
+    this.#closing ??= this.#shutDown(drain);
+    return this.#closing;
+  }
+
+  async #shutDown(drain: boolean): Promise<void> {
+    this.#housekeeping?.cancel();
+    this.#coordinator.stopAssigning();
+    if (this.#hosts !== null) await this.#hosts.close(drain ? DRAIN_MS : 0);
+    for (const { worker, agents } of this.#local.values()) {
+      if (drain) await this.#drained();
+      worker.close("the app was closed");
+      await agents.close();
+    }
+    await this.#coordinator.close();
+    this.#ports.hub.close();
+    for (const closer of this.#closers) await closer();
+  }
+
+  /** Waits until nothing runs here any more, or long enough. */
+  async #drained(): Promise<void> {
+    const until = this.#ports.clock.now() + DRAIN_MS;
+    while (this.#coordinator.depth().some(({ running }) => running > 0) && this.#ports.clock.now() < until) {
+      await sleep(this.#ports.clock, DRAIN_LOOK_MS);
+    }
+  }
+
+  #keepHouse(): void {
+    let sinceSweep = 0;
+    const round = () => {
+      this.#housekeeping = this.#ports.clock.after(RETIRE_LOOK_MS, () => {
+        sinceSweep += RETIRE_LOOK_MS;
+        const sweep = sinceSweep >= BLOB_SWEEP_MS;
+        if (sweep) sinceSweep = 0;
+        this.#house(sweep).catch((error: unknown) => this.#failed(error)).then(round, round);
+      });
+    };
+    round();
+  }
+
+  async #house(sweep: boolean): Promise<void> {
+    const now = this.#ports.clock.now();
+    if (sweep) await this.#ports.store.sweepBlobs(now, now - BLOB_SWEEP_MS);
+  }
+
+  #failed(error: unknown): void {
+    const data = isFlotillaError(error) ? { code: error.code, ...error.details } : {};
+    this.#ports.log.error(error instanceof Error ? error.message : String(error), data);
+  }
+}
+
+/** Attempts that run at a time in the process of a library user. */
+const LOCAL_SLOTS = 1_024;
+const DRAIN_LOOK_MS = 10;
+
+/** Whether the code that a definition was made with is what the files say today. */
+async function sameCode(definition: FleetDefinition, folder: string | null): Promise<boolean> {
+  if (Object.keys(definition.modules).length === 0) return !needsCode(definition);
+  if (folder === null) return false;
+  try {
+    await verifyModules(definition, folder);
+    return true;
+  } catch (error) {
+    if (isFlotillaError(error) && error.code === "DEFINITION_MISSING") return false;
+    throw error;
+  }
+}
+
+/** @throws {FlotillaError} WORKFLOW_UNKNOWN, INPUT_INVALID naming each problem */
+function checkInput(definition: FleetDefinition, name: string, input: Json): void {
+  const workflow = workflowOf(definition, name);
+  if (workflow.input === null) return;
+  const problems = problemsOf(workflow.input, input);
+  if (problems.length === 0) return;
+  throw new FlotillaError("INPUT_INVALID", `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`, {
+    details: { workflow: name, problems },
+  });
+}
+
+function needsCode({ agents, tools }: FleetDefinition): boolean {
+  return Object.values(agents).some((agent) => agent.kind === "code") || Object.values(tools).some((tool) => tool.kind === "code");
+}
+
+function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
