@@ -23,7 +23,12 @@ export class Replay {
     });
   }
 
-  /** Whether recorded steps that the agent asked for wait to be handed back. */
+  /** Recorded steps that the agent asked for and was not handed yet. */
+  get waiting(): number {
+    return this.pending.length;
+  }
+
+  /** Whether what happens anew has to wait. */
   get busy(): boolean {
     return this.turning;
   }

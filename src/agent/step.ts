@@ -103,7 +103,7 @@ export class Steps {
 
   /** Whether the agent is still being handed what is on record. */
   get catchingUp(): boolean {
-    return this.replay.busy || (this.unasked.size > 0 && !this.isLive);
+    return this.replay.waiting > 0 || (this.unasked.size > 0 && !this.isLive);
   }
 
   /** The step's output. Its place in the record is taken when it is called, whenever it then runs.
