@@ -529,14 +529,14 @@ class Decision {
       if (task.kind !== "group" && (task.agent === undefined || !this.context.hasAgent(task.agent))) {
         return errorRecord("PLAN_INVALID", `task ${task.id} is for agent ${task.agent ?? "(none)"}, which is not declared`);
       }
-      if (this.depthOf(task) > this.state.limits.depthMax) {
-        return errorRecord("LIMIT_DEPTH", `task ${task.id} is nested deeper than ${this.state.limits.depthMax}`);
-      }
     }
     const cycle = this.cycleWith(added, add);
     if (cycle !== null) return errorRecord("CYCLE", `tasks depend on each other in a cycle: ${cycle.join(" → ")}`);
+    const { depthMax, tasksMax } = this.state.limits;
+    const depthOf = this.depthsOf(add);
+    const deep = add.find((task) => depthOf(task) > depthMax);
+    if (deep !== undefined) return errorRecord("LIMIT_DEPTH", `task ${deep.id} is nested deeper than ${depthMax}`);
     const total = this.state.tasks.size + add.length;
-    const { tasksMax } = this.state.limits;
     return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
   }
 
@@ -552,21 +552,37 @@ class Decision {
       if (task === undefined || SETTLED.has(task.status)) return [];
       return [...task.needs.map((need) => need.task), ...(task.members ?? [])];
     };
-    const waiting = add.some((task) => task.group !== undefined && (task.needs?.length ?? 0) > 0);
-    if (!waiting) return findCycle(added, needsOf);
-    for (const { id, group } of add) if (group !== undefined) added.set(group, [...(added.get(group) ?? needsOf(group)), id]);
+    const mayWait = add.some((task) => task.group !== undefined && (task.kind === "group" || (task.needs?.length ?? 0) > 0));
+    if (!mayWait) return findCycle(added, needsOf);
+    for (const { id, group } of add) {
+      if (group === undefined) continue;
+      const waitsFor = added.get(group) ?? needsOf(group);
+      waitsFor.push(id);
+      added.set(group, waitsFor);
+    }
     return findCycle(added, needsOf, true);
   }
 
-  private depthOf(task: TaskSpec): number {
-    return task.group === undefined ? 0 : (this.state.tasks.get(task.group)?.depth ?? 0) + 1;
+  /** How many groups a new task is in, one inside the other; groups of the same revision may come in any order. */
+  private depthsOf(add: readonly TaskSpec[]): (task: TaskSpec) => number {
+    const added = new Map(add.map((task) => [task.id, task]));
+    return (task) => {
+      let depth = 0;
+      for (let group = task.group; group !== undefined; group = added.get(group)?.group) {
+        depth += 1;
+        const known = this.state.tasks.get(group);
+        if (known !== undefined) return known.depth + depth;
+      }
+      return depth;
+    };
   }
 
   private emitRevision(add: readonly TaskSpec[], cancel: { task: string; why: string }[], why: string): void {
     const payload: Record<string, Json> = {};
+    const depthOf = this.depthsOf(add);
     const specs = add.map((task): TaskSpecData => {
       const kind = task.kind ?? "agent";
-      const depth = this.depthOf(task);
+      const depth = depthOf(task);
       if (task.input !== undefined) payload[task.id] = task.input;
       return {
         task: task.id,

@@ -176,6 +176,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "plan.revised":
       state.counts.revisions += 1;
       for (const spec of event.data.add) addTask(state, spec, event.payload?.[spec.task], event.at);
+      for (const spec of event.data.add) joinGroup(state, spec.task);
       for (const spec of event.data.add) openTask(state, spec.task, event.at);
       for (const { task } of event.data.cancel) settle(state, taskOf(state, task), "cancelled", event.at);
       break;
@@ -340,15 +341,19 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
   };
   state.tasks.set(task.id, task);
   state.openTasks += 1;
-  if (task.group !== null) {
-    const group = taskOf(state, task.group);
-    // A deferred task becomes a group when its members arrive; a group that waits for its own needs goes on waiting.
-    group.members ??= [];
-    group.kind = "group";
-    if (group.status === "unbound") group.status = "open";
-    group.members.push(task.id);
-    group.openMembers += 1;
-  }
+}
+
+/** Counts a new task among its group's members, once all tasks of the same revision are there. */
+function joinGroup(state: RunState, id: string): void {
+  const task = taskOf(state, id);
+  if (task.group === null) return;
+  const group = taskOf(state, task.group);
+  // A deferred task becomes a group when its members arrive; a group that waits for its own needs goes on waiting.
+  group.members ??= [];
+  group.kind = "group";
+  if (group.status === "unbound") group.status = "open";
+  group.members.push(task.id);
+  group.openMembers += 1;
 }
 
 /** Counts a new task's open needs once all tasks of the same revision are there. */

@@ -410,6 +410,24 @@ describe("groups", () => {
     expect(at.state.status).toBe("failed");
   });
 
+  it("take their members with them when they are skipped", () => {
+    const at = desk([work("n"), group({ needs: ["n"] }), work("a", { group: "g" }), work("z")]);
+    at.assign("a");
+    at.assign("n");
+    expect(at.fail("n", permanent("no"))).toEqual(["task.failed", "task.skipped", "task.cancelled"]);
+    expect([at.task("g").status, at.task("a").status]).toEqual(["skipped", "cancelled"]);
+    at.check();
+  });
+
+  it("may come after their members in one revision, nested as deep as the run allows", () => {
+    const nested = [work("a", { group: "h" }), group({ id: "h", group: "g" }), group()];
+    const at = desk(nested);
+    at.assign("a");
+    at.complete("a", 1);
+    expect(at.task("g")).toMatchObject({ status: "completed", output: [[1]] });
+    expect(codeOf(desk(nested, { limits: { depthMax: 1 } }))).toEqual(["failed", "LIMIT_DEPTH"]);
+  });
+
   it("take members only while they are open", () => {
     const at = desk({
       plan: (_, change) => (change.type === "started" ? [{ edit: "add", task: work("a") }] : [{ edit: "add", task: work("b", { group: "a" }) }]),

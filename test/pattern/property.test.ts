@@ -8,7 +8,7 @@ import { debatePattern } from "../../src/pattern/debate.ts";
 import { graphPattern } from "../../src/pattern/graph.ts";
 import { definePattern } from "../../src/pattern/pattern.ts";
 import { supervisorPattern } from "../../src/pattern/supervisor.ts";
-import { permanent, run, type Script, transient } from "./engine.ts";
+import { type Outcome, permanent, run, type Script, transient } from "./engine.ts";
 
 // `run` checks after each step that needs were met, and at the end that the journal folds to the decided state.
 
@@ -89,7 +89,7 @@ it("any plan with any verdicts and failures ends", () => {
       let reviews = 0;
       const tasks = plan.map(({ needs, agent }, index) => ({ id: `s${index}`, agent, instruction: "do", needs: needs.map((need) => `s${need}`) }));
       const safe = tasks.map((task) => ({ ...task, agent: "a", needs: [] as string[] }));
-      const answer: Script = ({ id }) => {
+      const answer = ({ id }: { id: string }): Outcome => {
         if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : safe } };
         return { output: id.startsWith("review/") ? { verdict: given[reviews++ % given.length] ?? "accept" } : id };
       };
