@@ -1,0 +1,145 @@
+import type { EventData, RunEvent } from "../../core/event.ts";
+import type { Json } from "../../core/json.ts";
+import { brief, oneLine } from "./brief.ts";
+import { duration, plural } from "./number.ts";
+
+/** What a sentence knows beside the event: who does which task. */
+export interface Cast {
+  agentOf(task: string): string | null;
+}
+
+const NAMES_SHOWN = 3;
+
+/** One event of a run in one sentence (show, replay, watch). */
+export function sentence(event: RunEvent, cast: Cast): string {
+  const who = (task: string): string => {
+    const agent = cast.agentOf(task);
+    return agent === null || agent === task ? task : `${agent} (${task})`;
+  };
+  switch (event.type) {
+    case "run.started": {
+      const { workflow, pattern, by } = event.data;
+      const input = brief(event.payload?.input, 60);
+      return `${workflow} started by ${by}, as ${pattern}${input === "" ? "" : `, with ${input}`}`;
+    }
+    case "plan.revised":
+      return planned(event.data);
+    case "task.bound":
+      return `${who(event.data.task)} got its input: ${brief(event.payload?.input, 60)}`;
+    case "task.assigned": {
+      const { task, attempt, worker, why } = event.data;
+      return `${who(task)} was given to ${worker}${attempt > 1 ? `, attempt ${attempt}` : ""} (${why})`;
+    }
+    case "task.completed": {
+      const result = brief(event.payload?.output);
+      return `${who(event.data.task)} finished${result === "" ? "" : `: ${result}`}`;
+    }
+    case "task.failed":
+      return `${who(event.data.task)} failed: ${errorText(event.data.error)}`;
+    case "task.retried": {
+      const { task, attempt, delayMs, error } = event.data;
+      return `${who(task)} is tried again in ${duration(delayMs)} after attempt ${attempt}: ${errorText(error)}`;
+    }
+    case "task.released": {
+      const { task, why, suspect } = event.data;
+      return `${who(task)} was taken back: ${why}${suspect ? "; it goes on alone, as a suspect" : ""}`;
+    }
+    case "task.suspended":
+      return `${who(event.data.task)} waits until ${event.data.wakeAt === null ? "it is woken" : time(event.data.wakeAt)}`;
+    case "task.woken":
+      return `${who(event.data.task)} goes on after its wait`;
+    case "task.skipped":
+      return `${who(event.data.task)} was skipped: ${event.data.why}`;
+    case "task.cancelled":
+      return `${who(event.data.task)} was cancelled: ${event.data.why}`;
+    case "task.expired":
+      return `${who(event.data.task)} waited longer than its time to live`;
+    case "step.started":
+      return `${who(event.data.task)} intends ${event.data.key} ${brief(event.payload?.input, 60)}`.trimEnd();
+    case "step.completed":
+      return `${who(event.data.task)} ${stepText(event.data.kind, event.data.key, event.payload)} in ${duration(event.data.durationMs)}`;
+    case "step.failed":
+      return `${who(event.data.task)} failed at ${event.data.key}: ${errorText(event.data.error)}`;
+    case "step.unknown":
+      return `${who(event.data.task)} was interrupted inside ${event.data.key}: whether it happened is not known (settled by ${event.data.settle})`;
+    case "step.settled": {
+      const { key, outcome, by, note } = event.data;
+      return `${key} was settled as ${outcome} by ${by}${note === "" ? "" : `: ${note}`}`;
+    }
+    case "result.late": {
+      const { task, what, why } = event.data;
+      return `a ${what} for ${task} came too late and was not used: ${why}`;
+    }
+    case "run.completed": {
+      const result = brief(event.payload?.output);
+      return `completed${result === "" ? "" : `: ${result}`}`;
+    }
+    case "run.failed":
+      return `failed: ${errorText(event.data.error)}`;
+    case "run.stopped":
+      return `stopped by ${event.data.by}: ${event.data.why}`;
+  }
+}
+
+function planned({ add, cancel, why }: EventData["plan.revised"]): string {
+  const names = add.slice(0, NAMES_SHOWN).map(({ task, agent }) => (agent === null || agent === task ? task : `${task} for ${agent}`));
+  const more = add.length > NAMES_SHOWN ? ` and ${add.length - NAMES_SHOWN} more` : "";
+  const added = add.length === 0 ? "" : `planned ${plural(add.length, "task")}: ${names.join(", ")}${more}`;
+  const dropped = cancel.length === 0 ? "" : `cancelled ${cancel.map(({ task }) => task).join(", ")}`;
+  return `${[added, dropped].filter((part) => part !== "").join("; ")} (${why})`;
+}
+
+function stepText(kind: EventData["step.completed"]["kind"], key: string, payload: RunEvent["payload"]): string {
+  const output = payload?.output;
+  if (kind === "model" || kind === "compaction") return `asked ${modelOf(payload?.input)}${said(output)}`;
+  if (kind === "tool" || kind === "fetch") {
+    const result = brief(output, 60);
+    return `called ${key} ${brief(payload?.input, 40)}${result === "" ? "" : ` → ${result}`}`.trimEnd();
+  }
+  return `did ${key}`;
+}
+
+function modelOf(input: Json | undefined): string {
+  const model = typeof input === "object" && input !== null && "model" in input ? input.model : null;
+  return typeof model === "string" ? model : "a model";
+}
+
+/** What a model answered: words or calls. */
+function said(output: Json | undefined): string {
+  const content = contentOf(output);
+  const calls = content.flatMap((part) => (part.type === "tool-call" ? [String(part.tool)] : []));
+  const words = content.flatMap((part) => (part.type === "text" ? [String(part.text)] : [])).join(" ");
+  const parts = [words === "" ? "" : `“${oneLine(words, 60)}”`, calls.length === 0 ? "" : `calls ${calls.join(", ")}`];
+  const text = parts.filter((part) => part !== "").join(" and ");
+  return text === "" ? "" : `: ${text}`;
+}
+
+/** The reasoning that a model gave with an answer (O1); empty when none. */
+export function reasoningOf(output: Json | undefined): string {
+  return contentOf(output)
+    .flatMap((part) => (part.type === "reasoning" ? [String(part.text)] : []))
+    .join(" ");
+}
+
+function contentOf(output: Json | undefined): readonly { readonly [key: string]: Json }[] {
+  if (typeof output !== "object" || output === null || !("content" in output)) return [];
+  const { content } = output;
+  return Array.isArray(content) ? (content.filter((part) => typeof part === "object" && part !== null) as { [key: string]: Json }[]) : [];
+}
+
+/** `CODE: message`, in one line. */
+export function errorText({ code, message }: { code: string; message: string }): string {
+  return `${code}: ${oneLine(message, 200)}`;
+}
+
+/** A time of day, in the machine's time zone. */
+export function time(at: number): string {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+/** Date and time, in the machine's time zone. */
+export function dateTime(at: number): string {
+  const date = new Date(at);
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  return `${day} ${time(at)}`;
+}

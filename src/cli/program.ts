@@ -1,0 +1,261 @@
+import type { Context } from "./context.ts";
+import type { ExitCode } from "./failure.ts";
+
+/** What a command's module exports. */
+export interface CommandModule {
+  run(context: Context, args: readonly (string | undefined)[], options: Options): Promise<ExitCode>;
+}
+
+/** Options as they were typed: flags are true, repeated ones are lists. */
+export type Options = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+export interface OptionSpec {
+  /** As commander writes them: `-y, --yes`, `--at <version>`. */
+  flags: string;
+  description: string;
+  /** May be given several times. */
+  repeated?: true;
+}
+
+export interface CommandSpec {
+  name: string;
+  /** As commander writes them: `[workflow]`, `<run>`. */
+  args?: string;
+  description: string;
+  options?: readonly OptionSpec[];
+  /** Groups of shared flags. */
+  uses: readonly (keyof typeof SHARED)[];
+  examples: readonly string[];
+  load(): Promise<CommandModule>;
+}
+
+/** Flags that many commands share. */
+export const SHARED = {
+  definition: [{ flags: "--file <path>", description: "the fleet's definition; default: fleet.yaml or fleet.ts, searched upward" }],
+  store: [
+    { flags: "--store <url>", description: "sqlite:PATH; default: .flotilla/store.db beside the definition" },
+    { flags: "--fleet <name>", description: "the fleet, when a store holds several" },
+  ],
+  owner: [{ flags: "--store <url>", description: "sqlite:PATH or memory:; default: .flotilla/store.db beside the definition" }],
+  work: [
+    { flags: "--model <model>", description: "replaces every agent's model, as provider/name or scripted" },
+    { flags: "--hosts <number>", description: "worker host processes" },
+    { flags: "--concurrency <number>", description: "tasks at a time in each host" },
+    { flags: "--log-level <level>", description: "debug, info, warn or error; goes to .flotilla/log" },
+  ],
+} as const satisfies Record<string, readonly OptionSpec[]>;
+
+/** Every command, in the order in which help lists them. Each is imported when it is called. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "init",
+    args: "[folder]",
+    description: "make a new project from an example",
+    options: [
+      { flags: "--example <name>", description: "which example; default: incident" },
+      { flags: "--dir <folder>", description: "where to; the same as the argument" },
+      { flags: "--list", description: "list the examples" },
+    ],
+    uses: [],
+    examples: ["flotilla init demo", "flotilla init --list"],
+    load: () => import("./command/init.ts"),
+  },
+  {
+    name: "dev",
+    description: "serve the fleet here, reload it when its definition changes",
+    options: [{ flags: "--ephemeral", description: "keep nothing: a store in memory" }],
+    uses: ["definition", "owner", "work"],
+    examples: ["flotilla dev"],
+    load: () => import("./command/dev.ts"),
+  },
+  {
+    name: "check",
+    description: "validate a definition",
+    options: [
+      { flags: "--fix", description: "correct what has one obvious correction, and pin MCP tools" },
+      { flags: "--strict", description: "also refuse what would only fail later: missing keys and secrets" },
+    ],
+    uses: ["definition"],
+    examples: ["flotilla check", "flotilla check --fix"],
+    load: () => import("./command/check.ts"),
+  },
+  {
+    name: "schema",
+    description: "write the JSON Schema of fleet.yaml for editors",
+    options: [{ flags: "--out <path>", description: "file to write, - for stdout; default: .flotilla/fleet.schema.json" }],
+    uses: ["definition"],
+    examples: ["flotilla schema", "flotilla schema --out -"],
+    load: () => import("./command/schema.ts"),
+  },
+  {
+    name: "doctor",
+    description: "look for what keeps a fleet from working here",
+    uses: ["definition", "store"],
+    examples: ["flotilla doctor"],
+    load: () => import("./command/doctor.ts"),
+  },
+  {
+    name: "run",
+    args: "[workflow]",
+    description: "start a run and follow it to its end",
+    options: [
+      { flags: "--input <value>", description: "name=value (repeat it), a JSON document, or @file.json", repeated: true },
+      { flags: "--resume", description: "go on with the newest unfinished run of the same workflow and input, if there is one" },
+      { flags: "--detach", description: "only start it, in the process that serves the fleet" },
+      { flags: "--timeout <span>", description: "the run's limit of time: 90s, 10m, 2h" },
+      { flags: "--budget <usd>", description: "the run's limit of money, in US dollars" },
+      { flags: "--key <key>", description: "idempotency key: the same key never starts a second run" },
+      { flags: "--priority <name>", description: "CRITICAL, HIGH, NORMAL or LOW" },
+      { flags: "--tokens", description: "show models' words as they stream" },
+      { flags: "--verbose", description: "show every step" },
+      { flags: "-y, --yes", description: "do not ask before a run that costs money" },
+    ],
+    uses: ["definition", "owner", "work"],
+    examples: ["flotilla run incident --input log=app.log", "flotilla run --resume"],
+    load: () => import("./command/run.ts"),
+  },
+  {
+    name: "ls",
+    description: "list runs",
+    options: [
+      { flags: "--status <status>", description: "running, completed, failed or stopped" },
+      { flags: "--workflow <name>", description: "only runs of this workflow" },
+      { flags: "--limit <number>", description: "at most so many; default: 20" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla ls --status failed", "flotilla ls --json"],
+    load: () => import("./command/ls.ts"),
+  },
+  {
+    name: "show",
+    args: "[run]",
+    description: "tell the story of a run: acts, outcome, cost; `fleet` for the fleet's own journal",
+    options: [
+      { flags: "--root-cause", description: "only what failed first: step, input, error, what was tried, next command" },
+      { flags: "--step <key>", description: "one step in full, as TASK/KEY or KEY" },
+      { flags: "--all", description: "every event, also assignments and steps" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla show @last", "flotilla show r-7f3a --root-cause", "flotilla show fleet"],
+    load: () => import("./command/show.ts"),
+  },
+  {
+    name: "watch",
+    args: "[run]",
+    description: "follow runs live",
+    options: [
+      { flags: "--agent <name>", description: "only this agent's work" },
+      { flags: "--level <level>", description: "log lines from this level on: debug, info, warn or error" },
+      { flags: "--tokens", description: "show models' words as they stream" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla watch", "flotilla watch @last --tokens"],
+    load: () => import("./command/watch.ts"),
+  },
+  {
+    name: "stop",
+    args: "[run...]",
+    description: "end runs; what is in flight is aborted",
+    options: [
+      { flags: "--reason <text>", description: "goes on record" },
+      { flags: "--all", description: "every run that is running" },
+      { flags: "--workflow <name>", description: "every running run of this workflow" },
+      { flags: "-y, --yes", description: "needed to stop several at once" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla stop @last --reason 'wrong log'", "flotilla stop --all --yes"],
+    load: () => import("./command/stop.ts"),
+  },
+  {
+    name: "settle",
+    args: "<run> [step]",
+    description: "say what became of a write that was interrupted (F13)",
+    options: [
+      { flags: "--done", description: "it happened" },
+      { flags: "--not-done", description: "it did not happen: it is done again" },
+      { flags: "--output <json>", description: "what it returned, with --done" },
+      { flags: "--note <text>", description: "how you know; goes on record" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla settle @last", "flotilla settle r-7f3a fix/restart#1 --done --note 'seen in the log'"],
+    load: () => import("./command/settle.ts"),
+  },
+  {
+    name: "replay",
+    args: "<run>",
+    description: "step through a record; nothing is executed",
+    options: [
+      { flags: "--at <version>", description: "show the state after this event" },
+      { flags: "--from <version>", description: "start at this event" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla replay @last", "flotilla replay r-7f3a --at 14"],
+    load: () => import("./command/replay.ts"),
+  },
+  {
+    name: "verify",
+    args: "[run]",
+    description: "verify the hash chains and signatures of one run, `fleet`, or everything",
+    options: [{ flags: "--all", description: "every journal; the default" }],
+    uses: ["definition", "store"],
+    examples: ["flotilla verify", "flotilla verify @last"],
+    load: () => import("./command/verify.ts"),
+  },
+  {
+    name: "simulate",
+    args: "[workflow]",
+    description: "run the fleet in virtual time under injected faults",
+    options: [
+      { flags: "--input <value>", description: "as for run", repeated: true },
+      { flags: "--runs <number>", description: "seeds; default: 100" },
+      { flags: "--seed <number>", description: "the first seed, or the one to repeat" },
+      { flags: "--fault <kind=share>", description: "such as tool.timeout=20%; repeat it", repeated: true },
+    ],
+    uses: ["definition"],
+    examples: ["flotilla simulate incident --fault tool.timeout=20% --runs 20"],
+    load: () => import("./command/simulate.ts"),
+  },
+  {
+    name: "test",
+    args: "[path...]",
+    description: "run test cases: *.test.yaml beside the definition; the network is refused",
+    options: [
+      { flags: "--update", description: "write what came out into the cases as what is expected" },
+      { flags: "--junit <path>", description: "write a JUnit report" },
+      { flags: "--only <text>", description: "only cases whose name contains this" },
+    ],
+    uses: ["definition"],
+    examples: ["flotilla test", "flotilla test --junit report.xml"],
+    load: () => import("./command/test.ts"),
+  },
+  {
+    name: "bench",
+    args: "[workload...]",
+    description: "measure this machine with the repository's benchmark",
+    uses: [],
+    examples: ["flotilla bench W1 W2"],
+    load: () => import("./command/bench.ts"),
+  },
+  {
+    name: "help",
+    args: "[topic]",
+    description: "explain a command or an error: flotilla help FLT401",
+    uses: [],
+    examples: ["flotilla help run", "flotilla help FLT401"],
+    load: () => import("./command/help.ts"),
+  },
+];
+
+export function commandOf(name: string): CommandSpec | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}
+
+/** All options of a command, shared ones included. */
+export function optionsOf({ options = [], uses }: CommandSpec): readonly OptionSpec[] {
+  return [...options, ...uses.flatMap((group) => SHARED[group] as readonly OptionSpec[]), ...COMMON];
+}
+
+const COMMON: readonly OptionSpec[] = [
+  { flags: "--json", description: "JSON on stdout" },
+  { flags: "--debug", description: "show causes and stacks of errors" },
+];

@@ -1,0 +1,66 @@
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { definitionPath } from "../definition/module.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import type { Store } from "../store/store.ts";
+import type { Context } from "./context.ts";
+import { usageError } from "./failure.ts";
+import { type Origins, readSettings, type Settings } from "./setting.ts";
+
+/** What a command works on. */
+export interface Project {
+  /** The definition file; null when there is none and the command can do without. */
+  file: string | null;
+  /** The definition's folder, else the working one: what `.flotilla/` lies in by default. */
+  folder: string;
+  /** Always with a kind, paths absolute. */
+  store: string;
+  settings: Settings;
+  origins: Origins;
+}
+
+/** Finds the project by flag, setting or upward search. The file is not read yet.
+ *  @throws {FlotillaError} DEFINITION_NOT_FOUND unless `optional`, DEFINITION_AMBIGUOUS, USAGE for settings */
+export async function findProject({ terminal, flags }: Context, { optional = false } = {}): Promise<Project> {
+  const { findDefinition } = await import("../definition/load.ts");
+  const { cwd, env } = terminal;
+  const upward = () => {
+    try {
+      return findDefinition(cwd);
+    } catch (error) {
+      if (optional && isFlotillaError(error) && error.code === "DEFINITION_NOT_FOUND") return null;
+      throw error;
+    }
+  };
+  const given = flags.file ?? (env.FLOTILLA_FILE || undefined);
+  const found = given === undefined ? upward() : definitionPath(given);
+  const projectFolder = found === null ? cwd : folderOf(found);
+  const { settings, origins } = await readSettings({ flags, env, cwd, projectFolder });
+  const file = settings.file === null ? found : definitionPath(settings.file);
+  const folder = file === null ? cwd : folderOf(file);
+  return { file, folder, store: settings.store ?? `sqlite:${join(folder, ".flotilla", "store.db")}`, settings, origins };
+}
+
+const folderOf = (file: string): string => (extname(file) === "" ? file : dirname(file));
+
+/** The definition that a command cannot do without. */
+export function fileOf(project: Project): string {
+  if (project.file !== null) return project.file;
+  throw new FlotillaError("DEFINITION_NOT_FOUND", `no fleet definition in ${project.folder} and its parents`);
+}
+
+/** A store that other commands may be writing to, opened to be looked at; null when there is none yet.
+ *  @throws {FlotillaError} STORE_*, USAGE when it holds several fleets and none is named */
+export async function openToRead(context: Context, project: Project): Promise<Store | null> {
+  const path = pathOf(project.store);
+  if (!existsSync(path)) return null;
+  const [{ openReader }, { fleetName }] = await Promise.all([import("../runtime/open-fleet.ts"), import("./fleet-name.ts")]);
+  const fleet = context.flags.fleet ?? (await fleetName(path, project.file));
+  return fleet === null ? null : openReader(project.store, fleet);
+}
+
+/** The file of a SQLite store. @throws {FlotillaError} USAGE for a store that no other process can see */
+export function pathOf(store: string): string {
+  if (store.startsWith("sqlite:")) return store.slice("sqlite:".length);
+  throw usageError(`the store \`${store}\` lives in one process and cannot be looked at from another`, "Name a file: --store sqlite:.flotilla/store.db");
+}

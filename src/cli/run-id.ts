@@ -1,0 +1,35 @@
+import { nearest } from "../definition/nearest.ts";
+import { FlotillaError } from "../error.ts";
+import type { RunRow, Store } from "../store/store.ts";
+import { usageError } from "./failure.ts";
+
+/** The newest run. */
+export const LAST = "@last";
+
+const SHOWN = 5;
+
+/** The run that somebody means: its id, any unique prefix of it (with or without `r-`), or `@last`.
+ *  @throws {FlotillaError} RUN_UNKNOWN, USAGE when a prefix fits several */
+export async function findRun(store: Store | null, text: string): Promise<RunRow> {
+  const id = store === null ? null : await idOf(store, text);
+  const row = store === null || id === null ? null : await store.run(id);
+  if (row !== null) return row;
+  const recent = store === null ? [] : await store.runs({ limit: SHOWN });
+  const near = nearest(text, recent.map(({ id }) => id));
+  const hint = near !== null ? `Did you mean ${near}?` : recent.length === 0 ? "There are no runs yet: flotilla run" : "List the runs: flotilla ls";
+  throw new FlotillaError("RUN_UNKNOWN", text === LAST ? "there is no run yet" : `there is no run ${text}`, { hint });
+}
+
+async function idOf(store: Store, text: string): Promise<string | null> {
+  if (text === LAST) return (await store.runs({ limit: 1 }))[0]?.id ?? null;
+  if (text === "") return null;
+  for (const prefix of [text, `r-${text}`]) {
+    const found = await store.runIdsByPrefix(prefix, SHOWN + 1);
+    const [first, ...others] = found;
+    if (first === undefined) continue;
+    if (others.length === 0 || first === prefix) return first;
+    const shown = found.slice(0, SHOWN).join(", ");
+    throw usageError(`${text} fits several runs: ${shown}${found.length > SHOWN ? ", …" : ""}`, "Give more of the id.");
+  }
+  return null;
+}
