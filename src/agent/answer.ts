@@ -20,7 +20,9 @@ export function judge(
   if (response.finish === "content-filter") return refused(response, "its provider's content filter stopped it");
   if (response.finish === "length") return cutOff(outputTokensMax);
   if (text.trim() === "") {
-    return response.finish === "stop" ? wrong(["the answer is empty"], schema) : refused(response, `it stopped with "${response.finish}"`);
+    return response.finish === "stop"
+      ? wrong(["the answer is empty"], schema)
+      : refused(response, `it stopped with "${response.finish}"`);
   }
   if (schema === null) return { ok: true, output: text };
   const parsed = parse(text);
@@ -48,10 +50,14 @@ function parse(text: string): Json | undefined {
 
 function wrong(problems: readonly string[], schema: JsonSchema | null): Verdict {
   const list = problems.map((problem) => `- ${problem}`).join("\n");
-  const wanted = schema === null ? "" : "\nAnswer again with one JSON document of the required schema, and nothing else.";
+  const wanted =
+    schema === null ? "" : "\nAnswer again with one JSON document of the required schema, and nothing else.";
   return {
     ok: false,
-    feedback: schema === null ? `Your answer cannot be used:\n${list}\nAnswer again.` : `Your answer does not match the required schema:\n${list}${wanted}`,
+    feedback:
+      schema === null
+        ? `Your answer cannot be used:\n${list}\nAnswer again.`
+        : `Your answer does not match the required schema:\n${list}${wanted}`,
     error: new FlotillaError("OUTPUT_INVALID", `the answer does not match the output schema: ${problems.join("; ")}`, {
       details: { problems: [...problems] },
     }),
@@ -70,6 +76,8 @@ function cutOff(outputTokensMax: number): Verdict {
 }
 
 function refused(response: ModelResponse, why: string): Verdict {
-  const error = new FlotillaError("MODEL_REFUSED", `${response.model} gave no answer: ${why}`, { details: { finish: response.finish } });
+  const error = new FlotillaError("MODEL_REFUSED", `${response.model} gave no answer: ${why}`, {
+    details: { finish: response.finish },
+  });
   return { ok: false, feedback: null, error };
 }

@@ -33,7 +33,8 @@ export async function keepWithinWindow(options: {
 }): Promise<void> {
   const { scope, conversation, question } = options;
   const policy = scope.agent.context;
-  const tokensOf = (messages: readonly ModelMessage[]) => estimateTokens({ ...question(messages), model: "", agent: scope.name });
+  const tokensOf = (messages: readonly ModelMessage[]) =>
+    estimateTokens({ ...question(messages), model: "", agent: scope.name });
   const before = tokensOf(conversation.messages);
   if (before <= policy.windowTokens * policy.compactAt) return;
   if (policy.policy === "fail") throw overflow(scope.name, before, policy);
@@ -44,14 +45,21 @@ export async function keepWithinWindow(options: {
   }
   const after = tokensOf(conversation.messages);
   if (after > policy.windowTokens) throw overflow(scope.name, after, policy);
-  scope.port.log("info", `${scope.name} compacted its conversation from about ${before} to ${after} tokens`, { before, after });
+  scope.port.log("info", `${scope.name} compacted its conversation from about ${before} to ${after} tokens`, {
+    before,
+    after,
+  });
 }
 
 function overflow(agent: string, tokens: number, { windowTokens, policy, keepLast }: ContextPolicy): FlotillaError {
   const why = policy === "fail" ? "its policy is to fail" : `the first and the last ${keepLast} messages do not fit`;
-  return new FlotillaError("CONTEXT_OVERFLOW", `${agent}: about ${tokens} tokens for a window of ${windowTokens}; ${why}`, {
-    details: { tokens, windowTokens, policy, keepLast },
-  });
+  return new FlotillaError(
+    "CONTEXT_OVERFLOW",
+    `${agent}: about ${tokens} tokens for a window of ${windowTokens}; ${why}`,
+    {
+      details: { tokens, windowTokens, policy, keepLast },
+    },
+  );
 }
 
 interface Cut {
@@ -99,9 +107,16 @@ async function drop({ scope }: Options, dropped: Dropped, why: string): Promise<
 }
 
 /** In pieces that fit the window, each with the summary of those before. */
-async function summarise({ scope, calls, models }: Options, middle: readonly ModelMessage[], dropped: Dropped): Promise<string> {
+async function summarise(
+  { scope, calls, models }: Options,
+  middle: readonly ModelMessage[],
+  dropped: Dropped,
+): Promise<string> {
   const { context, limits, temperature } = scope.agent;
-  const room = Math.floor(context.windowTokens * context.compactAt) - 2 * limits.outputTokensMax - estimateTokens(SUMMARY_INSTRUCTIONS);
+  const room =
+    Math.floor(context.windowTokens * context.compactAt) -
+    2 * limits.outputTokensMax -
+    estimateTokens(SUMMARY_INSTRUCTIONS);
   const pieces = split(middle.map(asText).join("\n\n"), Math.max(PIECE_TOKENS_MIN, room) * CHARACTERS_PER_TOKEN);
   let summary = "";
   for (const [index, piece] of pieces.entries()) {
@@ -115,7 +130,11 @@ async function summarise({ scope, calls, models }: Options, middle: readonly Mod
       temperature,
     };
     const record = { policy: "summarise", ...dropped, piece: index + 1, pieces: pieces.length };
-    const { response } = await calls.ask(models, () => ({ question, record: { identity: record, shown: record } }), "compaction");
+    const { response } = await calls.ask(
+      models,
+      () => ({ question, record: { identity: record, shown: record } }),
+      "compaction",
+    );
     summary = textOf(response.content);
   }
   return summary;
@@ -123,7 +142,8 @@ async function summarise({ scope, calls, models }: Options, middle: readonly Mod
 
 function split(text: string, charactersMax: number): string[] {
   const pieces: string[] = [];
-  for (let start = 0; start < text.length; start += charactersMax) pieces.push(text.slice(start, start + charactersMax).toWellFormed());
+  for (let start = 0; start < text.length; start += charactersMax)
+    pieces.push(text.slice(start, start + charactersMax).toWellFormed());
   return pieces;
 }
 
@@ -132,9 +152,14 @@ function asText(message: ModelMessage): string {
     case "user":
       return `user: ${message.content.map((part) => part.text).join("")}`;
     case "assistant":
-      return message.content.map(assistantText).filter((line) => line !== "").join("\n");
+      return message.content
+        .map(assistantText)
+        .filter((line) => line !== "")
+        .join("\n");
     case "tool":
-      return message.content.map((part) => `result of ${part.tool}${part.error ? " (error)" : ""}: ${words(part.output)}`).join("\n");
+      return message.content
+        .map((part) => `result of ${part.tool}${part.error ? " (error)" : ""}: ${words(part.output)}`)
+        .join("\n");
   }
 }
 

@@ -29,11 +29,30 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models, tools, given)),
     tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools, tool, input)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
-    now: () => tolerant(steps.run({ kind: "now", name: "now", input: null, ...quick, perform: async () => ({ output: port.clock.now() }) })),
-    random: () => tolerant(steps.run({ kind: "random", name: "random", input: null, ...quick, perform: async () => ({ output: port.random.next() }) })),
+    now: () =>
+      tolerant(
+        steps.run({
+          kind: "now",
+          name: "now",
+          input: null,
+          ...quick,
+          perform: async () => ({ output: port.clock.now() }),
+        }),
+      ),
+    random: () =>
+      tolerant(
+        steps.run({
+          kind: "random",
+          name: "random",
+          input: null,
+          ...quick,
+          perform: async () => ({ output: port.random.next() }),
+        }),
+      ),
     sleep: (ms: number) => tolerant(durableSleep(scope, execution, ms)),
     log(message: string, data?: unknown) {
-      if (!steps.catchingUp) port.log("info", fleet.redact(message), data === undefined ? undefined : redacted(scope, data));
+      if (!steps.catchingUp)
+        port.log("info", fleet.redact(message), data === undefined ? undefined : redacted(scope, data));
     },
     status(text: string) {
       if (!steps.catchingUp) port.status(fleet.redact(text));

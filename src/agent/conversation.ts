@@ -44,6 +44,7 @@ export class Conversation {
   }
 }
 
-const chained = (digest: string, message: ModelMessage): string => sha256(`${digest}\n${canonicalJson(message)}`).toString("hex");
+const chained = (digest: string, message: ModelMessage): string =>
+  sha256(`${digest}\n${canonicalJson(message)}`).toString("hex");
 
 export const userMessage = (text: string): ModelMessage => ({ role: "user", content: [{ type: "text", text }] });

@@ -47,7 +47,8 @@ export class Execution {
     else signal.addEventListener("abort", onAbort, { once: true });
     const first = await Promise.race([this.stopped.promise, ...(signal.aborted ? [] : [this.attempt(work)])]);
     this.ending ??= first;
-    if (first.why !== "suspended" && first.why !== "aborted") await Promise.race([this.drain(first), this.aborted.promise]);
+    if (first.why !== "suspended" && first.why !== "aborted")
+      await Promise.race([this.drain(first), this.aborted.promise]);
     signal.removeEventListener("abort", onAbort);
     return outcomeOf(this.ending);
   }
@@ -95,7 +96,10 @@ export class Execution {
 
   private end(ending: Ending): void {
     // A return is not the last word while a step that nobody awaited can still turn out fatal.
-    if (this.ending === null || (ending.why === "fatal" && this.ending.why !== "fatal" && this.ending.why !== "aborted")) {
+    if (
+      this.ending === null ||
+      (ending.why === "fatal" && this.ending.why !== "fatal" && this.ending.why !== "aborted")
+    ) {
       this.ending = ending;
     }
     this.stopped.resolve(ending);

@@ -5,8 +5,25 @@ import { networkFailure } from "../tool/network-error.ts";
 const STACK_LINES_MAX = 6;
 
 /** What a retry cannot mend: mistakes in the code, and what the operating system refuses for good. */
-const PROGRAMMING_ERRORS = new Set(["TypeError", "ReferenceError", "SyntaxError", "RangeError", "ZodError", "$ZodError"]);
-const LASTING_SYSTEM_ERRORS = new Set(["ENOENT", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "EEXIST", "EINVAL", "ENOTEMPTY", "EROFS"]);
+const PROGRAMMING_ERRORS = new Set([
+  "TypeError",
+  "ReferenceError",
+  "SyntaxError",
+  "RangeError",
+  "ZodError",
+  "$ZodError",
+]);
+const LASTING_SYSTEM_ERRORS = new Set([
+  "ENOENT",
+  "EACCES",
+  "EPERM",
+  "EISDIR",
+  "ENOTDIR",
+  "EEXIST",
+  "EINVAL",
+  "ENOTEMPTY",
+  "EROFS",
+]);
 
 /** Whatever users' code threw, as an error of the catalogue with the class that decides the retry (F1). Errors of the
  *  catalogue pass through. A failed connection is transient; a mistake in the code (TypeError and its like) or a file
@@ -44,13 +61,24 @@ function isLasting(error: unknown): boolean {
 }
 
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error === "string" ? error : `threw ${inspect(error, { depth: 1, breakLength: Number.POSITIVE_INFINITY })}`;
-  const because = error.cause instanceof Error && !error.message.includes(error.cause.message) ? `: ${error.cause.message}` : "";
+  if (!(error instanceof Error))
+    return typeof error === "string"
+      ? error
+      : `threw ${inspect(error, { depth: 1, breakLength: Number.POSITIVE_INFINITY })}`;
+  const because =
+    error.cause instanceof Error && !error.message.includes(error.cause.message) ? `: ${error.cause.message}` : "";
   return `${error.name}: ${error.message}${because}`;
 }
 
 function stackOf(error: unknown): { stack?: string } {
   if (!(error instanceof Error) || error.stack === undefined) return {};
   const lines = error.stack.split("\n").filter((line) => line.trimStart().startsWith("at "));
-  return lines.length === 0 ? {} : { stack: lines.slice(0, STACK_LINES_MAX).map((line) => line.trim()).join("\n") };
+  return lines.length === 0
+    ? {}
+    : {
+        stack: lines
+          .slice(0, STACK_LINES_MAX)
+          .map((line) => line.trim())
+          .join("\n"),
+      };
 }

@@ -24,7 +24,9 @@ export async function fetchCall(scope: TaskScope, url: string | URL, init: Fetch
     shown: { method, url: addressOf(url), headers: [...headers.keys()], body: bodyOf(init) },
     timeoutMs: agent.stepTimeoutMs,
     retry: agent.retry satisfies RetryPolicy,
-    ...(READS.has(method) ? {} : { write: { settle: idempotent ? "retry" : "person", idempotent, check: null } as const }),
+    ...(READS.has(method)
+      ? {}
+      : { write: { settle: idempotent ? "retry" : "person", idempotent, check: null } as const }),
     perform: async ({ signal }) => ({ output: await request(fleet.fetch, url, { ...init, method }, signal) }),
   } satisfies StepSpec);
   return fetchResponse(output as unknown as RecordedAnswer);

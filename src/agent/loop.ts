@@ -81,7 +81,13 @@ class ModelLoop {
 
   private async askModel(): Promise<ModelResponse> {
     const { scope, calls, conversation } = this;
-    await keepWithinWindow({ scope, calls, models: this.models, conversation, question: (messages) => this.question(messages) });
+    await keepWithinWindow({
+      scope,
+      calls,
+      models: this.models,
+      conversation,
+      question: (messages) => this.question(messages),
+    });
     const shown = this.shown();
     const { response, index } = await calls.ask(this.models, (_, tried) => {
       if (tried > 0) conversation.neutralise();
@@ -96,7 +102,9 @@ class ModelLoop {
   private shown(): { [key: string]: Json } {
     const isFirst = this.conversation.messages.length === 1;
     const added = this.conversation.takeNews();
-    return isFirst ? { system: this.scope.agent.instructions, tools: this.offered.map(({ name }) => name), added } : { added };
+    return isFirst
+      ? { system: this.scope.agent.instructions, tools: this.offered.map(({ name }) => name), added }
+      : { added };
   }
 
   private askAgain(response: ModelResponse, verdict: Extract<Verdict, { ok: false }>): void {
@@ -130,7 +138,10 @@ class ModelLoop {
       return { result: { type: "tool-result", id, tool, output }, refusal: null };
     } catch (error) {
       if (!isFlotillaError(error)) throw error;
-      return { result: { type: "tool-result", id, tool, output: this.told(error), error: true }, refusal: isRefusal(error) ? error : null };
+      return {
+        result: { type: "tool-result", id, tool, output: this.told(error), error: true },
+        refusal: isRefusal(error) ? error : null,
+      };
     }
   }
 

@@ -52,13 +52,21 @@ export class ModelCalls {
         if (index === models.length - 1 || !mayFallBack(error)) throw error;
         const why = error instanceof Error ? this.scope.fleet.redact(error.message) : String(error);
         if (!this.scope.steps.catchingUp) {
-          this.scope.port.log("warn", `${model} failed, asking ${models[index + 1]}: ${why}`, { model, next: models[index + 1] ?? null });
+          this.scope.port.log("warn", `${model} failed, asking ${models[index + 1]}: ${why}`, {
+            model,
+            next: models[index + 1] ?? null,
+          });
         }
       }
     }
   }
 
-  private async call(model: string, question: Question, record: QuestionRecord, kind: "model" | "compaction"): Promise<ModelResponse> {
+  private async call(
+    model: string,
+    question: Question,
+    record: QuestionRecord,
+    kind: "model" | "compaction",
+  ): Promise<ModelResponse> {
     const { steps, agent } = this.scope;
     const output = await steps.run({
       kind,
@@ -113,7 +121,10 @@ export class ModelCalls {
 
 function mayFallBack(error: unknown): boolean {
   if (!isFlotillaError(error)) return false;
-  return error.code.startsWith("MODEL_") || ["STEP_TIMEOUT", "SECRET_MISSING", "PACKAGE_MISSING", "AGENT_FAILED"].includes(error.code);
+  return (
+    error.code.startsWith("MODEL_") ||
+    ["STEP_TIMEOUT", "SECRET_MISSING", "PACKAGE_MISSING", "AGENT_FAILED"].includes(error.code)
+  );
 }
 
 /** A digest of everything in a question but its messages. */
@@ -127,7 +138,9 @@ export function neutral(messages: readonly ModelMessage[]): ModelMessage[] {
     if (message.role !== "assistant") return message;
     const content = message.content
       .filter((part) => part.type !== "reasoning")
-      .map((part) => (part.type === "tool-call" ? { type: part.type, id: part.id, tool: part.tool, input: part.input } : part));
+      .map((part) =>
+        part.type === "tool-call" ? { type: part.type, id: part.id, tool: part.tool, input: part.input } : part,
+      );
     return { role: "assistant", content };
   });
 }

@@ -38,16 +38,21 @@ export async function prompt(
     }
     if (verdict.feedback === null || repairs >= agent.limits.repairsMax) throw verdict.error;
     repairs += 1;
-    const said: ModelMessage[] = response.content.length === 0 ? [] : [{ role: "assistant", content: response.content }];
+    const said: ModelMessage[] =
+      response.content.length === 0 ? [] : [{ role: "assistant", content: response.content }];
     question = { ...question, messages: [...question.messages, ...said, userMessage(verdict.feedback)] };
   }
 }
 
 function questionOf({ agent, name }: TaskScope, tools: ToolCalls, asked: ModelPrompt<unknown>): Question {
   if ((asked.prompt === undefined) === (asked.messages === undefined)) {
-    throw new FlotillaError("AGENT_FAILED", `${name} called ctx.model with ${asked.prompt === undefined ? "neither" : "both"} prompt and messages`, {
-      hint: "Give exactly one of the two.",
-    });
+    throw new FlotillaError(
+      "AGENT_FAILED",
+      `${name} called ctx.model with ${asked.prompt === undefined ? "neither" : "both"} prompt and messages`,
+      {
+        hint: "Give exactly one of the two.",
+      },
+    );
   }
   const messages = asked.messages ?? [userMessage(asked.prompt ?? "")];
   return {
@@ -63,7 +68,9 @@ function questionOf({ agent, name }: TaskScope, tools: ToolCalls, asked: ModelPr
 function offered(agent: string, tools: ToolCalls, name: string): ModelTool {
   const tool = tools.granted(name);
   if (tool !== null) return { name, description: tool.description, input: tool.input };
-  throw new FlotillaError("TOOL_NOT_GRANTED", `${agent} offered tool "${name}" to a model, which it was not granted`, { details: { agent, tool: name } });
+  throw new FlotillaError("TOOL_NOT_GRANTED", `${agent} offered tool "${name}" to a model, which it was not granted`, {
+    details: { agent, tool: name },
+  });
 }
 
 const schemaOf = (output: z.ZodType | undefined): JsonSchema | null => {

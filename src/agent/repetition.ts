@@ -16,9 +16,13 @@ export class Repetition {
     this.count = call === this.last ? this.count + 1 : 1;
     this.last = call;
     if (this.count < SAME_CALLS_MAX) return;
-    throw new FlotillaError("LIMIT_STEPS", `${agent} called ${tool} ${this.count} times in a row with the same input and got the same result: it loops`, {
-      hint: "See what the agent expects of the tool; change its instructions or the tool's description.",
-      details: { agent, tool, repeats: this.count },
-    });
+    throw new FlotillaError(
+      "LIMIT_STEPS",
+      `${agent} called ${tool} ${this.count} times in a row with the same input and got the same result: it loops`,
+      {
+        hint: "See what the agent expects of the tool; change its instructions or the tool's description.",
+        details: { agent, tool, repeats: this.count },
+      },
+    );
   }
 }

@@ -34,7 +34,9 @@ export async function runAgent(port: TaskPort, fleet: AgentEnvironment): Promise
 function agentOf(fleet: AgentEnvironment, name: string): AgentDefinition {
   const agent = Object.hasOwn(fleet.definition.agents, name) ? fleet.definition.agents[name] : undefined;
   if (agent !== undefined) return agent;
-  throw new FlotillaError("DEFINITION_MISSING", `agent "${name}" is not in the fleet's definition`, { details: { agent: name } });
+  throw new FlotillaError("DEFINITION_MISSING", `agent "${name}" is not in the fleet's definition`, {
+    details: { agent: name },
+  });
 }
 
 async function perform(scope: TaskScope, execution: Execution): Promise<Json> {
@@ -49,7 +51,9 @@ async function perform(scope: TaskScope, execution: Execution): Promise<Json> {
 function codeOf({ fleet, name }: TaskScope) {
   const code = fleet.code.agents.get(name);
   if (code !== undefined) return code;
-  throw new FlotillaError("DEFINITION_MISSING", `the code of agent "${name}" is not here`, { details: { agent: name } });
+  throw new FlotillaError("DEFINITION_MISSING", `the code of agent "${name}" is not here`, {
+    details: { agent: name },
+  });
 }
 
 function conformed(value: unknown, schema: JsonSchema | null, what: string): Json {
@@ -66,12 +70,16 @@ function conformed(value: unknown, schema: JsonSchema | null, what: string): Jso
 function conform(schema: JsonSchema | null, value: Json, code: ErrorCode, what: string): void {
   const problems = schema === null ? [] : problemsOf(schema, value);
   if (problems.length === 0) return;
-  throw new FlotillaError(code, `${what} does not match its schema: ${problems.join("; ")}`, { details: { problems: [...problems] } });
+  throw new FlotillaError(code, `${what} does not match its schema: ${problems.join("; ")}`, {
+    details: { problems: [...problems] },
+  });
 }
 
 /** No secret leaves the host in a result or an error (X8). */
 function clean(fleet: AgentEnvironment, outcome: AgentOutcome): AgentOutcome {
   if (outcome.type === "suspended") return outcome;
   const text = JSON.stringify(outcome);
-  return fleet.redact(text) === text ? outcome : (redactJson(fleet.redact, recordable(outcome)) as unknown as AgentOutcome);
+  return fleet.redact(text) === text
+    ? outcome
+    : (redactJson(fleet.redact, recordable(outcome)) as unknown as AgentOutcome);
 }

@@ -276,7 +276,8 @@ export class Steps {
     if (settle !== null) {
       await this.record({ ...this.headOf(call, "started"), idempotencyKey: call.idempotencyKey, settle });
     }
-    const why = error === null ? "was interrupted between intent and outcome" : `ended without a clear outcome: ${error.message}`;
+    const why =
+      error === null ? "was interrupted between intent and outcome" : `ended without a clear outcome: ${error.message}`;
     return this.execution.fatal(
       new FlotillaError("OUTCOME_UNKNOWN", `${call.key} ${why}`, {
         details: { step: call.key, ...(error === null ? {} : { cause: toErrorRecord(error) }) },
@@ -289,7 +290,9 @@ export class Steps {
   private async try(call: Call, work: (attempt: Attempt) => Promise<Performed>): Promise<Tried> {
     const { spec, key, idempotencyKey } = call;
     const timeout = () =>
-      new FlotillaError("STEP_TIMEOUT", `${key} took longer than ${spec.timeoutMs} ms`, { details: { step: key, timeoutMs: spec.timeoutMs } });
+      new FlotillaError("STEP_TIMEOUT", `${key} took longer than ${spec.timeoutMs} ms`, {
+        details: { step: key, timeoutMs: spec.timeoutMs },
+      });
     const late = (error: unknown) => this.reportLate(key, error);
     const bounds = { clock: this.port.clock, signal: call.signal, timeoutMs: spec.timeoutMs, timeout, late };
     try {
@@ -304,7 +307,10 @@ export class Steps {
   }
 
   private reportLate(key: string, error: unknown): void {
-    const how = error === null ? "its result was thrown away" : `it failed: ${this.redact(failureOf(error, "agent", key).message)}`;
+    const how =
+      error === null
+        ? "its result was thrown away"
+        : `it failed: ${this.redact(failureOf(error, "agent", key).message)}`;
     this.port.log("debug", `${key} ended after it was given up; ${how}`, { step: key });
   }
 

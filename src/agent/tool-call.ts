@@ -71,7 +71,9 @@ export class ToolCalls {
     if (known !== undefined) return known;
     const { fleet, port } = this.scope;
     const { fetch, secret, mcp } = fleet;
-    const runner = fleet.runners?.get(name) ?? openTool(name, tool, { code: fleet.code.tools, fetch, secret, mcp, now: () => port.clock.now() });
+    const runner =
+      fleet.runners?.get(name) ??
+      openTool(name, tool, { code: fleet.code.tools, fetch, secret, mcp, now: () => port.clock.now() });
     this.open.set(name, runner);
     return runner;
   }
@@ -79,9 +81,13 @@ export class ToolCalls {
   private notGranted(name: string): FlotillaError {
     const { agent, name: asker } = this.scope;
     const granted = agent.tools.length === 0 ? "no tools" : agent.tools.join(", ");
-    return new FlotillaError("TOOL_NOT_GRANTED", `${asker} called tool "${shorten(name)}", which it was not granted; it has ${granted}`, {
-      details: { agent: asker, tool: shorten(name), granted: [...agent.tools] },
-    });
+    return new FlotillaError(
+      "TOOL_NOT_GRANTED",
+      `${asker} called tool "${shorten(name)}", which it was not granted; it has ${granted}`,
+      {
+        details: { agent: asker, tool: shorten(name), granted: [...agent.tools] },
+      },
+    );
   }
 }
 
@@ -100,18 +106,26 @@ function refused(name: string, input: Json, error: FlotillaError): StepSpec {
 const shorten = (name: string): string => (name === "" ? "(no name)" : name.slice(0, NAME_CHARACTERS_MAX));
 
 function wrongInput(name: string, problems: readonly string[]): FlotillaError {
-  return new FlotillaError("TOOL_INPUT_INVALID", `the input of ${name} does not match its schema: ${problems.join("; ")}`, {
-    details: { tool: name, problems },
-  });
+  return new FlotillaError(
+    "TOOL_INPUT_INVALID",
+    `the input of ${name} does not match its schema: ${problems.join("; ")}`,
+    {
+      details: { tool: name, problems },
+    },
+  );
 }
 
 function checkOutput(name: string, tool: ToolDefinition, output: unknown): Json {
   const result = outputProblems(tool, output);
   if ("json" in result) return result.json;
   const done = tool.effect === "write" ? "; it did run, and must not be called again for that" : "";
-  throw new FlotillaError("TOOL_OUTPUT_INVALID", `the output of ${name} does not match its schema: ${result.wrong.join("; ")}${done}`, {
-    details: { tool: name, problems: result.wrong },
-  });
+  throw new FlotillaError(
+    "TOOL_OUTPUT_INVALID",
+    `the output of ${name} does not match its schema: ${result.wrong.join("; ")}${done}`,
+    {
+      details: { tool: name, problems: result.wrong },
+    },
+  );
 }
 
 function outputProblems(tool: ToolDefinition, output: unknown): { json: Json } | { wrong: readonly string[] } {

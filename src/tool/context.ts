@@ -36,7 +36,12 @@ export async function request(
 ): Promise<RecordedAnswer> {
   const { method = "GET", headers = {}, body } = init ?? {};
   try {
-    const answer = await fetch(String(url), { method, headers, ...(body === undefined ? {} : { body: plain(body) }), signal });
+    const answer = await fetch(String(url), {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: plain(body) }),
+      signal,
+    });
     return recordedAnswer(answer.status, answer.headers, await readBody(answer, String(url)));
   } catch (error) {
     const failure = networkFailure(error);
@@ -49,7 +54,8 @@ export async function request(
 }
 
 /** Bytes over memory of their own, which is what fetch takes. */
-const plain = (body: string | Uint8Array): string | Uint8Array<ArrayBuffer> => (typeof body === "string" ? body : new Uint8Array(body));
+const plain = (body: string | Uint8Array): string | Uint8Array<ArrayBuffer> =>
+  typeof body === "string" ? body : new Uint8Array(body);
 
 /** Without user, path and query, which may hold what should not be in an error. */
 function originOf(url: string | URL): string {

@@ -30,7 +30,9 @@ export function httpTool(
       const request = requestOf(definition, asFields(input));
       const shown = `${definition.method} ${definition.url}`;
       const answer = await send(name, definition, request, { fetch, secret, context });
-      const body = await readBody(answer, shown).catch((error: unknown) => Promise.reject(unreachable(name, shown, error)));
+      const body = await readBody(answer, shown).catch((error: unknown) =>
+        Promise.reject(unreachable(name, shown, error)),
+      );
       if (answer.status >= 200 && answer.status < 300) return contentOf(name, answer, body);
       throw refusal(name, shown, answer, body, now());
     },
@@ -53,7 +55,8 @@ function requestOf(definition: HttpToolDefinition, input: Fields): Request {
   const url = fill(definition.url, input, used, encodeSegment);
   const body = definition.body === null ? null : fillAll(definition.body, input, used);
   const rest = Object.entries(input).filter(([field]) => !used.has(field));
-  if (BODILESS.has(definition.method)) return { url: withQuery(url, rest), body: body === null ? null : JSON.stringify(body) };
+  if (BODILESS.has(definition.method))
+    return { url: withQuery(url, rest), body: body === null ? null : JSON.stringify(body) };
   return { url, body: JSON.stringify(body ?? Object.fromEntries(rest)) };
 }
 
@@ -87,7 +90,9 @@ function fillAll(template: Json, input: Fields, used: Set<string>): Json {
 function withQuery(url: string, fields: readonly [string, Json][]): string {
   const pairs = fields.flatMap(([field, value]) => {
     const values: readonly Json[] = Array.isArray(value) ? value : [value];
-    return values.filter((item) => item !== null).map((item) => `${encodeURIComponent(field)}=${encodeURIComponent(asText(item))}`);
+    return values
+      .filter((item) => item !== null)
+      .map((item) => `${encodeURIComponent(field)}=${encodeURIComponent(asText(item))}`);
   });
   if (pairs.length === 0) return url;
   const [address = "", fragment] = url.split("#", 2);
@@ -132,7 +137,10 @@ function lowercased(headers: Record<string, string>): Record<string, string> {
 function unreachable(name: string, shown: string, error: unknown): unknown {
   const failure = networkFailure(error);
   if (failure === null) return error;
-  return new FlotillaError("TOOL_UNAVAILABLE", `${name}: ${shown}: ${failure.message}`, { cause: error, details: { ...failure } });
+  return new FlotillaError("TOOL_UNAVAILABLE", `${name}: ${shown}: ${failure.message}`, {
+    cause: error,
+    details: { ...failure },
+  });
 }
 
 function contentOf(name: string, answer: FetchAnswer, body: Buffer): Json {
@@ -142,20 +150,29 @@ function contentOf(name: string, answer: FetchAnswer, body: Buffer): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
-    throw new FlotillaError("TOOL_OUTPUT_INVALID", `${name} answered with JSON that does not parse: ${excerpt(text)}`, { cause });
+    throw new FlotillaError("TOOL_OUTPUT_INVALID", `${name} answered with JSON that does not parse: ${excerpt(text)}`, {
+      cause,
+    });
   }
 }
 
 function refusal(name: string, shown: string, answer: FetchAnswer, body: Buffer, now: number): FlotillaError {
   const { status } = answer;
   const location = status >= 300 && status < 400 ? answer.headers.get("location") : null;
-  const said = location === null ? excerpt(body.toString("utf8")) : `redirects to ${location}; give that address in the definition`;
+  const said =
+    location === null
+      ? excerpt(body.toString("utf8"))
+      : `redirects to ${location}; give that address in the definition`;
   const mayPass = status === 408 || status === 425 || status === 429 || status >= 500;
   const afterMs = mayPass ? retryAfterMs(answer.headers, now) : undefined;
-  return new FlotillaError(mayPass ? "TOOL_UNAVAILABLE" : "TOOL_FAILED", `${name}: ${shown}: HTTP ${status}${said === "" ? "" : `: ${said}`}`, {
-    details: { status },
-    ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }),
-  });
+  return new FlotillaError(
+    mayPass ? "TOOL_UNAVAILABLE" : "TOOL_FAILED",
+    `${name}: ${shown}: HTTP ${status}${said === "" ? "" : `: ${said}`}`,
+    {
+      details: { status },
+      ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }),
+    },
+  );
 }
 
 /** `retry-after` in seconds or as a date (RFC 9110, 10.2.3); a date is read against the server's own `date`. */

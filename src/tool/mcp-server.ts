@@ -72,7 +72,12 @@ export function mcpServers(options: McpServersOptions): McpServers {
       using(server, signal, async (client) => {
         const { tools } = await client.listTools(undefined, { signal, timeout: NO_TIMEOUT_MS });
         const listed = tools.find(({ name }) => name === tool);
-        if (listed === undefined) throw unknownTool(server, tool, tools.map(({ name }) => name));
+        if (listed === undefined)
+          throw unknownTool(
+            server,
+            tool,
+            tools.map(({ name }) => name),
+          );
         const descriptor = descriptorOf(listed);
         return { descriptor, pin: pinOf(descriptor) };
       }),
@@ -103,7 +108,9 @@ async function connect(server: string, options: McpServersOptions, onClose: () =
   );
   client.onclose = onClose;
   const transport =
-    definition.transport === "stdio" ? await stdio(server, definition, options) : await http(server, definition, options);
+    definition.transport === "stdio"
+      ? await stdio(server, definition, options)
+      : await http(server, definition, options);
   try {
     await client.connect(transport, { timeout: CONNECT_TIMEOUT_MS });
     return client;
@@ -140,19 +147,27 @@ async function packaged<T>(server: string, load: () => Promise<T>): Promise<T> {
     return await load();
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND")) throw cause;
-    throw new FlotillaError("PACKAGE_MISSING", `MCP server "${server}" needs the package @modelcontextprotocol/client`, {
-      hint: "npm install @modelcontextprotocol/client",
-      cause,
-    });
+    throw new FlotillaError(
+      "PACKAGE_MISSING",
+      `MCP server "${server}" needs the package @modelcontextprotocol/client`,
+      {
+        hint: "npm install @modelcontextprotocol/client",
+        cause,
+      },
+    );
   }
 }
 
 function unknownTool(server: string, tool: string, offered: string[]): FlotillaError {
   const suggestion = nearest(tool, offered);
   const question = suggestion === null ? "" : `  Did you mean "${suggestion}"?`;
-  return new FlotillaError("TOOL_UNKNOWN", `MCP server "${server}" offers no tool "${tool}"\n  offered: ${offered.join(", ")}.${question}`, {
-    details: { server, tool, offered },
-  });
+  return new FlotillaError(
+    "TOOL_UNKNOWN",
+    `MCP server "${server}" offers no tool "${tool}"\n  offered: ${offered.join(", ")}.${question}`,
+    {
+      details: { server, tool, offered },
+    },
+  );
 }
 
 /** A refusal by the server is permanent; all else is a connection that failed. The SDK's errors are known by name,
@@ -162,10 +177,14 @@ function toToolError(server: string, error: unknown): FlotillaError {
   const said = error instanceof Error ? error.message : String(error);
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   if (error instanceof Error && error.name === "ProtocolError") {
-    return new FlotillaError("TOOL_FAILED", `MCP server "${server}": ${said}`, { details: { server, code: String(code) } });
+    return new FlotillaError("TOOL_FAILED", `MCP server "${server}": ${said}`, {
+      details: { server, code: String(code) },
+    });
   }
   if (code === "ENOENT" || code === "EACCES") {
-    return new FlotillaError("TOOL_FAILED", `MCP server "${server}" cannot be started: ${said}`, { details: { server, code } });
+    return new FlotillaError("TOOL_FAILED", `MCP server "${server}" cannot be started: ${said}`, {
+      details: { server, code },
+    });
   }
   const network = networkFailure(error);
   return new FlotillaError("TOOL_UNAVAILABLE", `MCP server "${server}": ${network?.message ?? said}`, {

@@ -48,10 +48,14 @@ function contentOf(name: string, result: McpResult): Json {
 }
 
 function notApproved(name: string, { server, tool }: McpToolDefinition): FlotillaError {
-  return new FlotillaError("TOOL_CHANGED", `tool "${name}" (${tool} of MCP server "${server}") has not been approved yet`, {
-    hint: "Look at its descriptor, then pin it: flotilla check --fix",
-    details: { server, tool, pin: null },
-  });
+  return new FlotillaError(
+    "TOOL_CHANGED",
+    `tool "${name}" (${tool} of MCP server "${server}") has not been approved yet`,
+    {
+      hint: "Look at its descriptor, then pin it: flotilla check --fix",
+      details: { server, tool, pin: null },
+    },
+  );
 }
 
 function changed(name: string, { server, tool, pin }: McpToolDefinition, now: string): FlotillaError {

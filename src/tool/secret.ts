@@ -8,7 +8,9 @@ export type FindSecret = (name: string) => string | undefined;
 export function secretOf(find: FindSecret, name: string, asker: string): string {
   const value = find(name);
   if (value !== undefined) return value;
-  throw new FlotillaError("SECRET_MISSING", `the secret ${name} of ${asker} is not set`, { details: { secret: name, asker } });
+  throw new FlotillaError("SECRET_MISSING", `the secret ${name} of ${asker} is not set`, {
+    details: { secret: name, asker },
+  });
 }
 
 /** Headers or variables with their secrets in place. @throws {FlotillaError} SECRET_MISSING */

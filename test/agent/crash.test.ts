@@ -19,7 +19,11 @@ interface Scenario {
 }
 
 /** Runs once without a crash, then with a crash at each point there is, then with two. */
-async function crashEverywhere(build: (world: World) => Scenario, input: Json, check: (world: World, scenario: Scenario) => void) {
+async function crashEverywhere(
+  build: (world: World) => Scenario,
+  input: Json,
+  check: (world: World, scenario: Scenario) => void,
+) {
   const calm = new World();
   const whole = build(calm);
   const expected = completed(await calm.run(whole.fleet, { input }));
@@ -48,7 +52,10 @@ describe("F8: a crash at every possible await", () => {
         const fleet = fleetOf({
           tools: {
             look: { runner: counted(world, effects, (input) => ({ seen: input })) },
-            write: { definition: { effect: "write", idempotent: true }, runner: counted(world, new Map(), (input) => ({ wrote: input })) },
+            write: {
+              definition: { effect: "write", idempotent: true },
+              runner: counted(world, new Map(), (input) => ({ wrote: input })),
+            },
           },
           run: async (ctx, input) => {
             const at = await ctx.now();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DEFAULT_RETRY } from "../../src/core/definition.ts";
 import { FlotillaError } from "../../src/error.ts";
+import type { ModelResponse } from "../../src/model/model.ts";
 import { SAME_CALLS_MAX } from "../../src/agent/repetition.ts";
 import { calling, completed, failed, fakeModel, fleetOf, resultsIn, response, toolRunner, World } from "./world.ts";
 
@@ -39,7 +40,9 @@ describe("a declarative agent", () => {
       return JSON.stringify(resultsIn(request.messages));
     });
     const start = world.clock.now();
-    const output = completed(await world.run(fleetOf({ models: { "fake/one": model }, tools: { it: { runner: slowFirst } } })));
+    const output = completed(
+      await world.run(fleetOf({ models: { "fake/one": model }, tools: { it: { runner: slowFirst } } })),
+    );
     expect(JSON.parse(output as string)).toEqual([
       { type: "tool-result", id: "c0", tool: "it", output: 1 },
       { type: "tool-result", id: "c1", tool: "it", output: 2 },
@@ -58,8 +61,14 @@ describe("a declarative agent", () => {
       running -= 1;
       return null;
     });
-    const model = fakeModel((request) => (request.messages.length === 1 ? calling(["it", { n: 1 }], ["it", { n: 2 }]) : "done"));
-    completed(await world.run(fleetOf({ models: { "fake/one": model }, tools: { it: { definition: { effect: "write" }, runner } } })));
+    const model = fakeModel((request) =>
+      request.messages.length === 1 ? calling(["it", { n: 1 }], ["it", { n: 2 }]) : "done",
+    );
+    completed(
+      await world.run(
+        fleetOf({ models: { "fake/one": model }, tools: { it: { definition: { effect: "write" }, runner } } }),
+      ),
+    );
   });
 
   test("O1: reasoning, usage and what was asked are on record", async () => {
@@ -96,15 +105,29 @@ describe("a declarative agent", () => {
     expect(completed(await world.run(fleet))).toBe("sorry");
     expect(ran).toBe(false);
     expect(model.requests[0]?.tools).toEqual([]);
-    expect(world.steps.get("secret_tool#1")).toMatchObject({ kind: "tool", status: "failed", error: { code: "TOOL_NOT_GRANTED" } });
-    expect(resultsIn(model.requests[1]?.messages ?? [])).toMatchObject([{ error: true, output: { error: { code: "TOOL_NOT_GRANTED" } } }]);
+    expect(world.steps.get("secret_tool#1")).toMatchObject({
+      kind: "tool",
+      status: "failed",
+      error: { code: "TOOL_NOT_GRANTED" },
+    });
+    expect(resultsIn(model.requests[1]?.messages ?? [])).toMatchObject([
+      { error: true, output: { error: { code: "TOOL_NOT_GRANTED" } } },
+    ]);
   });
 
   test("wrong tool input goes back to the model, and no further than its repairs", async () => {
-    const definition = { input: { type: "object", required: ["q"], properties: { q: { type: "string" } }, additionalProperties: false } };
-    const model = fakeModel((_, call) => (call === 1 ? calling(["it", { p: 1 }]) : call === 2 ? calling(["it", { q: "x" }]) : "done"));
+    const definition = {
+      input: { type: "object", required: ["q"], properties: { q: { type: "string" } }, additionalProperties: false },
+    };
+    const model = fakeModel((_, call) =>
+      call === 1 ? calling(["it", { p: 1 }]) : call === 2 ? calling(["it", { q: "x" }]) : "done",
+    );
     const world = new World();
-    expect(completed(await world.run(fleetOf({ models: { "fake/one": model }, tools: { it: { definition, runner: echo } } })))).toBe("done");
+    expect(
+      completed(
+        await world.run(fleetOf({ models: { "fake/one": model }, tools: { it: { definition, runner: echo } } })),
+      ),
+    ).toBe("done");
     expect(resultsIn(model.requests[1]?.messages ?? [])[0]?.output).toEqual({
       error: {
         code: "TOOL_INPUT_INVALID",
@@ -112,16 +135,28 @@ describe("a declarative agent", () => {
       },
     });
     const stubborn = fakeModel((_, call) => calling(["it", { p: call }]));
-    const error = failed(await new World().run(fleetOf({ models: { "fake/one": stubborn }, tools: { it: { definition, runner: echo } } })));
+    const error = failed(
+      await new World().run(fleetOf({ models: { "fake/one": stubborn }, tools: { it: { definition, runner: echo } } })),
+    );
     expect(error).toMatchObject({ code: "TOOL_INPUT_INVALID" });
     expect(stubborn.requests).toHaveLength(3);
   });
 
   test("a tool's failure goes back to the model; an unknown outcome of a write ends the task", async () => {
-    const model = () => fakeModel((request) => (request.messages.length === 1 ? calling(["it", {}]) : JSON.stringify(resultsIn(request.messages))));
+    const model = () =>
+      fakeModel((request) =>
+        request.messages.length === 1 ? calling(["it", {}]) : JSON.stringify(resultsIn(request.messages)),
+      );
     const runner = toolRunner(() => Promise.reject(new FlotillaError("TOOL_UNAVAILABLE", "down")));
-    const told = completed(await new World().run(fleetOf({ models: { "fake/one": model() }, tools: { it: { definition: { retry: once }, runner } } })));
-    expect(JSON.parse(told as string)[0]).toMatchObject({ error: true, output: { error: { code: "TOOL_UNAVAILABLE", message: "down" } } });
+    const told = completed(
+      await new World().run(
+        fleetOf({ models: { "fake/one": model() }, tools: { it: { definition: { retry: once }, runner } } }),
+      ),
+    );
+    expect(JSON.parse(told as string)[0]).toMatchObject({
+      error: true,
+      output: { error: { code: "TOOL_UNAVAILABLE", message: "down" } },
+    });
     const write = { effect: "write" as const, retry: once };
     const fleet = fleetOf({ models: { "fake/one": model() }, tools: { it: { definition: write, runner } } });
     expect(failed(await new World().run(fleet))).toMatchObject({ code: "OUTCOME_UNKNOWN" });
@@ -129,8 +164,12 @@ describe("a declarative agent", () => {
 
   test("tool output that does not match its schema is refused; a write says that it ran", async () => {
     const definition = { output: { type: "number" }, effect: "write" as const };
-    const model = fakeModel((request) => (request.messages.length === 1 ? calling(["it", {}]) : JSON.stringify(resultsIn(request.messages))));
-    const told = completed(await new World().run(fleetOf({ models: { "fake/one": model }, tools: { it: { definition, runner: echo } } })));
+    const model = fakeModel((request) =>
+      request.messages.length === 1 ? calling(["it", {}]) : JSON.stringify(resultsIn(request.messages)),
+    );
+    const told = completed(
+      await new World().run(fleetOf({ models: { "fake/one": model }, tools: { it: { definition, runner: echo } } })),
+    );
     expect(told).toContain("must be number; it did run, and must not be called again for that");
   });
 
@@ -157,13 +196,17 @@ describe("F7: structured output", () => {
 
   test("an answer in a code fence is taken as it is", async () => {
     const model = fakeModel(() => '```json\n{"n": 1}\n```');
-    expect(completed(await new World().run(fleetOf({ models: { "fake/one": model }, agent: { output } })))).toEqual({ n: 1 });
+    expect(completed(await new World().run(fleetOf({ models: { "fake/one": model }, agent: { output } })))).toEqual({
+      n: 1,
+    });
     expect(model.requests[0]?.output).toEqual(output);
   });
 
   test("a wrong answer is asked for again with what is wrong", async () => {
     const model = fakeModel((_, call) => ["no json", '{"n":"x"}', '{"n":3}'][call - 1] ?? "");
-    expect(completed(await new World().run(fleetOf({ models: { "fake/one": model }, agent: { output } })))).toEqual({ n: 3 });
+    expect(completed(await new World().run(fleetOf({ models: { "fake/one": model }, agent: { output } })))).toEqual({
+      n: 3,
+    });
     const last = model.requests[2]?.messages ?? [];
     expect(last.map(({ role }) => role)).toEqual(["user", "assistant", "user", "assistant", "user"]);
     expect(last.at(-1)).toEqual({
@@ -198,7 +241,9 @@ describe("F7: structured output", () => {
 
   test("a content filter is not argued with", async () => {
     const model = fakeModel(() => ({ content: [], finish: "content-filter" }));
-    expect(failed(await new World().run(fleetOf({ models: { "fake/one": model } })))).toMatchObject({ code: "MODEL_REFUSED" });
+    expect(failed(await new World().run(fleetOf({ models: { "fake/one": model } })))).toMatchObject({
+      code: "MODEL_REFUSED",
+    });
     expect(model.requests).toHaveLength(1);
   });
 });
@@ -225,15 +270,25 @@ describe("F5: fallback models", () => {
   });
 
   test("the rest of the task stays with the model that answered, without the other's marks", async () => {
-    const one = fakeModel((_, call) =>
+    const one = fakeModel((_, call): Partial<ModelResponse> | Error =>
       call === 1
-        ? { content: [{ type: "reasoning", text: "hm", meta: { signature: "s" } }, { type: "tool-call", id: "c", tool: "it", input: {}, meta: { m: 1 } }] }
+        ? {
+            content: [
+              { type: "reasoning", text: "hm", meta: { signature: "s" } },
+              { type: "tool-call", id: "c", tool: "it", input: {}, meta: { m: 1 } },
+            ],
+          }
         : new FlotillaError("MODEL_UNAVAILABLE", "503"),
     );
-    const two = fakeModel((request) => (resultsIn(request.messages).length < 2 ? calling(["it", { more: true }]) : "done"));
+    const two = fakeModel((request) =>
+      resultsIn(request.messages).length < 2 ? calling(["it", { more: true }]) : "done",
+    );
     const fleet = fleetOf({ models: { "fake/one": one, "fake/two": two }, agent, tools: { it: { runner: echo } } });
     expect(completed(await new World().run(fleet))).toBe("done");
-    expect(two.requests[0]?.messages[1]).toEqual({ role: "assistant", content: [{ type: "tool-call", id: "c", tool: "it", input: {} }] });
+    expect(two.requests[0]?.messages[1]).toEqual({
+      role: "assistant",
+      content: [{ type: "tool-call", id: "c", tool: "it", input: {} }],
+    });
     expect([one.requests.length, two.requests.length]).toEqual([2, 2]);
   });
 
@@ -246,7 +301,11 @@ describe("F5: fallback models", () => {
   test("when the last fails too, its error is the task's", async () => {
     const model = fakeModel(() => new FlotillaError("MODEL_RATE_LIMITED", "429", { retryAfterMs: 90_000 }));
     const fleet = fleetOf({ models: { "fake/one": model, "fake/two": model }, agent });
-    expect(failed(await new World().run(fleet))).toMatchObject({ code: "MODEL_RATE_LIMITED", class: "transient", retryAfterMs: 90_000 });
+    expect(failed(await new World().run(fleet))).toMatchObject({
+      code: "MODEL_RATE_LIMITED",
+      class: "transient",
+      retryAfterMs: 90_000,
+    });
   });
 });
 
@@ -262,7 +321,10 @@ describe("F10: limits", () => {
     const world = new World();
     world.refuse = (what) => (what === "permit" ? new FlotillaError("LIMIT_COST", "no money left") : null);
     const model = fakeModel(() => "ok");
-    expect(failed(await world.run(fleetOf({ models: { "fake/one": model } })))).toMatchObject({ code: "LIMIT_COST", class: "business" });
+    expect(failed(await world.run(fleetOf({ models: { "fake/one": model } })))).toMatchObject({
+      code: "LIMIT_COST",
+      class: "business",
+    });
     expect(model.requests).toHaveLength(0);
   });
 
@@ -284,16 +346,24 @@ describe("F10: limits", () => {
 
   test("steps per task", async () => {
     const model = fakeModel((_, call) => calling(["it", { call }]));
-    const fleet = fleetOf({ models: { "fake/one": model }, agent: { limits: { ...limits, stepsMax: 6 } }, tools: { it: { runner: echo } } });
+    const fleet = fleetOf({
+      models: { "fake/one": model },
+      agent: { limits: { ...limits, stepsMax: 6 } },
+      tools: { it: { runner: echo } },
+    });
     expect(failed(await new World().run(fleet))).toMatchObject({ code: "LIMIT_STEPS" });
     expect(model.requests).toHaveLength(3);
   });
 
   test("the same call with the same result, again and again, is a loop", async () => {
     const model = fakeModel(() => calling(["it", { page: 1 }]));
-    const error = failed(await new World().run(fleetOf({ models: { "fake/one": model }, tools: { it: { runner: echo } } })));
+    const error = failed(
+      await new World().run(fleetOf({ models: { "fake/one": model }, tools: { it: { runner: echo } } })),
+    );
     expect(error.code).toBe("LIMIT_STEPS");
-    expect(error.message).toContain(`called it ${SAME_CALLS_MAX} times in a row with the same input and got the same result`);
+    expect(error.message).toContain(
+      `called it ${SAME_CALLS_MAX} times in a row with the same input and got the same result`,
+    );
     expect(model.requests).toHaveLength(SAME_CALLS_MAX);
   });
 });
@@ -310,31 +380,49 @@ describe("F15: a conversation that outgrows its window", () => {
       return seen >= pages ? `read ${seen} pages, ${turn} in view` : calling(["page", { n: seen + 1 }]);
     });
 
-  test.each(["drop-oldest", "summarise"] as const)("%s: on record, within the window, pairs together, first message kept", async (policy) => {
-    const world = new World();
-    const model = reader(8);
-    const fleet = fleetOf({ models: { "fake/one": model }, agent: { limits: small, context: { ...context, policy } }, tools: { page: { runner: page } } });
-    const output = completed(await world.run(fleet, { input: "read all" }));
-    expect(output).toMatch(/^read 8 pages, [12] in view$/);
-    const compactions = world.records.filter(({ kind }) => kind === "compaction");
-    expect(compactions.length).toBeGreaterThanOrEqual(2);
-    expect(compactions[0]).toMatchObject({ name: "compaction", phase: "completed", input: { policy, messages: expect.any(Number), tokens: expect.any(Number) } });
-    for (const { messages, system } of model.requests) {
-      if (system.startsWith("You condense")) continue;
-      expect(messages[0]).toEqual({ role: "user", content: text("read all") });
-      for (const [index, message] of messages.entries()) if (message.role === "tool") expect(messages[index - 1]?.role).toBe("assistant");
-      expect(JSON.stringify(messages).length / 4).toBeLessThan(1_000);
-    }
-    const compacted = model.requests.filter(({ system }) => !system.startsWith("You condense")).at(-1)?.messages[1];
-    expect(JSON.stringify(compacted)).toContain(policy === "summarise" ? "pages were read" : "were left out to fit the context window");
-    // Resumed, nothing is asked again.
-    const asked = model.requests.length;
-    expect(completed(await world.run(fleet, { input: "read all" }))).toBe(output);
-    expect(model.requests).toHaveLength(asked);
-  });
+  test.each(["drop-oldest", "summarise"] as const)(
+    "%s: on record, within the window, pairs together, first message kept",
+    async (policy) => {
+      const world = new World();
+      const model = reader(8);
+      const fleet = fleetOf({
+        models: { "fake/one": model },
+        agent: { limits: small, context: { ...context, policy } },
+        tools: { page: { runner: page } },
+      });
+      const output = completed(await world.run(fleet, { input: "read all" }));
+      expect(output).toMatch(/^read 8 pages, [12] in view$/);
+      const compactions = world.records.filter(({ kind }) => kind === "compaction");
+      expect(compactions.length).toBeGreaterThanOrEqual(2);
+      expect(compactions[0]).toMatchObject({
+        name: "compaction",
+        phase: "completed",
+        input: { policy, messages: expect.any(Number), tokens: expect.any(Number) },
+      });
+      for (const { messages, system } of model.requests) {
+        if (system.startsWith("You condense")) continue;
+        expect(messages[0]).toEqual({ role: "user", content: text("read all") });
+        for (const [index, message] of messages.entries())
+          if (message.role === "tool") expect(messages[index - 1]?.role).toBe("assistant");
+        expect(JSON.stringify(messages).length / 4).toBeLessThan(1_000);
+      }
+      const compacted = model.requests.filter(({ system }) => !system.startsWith("You condense")).at(-1)?.messages[1];
+      expect(JSON.stringify(compacted)).toContain(
+        policy === "summarise" ? "pages were read" : "were left out to fit the context window",
+      );
+      // Resumed, nothing is asked again.
+      const asked = model.requests.length;
+      expect(completed(await world.run(fleet, { input: "read all" }))).toBe(output);
+      expect(model.requests).toHaveLength(asked);
+    },
+  );
 
   test("fail: CONTEXT_OVERFLOW", async () => {
-    const fleet = fleetOf({ models: { "fake/one": reader(8) }, agent: { limits: small, context: { ...context, policy: "fail" } }, tools: { page: { runner: page } } });
+    const fleet = fleetOf({
+      models: { "fake/one": reader(8) },
+      agent: { limits: small, context: { ...context, policy: "fail" } },
+      tools: { page: { runner: page } },
+    });
     const error = failed(await new World().run(fleet, { input: "read all" }));
     expect(error).toMatchObject({ code: "CONTEXT_OVERFLOW", class: "permanent" });
     expect(error.message).toContain("its policy is to fail");
@@ -342,24 +430,42 @@ describe("F15: a conversation that outgrows its window", () => {
 
   test("what must stay and does not fit is CONTEXT_OVERFLOW, never cut", async () => {
     const fleet = fleetOf({ models: { "fake/one": reader(2) }, agent: { limits: small, context } });
-    expect(failed(await new World().run(fleet, { input: "x".repeat(5_000) }))).toMatchObject({ code: "CONTEXT_OVERFLOW" });
+    expect(failed(await new World().run(fleet, { input: "x".repeat(5_000) }))).toMatchObject({
+      code: "CONTEXT_OVERFLOW",
+    });
   });
 
   test("a middle that is larger than the window is summarised in pieces", async () => {
     const world = new World();
     const big = toolRunner(async (input) => ({ page: input, text: "y".repeat(2_600) }));
     const model = reader(3);
-    const fleet = fleetOf({ models: { "fake/one": model }, agent: { limits: small, context: { ...context, policy: "summarise" } }, tools: { page: { runner: big } } });
+    const fleet = fleetOf({
+      models: { "fake/one": model },
+      agent: { limits: small, context: { ...context, policy: "summarise" } },
+      tools: { page: { runner: big } },
+    });
     completed(await world.run(fleet, { input: "read all" }));
-    const pieces = world.records.filter(({ kind }) => kind === "compaction").map(({ input }) => (input as { pieces: number }).pieces);
+    const pieces = world.records
+      .filter(({ kind }) => kind === "compaction")
+      .map(({ input }) => (input as { pieces: number }).pieces);
     expect(Math.max(...pieces)).toBeGreaterThan(1);
   });
 
   test("without a summary the middle is dropped, on the record", async () => {
     const world = new World();
     const base = reader(6);
-    const model = fakeModel((request, call) => (request.system.startsWith("You condense") ? new FlotillaError("MODEL_SCRIPT_EXHAUSTED", "no rule") : base.call(request, { signal: new AbortController().signal, sleep: async () => {} }).then((answer) => ({ ...answer, call }))));
-    const fleet = fleetOf({ models: { "fake/one": model }, agent: { limits: small, context: { ...context, policy: "summarise" } }, tools: { page: { runner: page } } });
+    const model = fakeModel((request, call) =>
+      request.system.startsWith("You condense")
+        ? new FlotillaError("MODEL_SCRIPT_EXHAUSTED", "no rule")
+        : base
+            .call(request, { signal: new AbortController().signal, sleep: async () => {} })
+            .then((answer) => ({ ...answer, call })),
+    );
+    const fleet = fleetOf({
+      models: { "fake/one": model },
+      agent: { limits: small, context: { ...context, policy: "summarise" } },
+      tools: { page: { runner: page } },
+    });
     expect(completed(await world.run(fleet, { input: "read all" }))).toContain("read 6 pages");
     const dropped = world.records.find(({ kind, phase }) => kind === "compaction" && phase === "completed");
     expect(dropped?.output).toMatchObject({ policy: "drop-oldest", why: "the model gave no summary: no rule" });

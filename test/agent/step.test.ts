@@ -5,7 +5,8 @@ import { FlotillaError } from "../../src/error.ts";
 import type { ToolRunner } from "../../src/tool/tool.ts";
 import { completed, failed, fleetOf, toolRunner, World } from "./world.ts";
 
-const unavailable = (details: Record<string, unknown> = {}) => new FlotillaError("TOOL_UNAVAILABLE", "no answer", { details });
+const unavailable = (details: Record<string, unknown> = {}) =>
+  new FlotillaError("TOOL_UNAVAILABLE", "no answer", { details });
 
 /** A tool that fails as often as there are errors, then answers. */
 function flaky(errors: unknown[], seen: string[] = []): ToolRunner {
@@ -29,7 +30,10 @@ describe("reads", () => {
     expect(completed(await world.run(fleet))).toBe("ok");
     expect(world.clock.now() - before).toBeGreaterThanOrEqual(1_500);
     expect(world.clock.now() - before).toBeLessThanOrEqual(4_500);
-    expect(world.logs.map(({ message }) => message.slice(0, 26))).toEqual(["it#1 failed, try 2 of 5 in", "it#1 failed, try 3 of 5 in"]);
+    expect(world.logs.map(({ message }) => message.slice(0, 26))).toEqual([
+      "it#1 failed, try 2 of 5 in",
+      "it#1 failed, try 3 of 5 in",
+    ]);
     expect(phases(world)).toEqual(["it#1 completed"]);
   });
 
@@ -51,7 +55,10 @@ describe("reads", () => {
 
   test("a transient failure that outlasts its retries is not on record, so that another attempt can try again", async () => {
     const world = new World();
-    const fleet = fleetOf({ tools: { it: { runner: flaky(Array.from({ length: 5 }, () => unavailable())) } }, run: callIt });
+    const fleet = fleetOf({
+      tools: { it: { runner: flaky(Array.from({ length: 5 }, () => unavailable())) } },
+      run: callIt,
+    });
     expect(failed(await world.run(fleet))).toMatchObject({ code: "TOOL_UNAVAILABLE", class: "transient" });
     expect(world.records).toEqual([]);
     expect(completed(await world.run(fleet))).toBe("ok");
@@ -60,9 +67,15 @@ describe("reads", () => {
   test("a failure that the agent survives is on record before its next step", async () => {
     const world = new World();
     const fleet = fleetOf({
-      tools: { it: { definition: { retry: { ...DEFAULT_RETRY, attemptsMax: 1 } }, runner: flaky([unavailable()]) }, other: { runner: flaky([]) } },
+      tools: {
+        it: { definition: { retry: { ...DEFAULT_RETRY, attemptsMax: 1 } }, runner: flaky([unavailable()]) },
+        other: { runner: flaky([]) },
+      },
       run: async (ctx) => {
-        const via = await ctx.tool("it", {}).then(() => "it", () => "other");
+        const via = await ctx.tool("it", {}).then(
+          () => "it",
+          () => "other",
+        );
         await ctx.tool("other", { via });
         if (world.attempt === 1) throw new Error("passes");
         return via;
@@ -87,7 +100,12 @@ describe("reads", () => {
     });
     failed(await world.run(fleet));
     const second = completed(await world.run(fleet));
-    expect(second).toEqual({ code: "TOOL_FAILED", class: "permanent", message: "no such page", hint: "Look elsewhere." });
+    expect(second).toEqual({
+      code: "TOOL_FAILED",
+      class: "permanent",
+      message: "no such page",
+      hint: "Look elsewhere.",
+    });
   });
 
   test("F3: a tool that hangs and ignores its signal is given up at its time-out", async () => {
@@ -113,12 +131,17 @@ describe("reads", () => {
       tools: { it: { definition, runner } },
       run: async (ctx) => {
         const found = await ctx.tool("it", {}).catch((error: FlotillaError) => error.code);
-        await ctx.step("wait", () => new Promise<null>((resolve) => void world.clock.after(5_000, () => resolve(null))));
+        await ctx.step(
+          "wait",
+          () => new Promise<null>((resolve) => void world.clock.after(5_000, () => resolve(null))),
+        );
         return found;
       },
     });
     expect(completed(await world.run(fleet))).toBe("STEP_TIMEOUT");
-    expect(world.logs.map(({ message }) => message)).toContain("it#1 ended after it was given up; its result was thrown away");
+    expect(world.logs.map(({ message }) => message)).toContain(
+      "it#1 ended after it was given up; its result was thrown away",
+    );
   });
 });
 
@@ -186,7 +209,10 @@ describe("F13: writes are written ahead", () => {
   test("a write that certainly did not happen is tried again, and its last failure is on record", async () => {
     const world = new World();
     const keys: string[] = [];
-    const runner = flaky(Array.from({ length: 5 }, () => unavailable({ sent: false })), keys);
+    const runner = flaky(
+      Array.from({ length: 5 }, () => unavailable({ sent: false })),
+      keys,
+    );
     const fleet = fleetOf({ tools: { it: { definition: write, runner } }, run: callIt });
     const error = failed(await world.run(fleet));
     expect(error).toMatchObject({ code: "TOOL_UNAVAILABLE", class: "permanent" });
@@ -197,7 +223,10 @@ describe("F13: writes are written ahead", () => {
 
   test("a refusal by the tool itself is an outcome", async () => {
     const world = new World();
-    const fleet = fleetOf({ tools: { it: { definition: write, runner: flaky([new FlotillaError("TOOL_FAILED", "403")]) } }, run: callIt });
+    const fleet = fleetOf({
+      tools: { it: { definition: write, runner: flaky([new FlotillaError("TOOL_FAILED", "403")]) } },
+      run: callIt,
+    });
     expect(failed(await world.run(fleet))).toMatchObject({ code: "TOOL_FAILED" });
     expect(phases(world)).toEqual(["it#1 started", "it#1 failed"]);
   });
@@ -230,7 +259,9 @@ describe("F13: writes are written ahead", () => {
     test("unknown: a person is asked, and the record says so", async () => {
       const world = new World();
       const runner = checking([{ outcome: "unknown" }], [unavailable()]);
-      expect(failed(await world.run(fleetOf({ tools: { it: { definition, runner } }, run: callIt })))).toMatchObject({ code: "OUTCOME_UNKNOWN" });
+      expect(failed(await world.run(fleetOf({ tools: { it: { definition, runner } }, run: callIt })))).toMatchObject({
+        code: "OUTCOME_UNKNOWN",
+      });
       expect(world.steps.get("it#1")).toMatchObject({ status: "started", settle: "person" });
     });
 
@@ -308,7 +339,12 @@ describe("resuming", () => {
     const fleet = fleetOf({
       tools: { it: { runner: flaky([], seen) } },
       run: async (ctx) => {
-        const got = [await ctx.tool("it", { n: 1 }), await ctx.tool("it", { n: 2 }), await ctx.random(), await ctx.now()];
+        const got = [
+          await ctx.tool("it", { n: 1 }),
+          await ctx.tool("it", { n: 2 }),
+          await ctx.random(),
+          await ctx.now(),
+        ];
         if (world.attempt === 1) throw new Error("passes");
         return got;
       },
@@ -336,7 +372,9 @@ describe("resuming", () => {
     const error = failed(await world.run(fleet));
     expect(error).toMatchObject({ code: "NONDETERMINISTIC", class: "permanent" });
     expect(error.message).toContain("does not repeat its record at step it#1");
-    expect(error.message).toMatch(/recorded: tool it with other input \([0-9a-f]{8}\) {5}code now: tool it \{"q":"disk"\}/);
+    expect(error.message).toMatch(
+      /recorded: tool it with other input \([0-9a-f]{8}\) {5}code now: tool it \{"q":"disk"\}/,
+    );
     expect(seen).toHaveLength(1);
   });
 
@@ -444,8 +482,16 @@ describe("how an execution ends", () => {
     ["a file that is not there", Object.assign(new Error("ENOENT: no such file"), { code: "ENOENT" }), "permanent"],
     ["Error", new Error("who knows"), "transient"],
     ["a string", "just words", "transient"],
-    ["a failed fetch", new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) }), "transient"],
-    ["a time-out of undici", Object.assign(new Error("Headers Timeout"), { code: "UND_ERR_HEADERS_TIMEOUT" }), "transient"],
+    [
+      "a failed fetch",
+      new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) }),
+      "transient",
+    ],
+    [
+      "a time-out of undici",
+      Object.assign(new Error("Headers Timeout"), { code: "UND_ERR_HEADERS_TIMEOUT" }),
+      "transient",
+    ],
   ] as const)("F1: %s is %s", async (_, thrown, expected) => {
     const world = new World();
     const error = failed(await world.run(fleetOf({ run: () => Promise.reject(thrown) })));
@@ -493,7 +539,10 @@ describe("how an execution ends", () => {
     const world = new World();
     const fleet = fleetOf({
       run: async (ctx) => {
-        void ctx.step("forgotten", () => new Promise<number>((resolve) => void world.clock.after(100, () => resolve(1))));
+        void ctx.step(
+          "forgotten",
+          () => new Promise<number>((resolve) => void world.clock.after(100, () => resolve(1))),
+        );
         return "done";
       },
     });
@@ -520,9 +569,11 @@ describe("how an execution ends", () => {
     const fleet = fleetOf({
       run: async (ctx) => {
         world.clock.after(100, () => {
-          ctx.step("late", () => 1).catch((error: unknown) => {
-            late = error;
-          });
+          ctx
+            .step("late", () => 1)
+            .catch((error: unknown) => {
+              late = error;
+            });
         });
         return "done";
       },
@@ -542,7 +593,10 @@ describe("how an execution ends", () => {
       },
     });
     const error = failed(await world.run(fleet));
-    expect(error).toMatchObject({ code: "LIMIT_STEPS", message: "worker reached its limit of 3 steps in one task, at again#4" });
+    expect(error).toMatchObject({
+      code: "LIMIT_STEPS",
+      message: "worker reached its limit of 3 steps in one task, at again#4",
+    });
   });
 
   test("input and output are checked against their schemas", async () => {

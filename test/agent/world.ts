@@ -34,13 +34,17 @@ export class World {
   /** Resolves at once, or never when the process dies here. */
   point(): Promise<void> {
     this.points += 1;
-    if (this.points !== this.crashAt) return this.points > (this.crashAt ?? Number.POSITIVE_INFINITY) ? new Promise(() => {}) : Promise.resolve();
+    if (this.points !== this.crashAt)
+      return this.points > (this.crashAt ?? Number.POSITIVE_INFINITY) ? new Promise(() => {}) : Promise.resolve();
     this.crash?.();
     return new Promise(() => {});
   }
 
   /** Runs one attempt; "crashed" when its process died. */
-  async run(fleet: AgentEnvironment, options: { agent?: string; input?: Json; output?: TaskPort["assignment"]["output"] } = {}): Promise<AgentOutcome | "crashed"> {
+  async run(
+    fleet: AgentEnvironment,
+    options: { agent?: string; input?: Json; output?: TaskPort["assignment"]["output"] } = {},
+  ): Promise<AgentOutcome | "crashed"> {
     this.attempt += 1;
     this.points = 0;
     this.clock.clear();
@@ -50,7 +54,15 @@ export class World {
       this.crash = () => resolve("crashed");
     });
     const { agent = "worker", input = null, output = null } = options;
-    const port = this.portOf({ run: "r-1", task: "t", attempt: this.attempt, agent, input, output, steps: new Map(structuredClone([...this.steps])) });
+    const port = this.portOf({
+      run: "r-1",
+      task: "t",
+      attempt: this.attempt,
+      agent,
+      input,
+      output,
+      steps: new Map(structuredClone([...this.steps])),
+    });
     return this.clock.until(Promise.race([runAgent(port, fleet), crashed]));
   }
 
@@ -154,21 +166,29 @@ export interface FleetParts {
 }
 
 export function fleetOf({ agent, run, tools = {}, models = {}, fetch, redact }: FleetParts): AgentEnvironment {
-  const worker = agentDefinition({ ...(run === undefined ? {} : { kind: "code" }), tools: Object.keys(tools), ...agent });
+  const worker = agentDefinition({
+    ...(run === undefined ? {} : { kind: "code" }),
+    tools: Object.keys(tools),
+    ...agent,
+  });
   const none = () => Promise.reject(new Error("there is no network here"));
   return {
     definition: {
       name: "test",
       providers: {},
       mcpServers: {},
-      tools: Object.fromEntries(Object.entries(tools).map(([name, { definition }]) => [name, toolDefinition(definition)])),
+      tools: Object.fromEntries(
+        Object.entries(tools).map(([name, { definition }]) => [name, toolDefinition(definition)]),
+      ),
       agents: { worker },
       workflows: {},
       modules: {},
     },
     code: {
       tools: new Map(),
-      agents: new Map(run === undefined ? [] : [["worker", { run: async (context, input) => (await run(context, input)) as Json }]]),
+      agents: new Map(
+        run === undefined ? [] : [["worker", { run: async (context, input) => (await run(context, input)) as Json }]],
+      ),
     },
     models: {
       resolve(ref) {
@@ -185,12 +205,17 @@ export function fleetOf({ agent, run, tools = {}, models = {}, fetch, redact }: 
   };
 }
 
-export const toolRunner = (call: ToolRunner["call"], check: ToolRunner["check"] = null): ToolRunner => ({ call, check });
+export const toolRunner = (call: ToolRunner["call"], check: ToolRunner["check"] = null): ToolRunner => ({
+  call,
+  check,
+});
 
 type Reply = Partial<ModelResponse> | string | Error;
 
 /** A model that answers by a function of the request; a string is a text answer. */
-export function fakeModel(answer: (request: ModelRequest, call: number) => Reply | Promise<Reply>): Model & { requests: ModelRequest[] } {
+export function fakeModel(
+  answer: (request: ModelRequest, call: number) => Reply | Promise<Reply>,
+): Model & { requests: ModelRequest[] } {
   const requests: ModelRequest[] = [];
   return {
     requests,
@@ -220,10 +245,12 @@ export function calling(...calls: [tool: string, input: Json][]): Partial<ModelR
   return { content: calls.map(([tool, input], index) => ({ type: "tool-call", id: `c${index}`, tool, input })) };
 }
 
-export const resultsIn = (messages: readonly ModelMessage[]) => messages.flatMap((message) => (message.role === "tool" ? message.content : []));
+export const resultsIn = (messages: readonly ModelMessage[]) =>
+  messages.flatMap((message) => (message.role === "tool" ? message.content : []));
 
 export const completed = (outcome: AgentOutcome | "crashed"): Json => {
-  if (outcome === "crashed" || outcome.type !== "completed") throw new Error(`not completed: ${JSON.stringify(outcome)}`);
+  if (outcome === "crashed" || outcome.type !== "completed")
+    throw new Error(`not completed: ${JSON.stringify(outcome)}`);
   return outcome.output;
 };
 
