@@ -66,7 +66,11 @@ function answerOf(child: ChildProcess, question: Question): Promise<Answer | str
   }, LOAD_MS_MAX);
   const onMessage = (answer: unknown) => resolve(answer as Answer);
   const onClose = (code: number | null, signal: string | null) =>
-    resolve(timedOut ? `did not finish loading within ${LOAD_MS_MAX / 1_000} s` : ending(code, signal));
+    resolve(
+      timedOut
+        ? `did not finish loading within ${LOAD_MS_MAX / 1_000} s`
+        : `ended the process while it was loaded (${signal ?? `exit code ${code}`})`,
+    );
   child.once("message", onMessage);
   child.once("close", onClose);
   child.once("error", reject);
@@ -77,15 +81,8 @@ function answerOf(child: ChildProcess, question: Question): Promise<Answer | str
   });
 }
 
-function ending(code: number | null, signal: string | null): string {
-  if (code === 13) return "waits for ever while it is loaded (top-level await)";
-  return `ended the process while it was loaded (${signal ?? `exit code ${code}`})`;
-}
-
 function failed(ref: ModuleRef, why: string): ExportDescription {
   const hint = "a definition only declares: importing it must start nothing and wait for nothing";
-  return {
-    kind: "failed",
-    problems: [problem("DEFINITION_SYNTAX", `${ref.module} ${why}`, { file: ref.module, hint })],
-  };
+  const file = ref.module.replace(/^\.\//, "");
+  return { kind: "failed", problems: [problem("DEFINITION_SYNTAX", `${file} ${why}`, { file, hint })] };
 }

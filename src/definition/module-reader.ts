@@ -83,10 +83,9 @@ function describeValue(value: unknown): ExportDescription {
 
 /** Why a module does not load: the mistakes that a definition names itself, else the place in the user's own code. */
 export function loadProblems(error: unknown, folder: string, module: string): readonly Problem[] {
-  if (!(error instanceof Error))
-    return [problem("DEFINITION_SYNTAX", `${module} threw ${String(error)}`, { file: module })];
-  const place = syntaxPlace(error, folder) ??
-    userFrame(error, folder) ?? { file: display(resolve(folder, module), folder) };
+  const file = display(resolve(folder, module), folder);
+  if (!(error instanceof Error)) return [problem("DEFINITION_SYNTAX", `${file} threw ${String(error)}`, { file })];
+  const place = syntaxPlace(error, folder) ?? userFrame(error, folder) ?? { file };
   if (isFlotillaError(error)) {
     const own = problemsOf(error);
     if (own.length > 0) return own.map((one) => (one.file === undefined ? { ...one, ...place } : one));
@@ -97,7 +96,9 @@ export function loadProblems(error: unknown, folder: string, module: string): re
   if (code === "ERR_MODULE_NOT_FOUND") {
     const [what = error.message] = error.message.split(" imported from ");
     const hint = what.includes("package") ? "install it: npm install" : "correct the path of the import";
-    return [problem("DEFINITION_FILE", what, { file: importer(error, folder) ?? module, hint })];
+    return [
+      problem("DEFINITION_FILE", what.replace(`${folder}/`, ""), { file: importer(error, folder) ?? file, hint }),
+    ];
   }
   const what =
     error.name === "SyntaxError"
@@ -107,7 +108,7 @@ export function loadProblems(error: unknown, folder: string, module: string): re
     code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"
       ? "write it without syntax that needs a compiler, such as enum or namespace"
       : "correct the code";
-  return [problem("DEFINITION_SYNTAX", `${place.file ?? module} ${what}`, { ...place, hint })];
+  return [problem("DEFINITION_SYNTAX", `${place.file ?? file} ${what}`, { ...place, hint })];
 }
 
 function importer(error: Error, folder: string): string | null {

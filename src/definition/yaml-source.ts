@@ -1,4 +1,16 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from "yaml";
 import { type Finding, located, type Path } from "./finding.ts";
 import { type Problem, type ProblemPlace, problem } from "./problem.ts";
 
@@ -19,11 +31,18 @@ export function yamlSource(text: string, file: string): YamlSource {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
   const place = placer(text, file, lines);
-  const problems = document.errors.map((error) => syntaxProblem(error, text, place));
+  const [broken] = document.errors.filter(isBroken);
+  // What follows the first fault of syntax is mostly its echo; keys that stand twice are mistakes of their own.
+  const told = document.errors.filter((error) => !isBroken(error) || error === broken);
+  const problems = told.map((error) => syntaxProblem(error, text, place));
   const { data, failed } = plain(document, problems, place);
-  const readable = !failed && document.errors.every((error) => error.code === "DUPLICATE_KEY");
+  const readable = !failed && broken === undefined;
   const locate: YamlSource["locate"] = (finding) => place(...span(document, text, finding));
   return { data, problems, readable, locate, place: (finding) => located(finding, locate(finding)) };
+}
+
+function isBroken(error: Document["errors"][number]): boolean {
+  return error.code !== "DUPLICATE_KEY";
 }
 
 type Placer = (start: number, end: number) => ProblemPlace;
@@ -71,11 +90,21 @@ function plain(document: Document, problems: Problem[], place: Placer): { data: 
   try {
     return { data: document.toJS({ maxAliasCount: 100 }), failed: false };
   } catch (error) {
-    // Of unknown aliases the parser has told; excessive ones show only when they are followed.
     const message = error instanceof Error ? lowerFirst(error.message) : String(error);
-    if (problems.length === 0) problems.push(problem("DEFINITION_SYNTAX", `not valid YAML: ${message}`, place(0, 1)));
+    const hint = SYNTAX_HINTS.BAD_ALIAS ?? "";
+    if (problems.length === 0)
+      problems.push(
+        problem("DEFINITION_SYNTAX", `not valid YAML: ${message}`, { ...place(...unresolved(document)), hint }),
+      );
     return { data: undefined, failed: true };
   }
+}
+
+/** The first alias without an anchor; where there is none, the first alias. */
+function unresolved(document: Document): [number, number] {
+  const aliases: Alias[] = [];
+  visit(document, { Alias: (_, alias) => void aliases.push(alias) });
+  return range(aliases.find((alias) => alias.resolve(document) === undefined) ?? aliases[0] ?? null) ?? [0, 1];
 }
 
 function lowerFirst(text: string): string {

@@ -51,8 +51,8 @@ export async function readFleetYaml(text: string, options: YamlOptions): Promise
     ...modules.findings,
     ...workflows.findings,
   ]);
-  const build =
-    parsed.success && findings.length === 0 ? buildFleet(parsed.data, { ...files, ...modules, ...workflows }) : null;
+  const isSound = findings.length + files.problems.length + modules.problems.length === 0;
+  const build = parsed.success && isSound ? buildFleet(parsed.data, { ...files, ...modules, ...workflows }) : null;
   const problems = [
     ...source.problems,
     ...inOrder([...once(findings), ...(build?.findings ?? [])].map((finding) => source.place(finding))),

@@ -37,10 +37,10 @@ export async function problemsIn(files: string | Readonly<Record<string, string>
   }
 }
 
-/** A problem in one line: code, place, the marked text, message, suggestion. */
+/** A problem in one line: code, file and line, the text that its column and length mark, message, suggestion. */
 export function short({ code, file, line, column, length, excerpt, message, suggestion }: Problem): string {
   const marked =
     excerpt === undefined ? "" : ` [${excerpt.slice((column ?? 1) - 1, (column ?? 1) - 1 + (length ?? 0))}]`;
-  const place = line === undefined ? (file ?? "") : `${file}:${line}:${column}${marked}`;
+  const place = line === undefined ? (file ?? "") : `${file}:${line}${marked}`;
   return `${code} ${place} ${message}${suggestion === undefined ? "" : ` → ${suggestion}`}`;
 }
