@@ -1,11 +1,13 @@
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { FlotillaError } from "../error.ts";
 import { APPLICATION_ID } from "./sqlite-schema.ts";
 
 const MAGIC = "SQLite format 3\0";
+/** Between the name of a store and the process that makes it. */
+const DRAFT = "-new-";
 const HEADER_BYTES = 100;
 /** First byte of page 1 after the header: a leaf or interior page of the table that holds the schema. */
 const SCHEMA_PAGE_KINDS = [0x0d, 0x05];
@@ -55,9 +57,9 @@ export function openImmutable(path: string): DatabaseSync {
  *  and never over a file that is there. Folders are made as needed. */
 export function createDatabase(path: string, fill: (db: DatabaseSync) => void): void {
   const folder = dirname(resolve(path));
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const draft = `${path}-new-${process.pid}`;
-  rmSync(draft, { force: true });
+  makeFolder(folder);
+  const draft = `${path}${DRAFT}${process.pid}`;
+  removeDrafts(path);
   try {
     closeSync(openSync(draft, "wx", 0o600));
     const db = new DatabaseSync(draft);
@@ -71,6 +73,37 @@ export function createDatabase(path: string, fill: (db: DatabaseSync) => void): 
   } finally {
     rmSync(draft, { force: true });
     rmSync(`${draft}-journal`, { force: true });
+  }
+}
+
+/** One folder after the other: `recursive` of `mkdirSync` never returns where a file system makes no folders (/proc). */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have made it just now.
+    if (!existsSync(folder)) throw error;
+  }
+}
+
+/** Removes what a process that was killed while it made the store left beside it. */
+export function removeDrafts(path: string): void {
+  const folder = dirname(resolve(path));
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`${basename(path)}${DRAFT}`)) continue;
+    const pid = Number.parseInt(name.slice(basename(path).length + DRAFT.length), 10);
+    if (pid === process.pid || !isAlive(pid)) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it lives and is another user's.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

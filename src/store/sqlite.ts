@@ -3,7 +3,7 @@ import { FlotillaError } from "../error.ts";
 import { checkCommit, QUEUE_DEPTH_MAX } from "./commit.ts";
 import { CommitWriter } from "./sqlite-commit.ts";
 import { translate, translated } from "./sqlite-error.ts";
-import { createDatabase, inspectFile, isInterrupted, openImmutable } from "./sqlite-file.ts";
+import { createDatabase, inspectFile, isInterrupted, openImmutable, removeDrafts } from "./sqlite-file.ts";
 import { checkFileSchema, checkSchema, migrate, userVersion } from "./sqlite-migrate.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import type {
@@ -52,6 +52,7 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions)
   return translated(path, () => {
     const version = inspectFile(path, migrations.length);
     if (version === null) createDatabase(path, (db) => migrate(db, migrations, path));
+    else removeDrafts(path);
     const interrupted = isInterrupted(path);
     if (version !== null && !interrupted) checkFileSchema(path, migrations);
     const db = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: false });
@@ -82,7 +83,8 @@ function fleetNumber(db: DatabaseSync, fleet: string): number {
 }
 
 /** Opens the store in `path` to look at it while its owner runs, or when nobody does, and never changes it: what would
- *  write rejects with STORE_READONLY. @throws {FlotillaError} as `openSqliteStore`, and STORE_READONLY when there is
+ *  write rejects with STORE_READONLY. (It may leave an empty -wal and a -shm beside the file, which the next owner
+ *  removes.) @throws {FlotillaError} as `openSqliteStore`, and STORE_READONLY when there is
  *  no store yet, or one that must be upgraded first */
 export async function openSqliteReader(path: string, options: SqliteStoreOptions): Promise<Store> {
   const { busyTimeoutMs = BUSY_TIMEOUT_MS, migrations = MIGRATIONS } = options;
