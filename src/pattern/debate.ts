@@ -3,7 +3,7 @@ import type { Binding, Edit, TaskView } from "../core/planner.ts";
 import type { Json } from "../core/json.ts";
 import { type Workflow, type WorkflowCommon, workflow } from "../definition/workflow.ts";
 import { lost } from "./failure.ts";
-import { type AgentRef, AgentName, duplicate, given, seatIds, TaskId } from "./option.ts";
+import { type AgentRef, AgentName, duplicate, seatIds, TaskId } from "./option.ts";
 import { definePattern, type PatternView } from "./pattern.ts";
 
 const DebaterShape = z.union([
@@ -79,7 +79,7 @@ export function debate<Input = Json, Parsed = Input, Output = Json>(
   return workflow<Input, Parsed, Output>({
     ...common,
     pattern: debatePattern,
-    options: given({ debaters, rounds, judge, tolerate }),
+    options: { debaters, rounds, judge, tolerate },
   });
 }
 

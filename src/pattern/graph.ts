@@ -4,7 +4,7 @@ import { type Workflow, type WorkflowCommon, workflow } from "../definition/work
 import { compiledGraph } from "./graph-compile.ts";
 import { GraphShape, type GraphTaskShape } from "./graph-option.ts";
 import { bindGraph, planGraph } from "./graph-plan.ts";
-import { type AgentRef, given } from "./option.ts";
+import { type AgentRef } from "./option.ts";
 import { definePattern } from "./pattern.ts";
 
 /** The explicit task graph (C1, C3): tasks, what they need, over which list, on which condition. */
@@ -34,6 +34,6 @@ export function graph<Input = Json, Parsed = Input, Output = Json>(
   return workflow<Input, Parsed, Output>({
     ...common,
     pattern: graphPattern,
-    options: given({ tasks, result, onFailure }),
+    options: { tasks, result, onFailure },
   });
 }

@@ -8,11 +8,9 @@ import type { Agent } from "../definition/agent.ts";
 export type AgentRef<Output = unknown> = Agent<unknown, Output> | string;
 
 /** A task's id: what `tasks.ID` and `needs` say, and the start of the ids of its members. */
-export const TaskId = z
-  .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
-    error: "must start with a letter and hold at most 64 letters, digits, _ and -",
-  });
+export const TaskId = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
+  error: "must start with a letter and hold at most 64 letters, digits, _ and -",
+});
 
 export const AgentName = z.string().min(1).describe("Name of an agent.");
 
@@ -40,9 +38,4 @@ export function seatIds(seats: readonly Seat[]): string[] {
 export function duplicate(ids: readonly string[]): { id: string; index: number } | null {
   const index = ids.findIndex((id, place) => ids.indexOf(id) < place);
   return index === -1 ? null : { id: ids[index] ?? "", index };
-}
-
-/** Options that were given: an absent key is not one that is undefined. */
-export function given(options: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -4,7 +4,7 @@ import { type Workflow, type WorkflowCommon, workflow } from "../definition/work
 import { compiledGraph, compileGraph } from "./graph-compile.ts";
 import type { GraphOptions } from "./graph-option.ts";
 import { bindGraph, planGraph } from "./graph-plan.ts";
-import { type AgentRef, AgentName, duplicate, given, type Seat, seatIds, TaskId, TemplateJson } from "./option.ts";
+import { type AgentRef, AgentName, duplicate, type Seat, seatIds, TaskId, TemplateJson } from "./option.ts";
 import { definePattern } from "./pattern.ts";
 
 const StageShape = z.union([
@@ -71,7 +71,7 @@ export function pipeline<Input = Json, Parsed = Input, Output = Json>(
   options: PipelineWorkflowOptions<Input, Parsed, Output>,
 ): Workflow<Input, Output> {
   const { stages, ...common } = options;
-  return workflow<Input, Parsed, Output>({ ...common, pattern: pipelinePattern, options: given({ stages }) });
+  return workflow<Input, Parsed, Output>({ ...common, pattern: pipelinePattern, options: { stages } });
 }
 
 function stageOf(stage: z.output<typeof StageShape>): Seat & { input?: Json | undefined } {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import { type Workflow, type WorkflowCommon, workflow } from "../definition/workflow.ts";
-import { type AgentRef, AgentName, given } from "./option.ts";
+import { type AgentRef, AgentName } from "./option.ts";
 import { definePattern } from "./pattern.ts";
 import { askForPlan, planned, reviewed, synthesised, worked } from "./supervisor-plan.ts";
 
@@ -52,6 +52,6 @@ export function supervisor<Input = Json, Parsed = Input, Output = Json>(
   return workflow<Input, Parsed, Output>({
     ...common,
     pattern: supervisorPattern,
-    options: given({ lead, workers, roundsMax, tasksMax, onRejected }),
+    options: { lead, workers, roundsMax, tasksMax, onRejected },
   });
 }

@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { permanent, transient } from "../pattern/engine.ts";
 import { type Desk, desk, work } from "./desk.ts";
 
-const usage = (tokens: number, costMicroUsd: number | null = 0) => ({ inputTokens: tokens, outputTokens: 0, costMicroUsd, simulated: false });
+const usage = (tokens: number, costMicroUsd: number | null = 0) => ({
+  inputTokens: tokens,
+  outputTokens: 0,
+  costMicroUsd,
+  simulated: false,
+});
 const codeOf = (at: Desk) => [at.state.status, at.state.error?.code];
 
 describe("a run", () => {
@@ -17,12 +22,22 @@ describe("a run", () => {
     const at = desk([work("a")]);
     at.assign("a");
     at.complete("a", 7);
-    expect(at.events.map((event) => event.type)).toEqual(["run.started", "plan.revised", "task.assigned", "task.completed", "run.completed"]);
+    expect(at.events.map((event) => event.type)).toEqual([
+      "run.started",
+      "plan.revised",
+      "task.assigned",
+      "task.completed",
+      "run.completed",
+    ]);
     at.check();
   });
 
   it("ends when its planner throws, and says why", () => {
-    const at = desk({ plan: () => { throw new Error("a defect"); } });
+    const at = desk({
+      plan: () => {
+        throw new Error("a defect");
+      },
+    });
     expect(codeOf(at)).toEqual(["failed", "PLAN_INVALID"]);
     expect(at.state.error?.message).toContain("a defect");
   });
@@ -92,7 +107,9 @@ describe("attempts fence", () => {
     at.assign("a");
     at.complete("a");
     expect(at.send({ type: "task.complete", task: "a", attempt: 1, output: 1 })).toEqual(["result.late"]);
-    expect(at.send({ type: "late.record", task: "a", attempt: 1, what: "result", why: "no lease" })).toEqual(["result.late"]);
+    expect(at.send({ type: "late.record", task: "a", attempt: 1, what: "result", why: "no lease" })).toEqual([
+      "result.late",
+    ]);
     expect(at.events.at(-1)).toMatchObject({ data: { what: "result" } });
     expect(at.state.status).toBe("completed");
     at.check();
@@ -158,7 +175,7 @@ describe("F6: a task whose process dies", () => {
       at.assign("a");
       at.release("a", false);
     }
-    expect([at.task("a").status, at.task("a").suspect]).toEqual(["ready", false]);
+    expect([at.task("a").status, at.task("a").crashes]).toEqual(["ready", 0]);
   });
 });
 
@@ -175,7 +192,17 @@ describe("F13: a write between intent and outcome", () => {
     expect(at.release("a", true)).toEqual(["step.unknown", "task.released"]);
     expect(at.task("a").status).toBe("blocked");
     expect(at.assign("a")).toEqual([]);
-    expect(at.send({ type: "step.settle", task: "a", key: "pay#0", outcome: "done", output: "paid", by: "me", note: "saw it" })).toEqual(["step.settled"]);
+    expect(
+      at.send({
+        type: "step.settle",
+        task: "a",
+        key: "pay#0",
+        outcome: "done",
+        output: "paid",
+        by: "me",
+        note: "saw it",
+      }),
+    ).toEqual(["step.settled"]);
     expect(at.task("a").status).toBe("ready");
     expect(at.task("a").steps.get("pay#0")).toMatchObject({ status: "settled", outcome: "done", output: "paid" });
     at.check();
@@ -210,7 +237,12 @@ describe("F13: a write between intent and outcome", () => {
       at.release("a", true);
       at.send({ type: "step.settle", task: "a", key, outcome: "not-done", by: "me", note: "" });
       at.assign("a");
-      at.step("a", { phase: "started", key: `pay#${Number(key.slice(-1)) + 1}`, settle: "person", idempotencyKey: key });
+      at.step("a", {
+        phase: "started",
+        key: `pay#${Number(key.slice(-1)) + 1}`,
+        settle: "person",
+        idempotencyKey: key,
+      });
     }
     expect(at.release("a", true)).toEqual(["step.unknown", "task.released"]);
     expect(at.task("a").status).toBe("blocked");
@@ -333,7 +365,12 @@ describe("C1: the graph", () => {
   });
 
   it("skips what can no longer start, along any chain", () => {
-    const at = desk([work("a"), work("b", { needs: ["a"] }), work("c", { needs: ["b"] }), work("d", { needs: [{ task: "c", on: "settled" }] })]);
+    const at = desk([
+      work("a"),
+      work("b", { needs: ["a"] }),
+      work("c", { needs: ["b"] }),
+      work("d", { needs: [{ task: "c", on: "settled" }] }),
+    ]);
     at.assign("a");
     expect(at.fail("a", permanent("no"))).toEqual(["task.failed", "task.skipped", "task.skipped"]);
     expect(["b", "c", "d"].map((id) => at.task(id).status)).toEqual(["skipped", "skipped", "ready"]);
@@ -343,7 +380,8 @@ describe("C1: the graph", () => {
   it("cancels what the planner takes back, and what needed it", () => {
     const at = desk({
       plan: (view, change) => {
-        if (change.type === "started") return [work("a"), work("b"), work("c", { needs: ["b"] })].map((task) => ({ edit: "add", task }));
+        if (change.type === "started")
+          return [work("a"), work("b"), work("c", { needs: ["b"] })].map((task) => ({ edit: "add", task }));
         if (change.task.id === "a") return [{ edit: "cancel", task: "b", why: "not wanted" }];
         return view.open === 0 ? [{ edit: "finish", output: null }] : [];
       },
@@ -395,7 +433,10 @@ describe("groups", () => {
 
   it("refuse a member that waits for its own group, since neither would ever end", () => {
     expect(codeOf(desk([group(), work("a", { group: "g", needs: ["g"] })]))).toEqual(["failed", "CYCLE"]);
-    expect(codeOf(desk([group(), work("b", { needs: ["g"] }), work("a", { group: "g", needs: ["b"] })]))).toEqual(["failed", "CYCLE"]);
+    expect(codeOf(desk([group(), work("b", { needs: ["g"] }), work("a", { group: "g", needs: ["b"] })]))).toEqual([
+      "failed",
+      "CYCLE",
+    ]);
   });
 
   it("refuse a later member that waits for its own group", () => {
@@ -430,7 +471,10 @@ describe("groups", () => {
 
   it("take members only while they are open", () => {
     const at = desk({
-      plan: (_, change) => (change.type === "started" ? [{ edit: "add", task: work("a") }] : [{ edit: "add", task: work("b", { group: "a" }) }]),
+      plan: (_, change) =>
+        change.type === "started"
+          ? [{ edit: "add", task: work("a") }]
+          : [{ edit: "add", task: work("b", { group: "a" }) }],
     });
     at.assign("a");
     at.complete("a");
@@ -440,7 +484,8 @@ describe("groups", () => {
   it("take their members with them when they are cancelled", () => {
     const at = desk({
       plan: (view, change) => {
-        if (change.type === "started") return [group(), work("a", { group: "g" }), work("n")].map((task) => ({ edit: "add", task }));
+        if (change.type === "started")
+          return [group(), work("a", { group: "g" }), work("n")].map((task) => ({ edit: "add", task }));
         if (change.task.id === "n") return [{ edit: "cancel", task: "g", why: "not wanted" }];
         return view.open === 0 ? [{ edit: "finish", output: null }] : [];
       },

@@ -32,7 +32,10 @@ export interface DeskOptions {
 }
 
 /** A started run under a planner of the test's own. */
-export function desk(planner: Planner | readonly TaskSpec[], { limits = {}, retry = {}, input = null }: DeskOptions = {}): Desk {
+export function desk(
+  planner: Planner | readonly TaskSpec[],
+  { limits = {}, retry = {}, input = null }: DeskOptions = {},
+): Desk {
   const state = emptyRun("r-1");
   const events: RunEvent[] = [];
   const used = "plan" in planner ? planner : adding(planner);
@@ -56,7 +59,8 @@ export function desk(planner: Planner | readonly TaskSpec[], { limits = {}, retr
     assign: (task) => at.send({ type: "task.assign", task, worker: "w-1", why: "test" }),
     complete: (task, output = null) => at.send({ type: "task.complete", task, attempt: at.task(task).attempt, output }),
     fail: (task, error) => at.send({ type: "task.fail", task, attempt: at.task(task).attempt, error }),
-    release: (task, suspect) => at.send({ type: "task.release", task, attempt: at.task(task).attempt, why: "host died", suspect }),
+    release: (task, suspect) =>
+      at.send({ type: "task.release", task, attempt: at.task(task).attempt, why: "host died", suspect }),
     step(task, step) {
       const record: StepRecord = { kind: "tool", name: step.key, inputHash: "h", ...step };
       return at.send({ type: "step.record", task, attempt: at.task(task).attempt, step: record });

@@ -6,11 +6,31 @@ const none = () => [];
 
 describe("C1: findCycle", () => {
   it("finds none in an acyclic graph", () => {
-    expect(findCycle(new Map([["d", ["b", "c"]], ["b", ["a"]], ["c", ["a"]], ["a", []]]), none)).toBeNull();
+    expect(
+      findCycle(
+        new Map([
+          ["d", ["b", "c"]],
+          ["b", ["a"]],
+          ["c", ["a"]],
+          ["a", []],
+        ]),
+        none,
+      ),
+    ).toBeNull();
   });
 
   it("gives the cycle with its first task repeated at the end, and nothing that only leads to it", () => {
-    expect(findCycle(new Map([["x", ["a"]], ["a", ["b"]], ["b", ["c"]], ["c", ["a"]]]), none)).toEqual(["a", "b", "c", "a"]);
+    expect(
+      findCycle(
+        new Map([
+          ["x", ["a"]],
+          ["a", ["b"]],
+          ["b", ["c"]],
+          ["c", ["a"]],
+        ]),
+        none,
+      ),
+    ).toEqual(["a", "b", "c", "a"]);
   });
 
   it("finds a task that needs itself", () => {
@@ -18,7 +38,8 @@ describe("C1: findCycle", () => {
   });
 
   it("goes along a chain of 100,000 tasks, closed or not", () => {
-    const chain = (last: string[]) => new Map(Array.from({ length: 100_000 }, (_, index) => [`t${index}`, index === 0 ? last : [`t${index - 1}`]]));
+    const chain = (last: string[]) =>
+      new Map(Array.from({ length: 100_000 }, (_, index) => [`t${index}`, index === 0 ? last : [`t${index - 1}`]]));
     expect(findCycle(chain([]), none)).toBeNull();
     expect(findCycle(chain(["t99999"]), none)).toHaveLength(100_001);
   });
@@ -27,10 +48,13 @@ describe("C1: findCycle", () => {
     const graph = fc.array(fc.array(fc.nat(11), { maxLength: 3 }), { minLength: 1, maxLength: 12 });
     fc.assert(
       fc.property(graph, (rows) => {
-        const needs = new Map(rows.map((row, index) => [`${index}`, row.filter((need) => need < rows.length).map(String)]));
+        const needs = new Map(
+          rows.map((row, index) => [`${index}`, row.filter((need) => need < rows.length).map(String)]),
+        );
         const cycle = findCycle(needs, none);
         expect(cycle === null).toBe(sortable(needs));
-        for (const [index, task] of (cycle ?? []).slice(0, -1).entries()) expect(needs.get(task)).toContain(cycle?.[index + 1]);
+        for (const [index, task] of (cycle ?? []).slice(0, -1).entries())
+          expect(needs.get(task)).toContain(cycle?.[index + 1]);
         if (cycle !== null) expect(cycle.at(-1)).toBe(cycle[0]);
       }),
     );

@@ -36,19 +36,27 @@ function babbling(batches: readonly Edit[][], members: readonly TaskSpec[], clos
       const next = batches[asked++] ?? [];
       if (view.open === 0 && next.length === 0) return [{ edit: "finish", output: null }];
       const batch = new Map(next.flatMap((one) => (one.edit === "add" ? [[one.task.id, one.task] as const] : [])));
-      const isGroup = (id: string) => (view.task(id) ?? batch.get(id))?.kind === "group" && !SETTLED.has(view.task(id)?.status ?? "open");
+      const isGroup = (id: string) =>
+        (view.task(id) ?? batch.get(id))?.kind === "group" && !SETTLED.has(view.task(id)?.status ?? "open");
       return next.map((one) => {
         if (one.edit !== "add") return one;
         const { group, needs = [], ...task } = one.task;
         const may = (id: string) => closing || id < task.id;
         const known = needs.map(idOf).filter((need) => may(need) && (view.task(need) !== undefined || batch.has(need)));
         const joins = group !== undefined && isGroup(group) && (closing || (known.length === 0 && group < task.id));
-        return { edit: "add", task: { ...task, needs: needs.filter((need) => known.includes(idOf(need))), ...(joins ? { group } : {}) } };
+        return {
+          edit: "add",
+          task: { ...task, needs: needs.filter((need) => known.includes(idOf(need))), ...(joins ? { group } : {}) },
+        };
       });
     },
     bind: (_, task) => {
       if (members.length === 0 || task.group !== null) return { input: 1 };
-      return { members: members.map(({ id, agent, input, kind }) => ({ id: `${task.id}/${id}`, agent, input, kind }) as TaskSpec) };
+      return {
+        members: members.map(
+          ({ id, agent, input, kind }) => ({ id: `${task.id}/${id}`, agent, input, kind }) as TaskSpec,
+        ),
+      };
     },
   };
 }
@@ -56,7 +64,24 @@ function babbling(batches: readonly Edit[][], members: readonly TaskSpec[], clos
 const idOf = (need: NonNullable<TaskSpec["needs"]>[number]) => (typeof need === "string" ? need : need.task);
 
 const act = fc.record({
-  what: fc.constantFrom("assign", "assign", "assign", "complete", "complete", "fail", "stumble", "release", "crash", "suspend", "wake", "expire", "late", "intend", "record", "settle"),
+  what: fc.constantFrom(
+    "assign",
+    "assign",
+    "assign",
+    "complete",
+    "complete",
+    "fail",
+    "stumble",
+    "release",
+    "crash",
+    "suspend",
+    "wake",
+    "expire",
+    "late",
+    "intend",
+    "record",
+    "settle",
+  ),
   task: fc.nat(),
 });
 
@@ -67,7 +92,14 @@ function perform(at: Desk, { what, task: number }: { what: string; task: number 
   const atWork = all.filter((task) => task.status === "assigned");
   const startable = all.filter((task) => task.status === "ready");
   // Mostly what can happen, now and then what cannot.
-  const tasks = number % 5 === 0 ? all : what === "assign" ? startable : atWork.length > 0 && what !== "settle" && what !== "wake" ? atWork : all;
+  const tasks =
+    number % 5 === 0
+      ? all
+      : what === "assign"
+        ? startable
+        : atWork.length > 0 && what !== "settle" && what !== "wake"
+          ? atWork
+          : all;
   const task = tasks[number % Math.max(1, tasks.length)];
   at.now += 1_000;
   if (task === undefined) return;
@@ -82,8 +114,19 @@ function perform(at: Desk, { what, task: number }: { what: string; task: number 
   else if (what === "wake") at.send({ type: "timer.fire", name: `wake/${id}` });
   else if (what === "expire") at.send({ type: "task.expire", task: id });
   else if (what === "late") at.send({ type: "task.complete", task: id, attempt: attempt + 1, output: "late" });
-  else if (what === "settle") at.send({ type: "step.settle", task: id, key: step.key, outcome: "done", by: "me", note: "" });
-  else at.send({ type: "step.record", task: id, attempt, step: { ...step, phase: what === "intend" ? "started" : "completed", settle: number % 3 === 0 ? "retry" : "person" } });
+  else if (what === "settle")
+    at.send({ type: "step.settle", task: id, key: step.key, outcome: "done", by: "me", note: "" });
+  else
+    at.send({
+      type: "step.record",
+      task: id,
+      attempt,
+      step: {
+        ...step,
+        phase: what === "intend" ? "started" : "completed",
+        settle: number % 3 === 0 ? "retry" : "person",
+      },
+    });
 }
 
 function expectSound(state: RunState, version: number): void {
@@ -93,7 +136,9 @@ function expectSound(state: RunState, version: number): void {
   for (const status of ["completed", "failed", "skipped", "cancelled"] as const) {
     expect(state.counts[status]).toBe(tasks.filter((task) => task.status === status).length);
   }
-  const waitsFor = new Map(tasks.map((task) => [task.id, [...task.needs.map((need) => need.task), ...(task.members ?? [])]]));
+  const waitsFor = new Map(
+    tasks.map((task) => [task.id, [...task.needs.map((need) => need.task), ...(task.members ?? [])]]),
+  );
   expect(findCycle(waitsFor, () => [])).toBeNull();
   if (state.status !== "running") expect(state.openTasks).toBe(0);
 }
@@ -104,7 +149,8 @@ function drain(at: Desk): void {
     at.now += 100_000;
     for (const task of [...at.state.tasks.values()]) {
       for (const step of [...task.steps.values()]) {
-        if (step.status === "unknown") at.send({ type: "step.settle", task: task.id, key: step.key, outcome: "not-done", by: "me", note: "" });
+        if (step.status === "unknown")
+          at.send({ type: "step.settle", task: task.id, key: step.key, outcome: "not-done", by: "me", note: "" });
       }
       at.send({ type: "timer.fire", name: `wake/${task.id}` });
       at.assign(task.id);
@@ -130,12 +176,24 @@ it("whatever a pattern says and whatever befalls its tasks: counts agree, no cyc
       const after = at.events.slice(at.events.indexOf(ends[0] as (typeof ends)[number]) + 1);
       expect(after.every((event) => event.type === "result.late")).toBe(true);
       at.check();
-      for (const event of at.events) seen.add(event.type === "run.failed" ? `run.failed ${event.data.error.code}` : event.type);
+      for (const event of at.events)
+        seen.add(event.type === "run.failed" ? `run.failed ${event.data.error.code}` : event.type);
     }),
     { numRuns: 300 },
   );
   // What the fuzz never reached it does not guard.
-  for (const type of ["task.bound", "task.skipped", "task.suspended", "task.woken", "step.unknown", "step.settled", "task.expired", "result.late", "run.completed", "run.failed CYCLE"]) {
+  for (const type of [
+    "task.bound",
+    "task.skipped",
+    "task.suspended",
+    "task.woken",
+    "step.unknown",
+    "step.settled",
+    "task.expired",
+    "result.late",
+    "run.completed",
+    "run.failed CYCLE",
+  ]) {
     expect(seen).toContain(type);
   }
 });
@@ -145,7 +203,9 @@ it("a task's result is applied at most once", () => {
     fc.property(edits, acts, wild, (batches, acts, closing) => {
       const at = desk(babbling(batches, [], closing));
       for (const one of acts) perform(at, one);
-      const ended = at.events.flatMap((event) => (event.type === "task.completed" || event.type === "task.failed" ? [event.data.task] : []));
+      const ended = at.events.flatMap((event) =>
+        event.type === "task.completed" || event.type === "task.failed" ? [event.data.task] : [],
+      );
       expect(new Set(ended).size).toBe(ended.length);
     }),
     { numRuns: 200 },

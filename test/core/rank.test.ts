@@ -4,7 +4,9 @@ import { AGING_MS, rankOf } from "../../src/core/rank.ts";
 
 describe("C7: the place in the queue", () => {
   it("puts critical work first among tasks of one time", () => {
-    const ranks = [PRIORITY.CRITICAL, PRIORITY.HIGH, PRIORITY.NORMAL, PRIORITY.LOW].map((priority) => rankOf(priority, 1_000));
+    const ranks = [PRIORITY.CRITICAL, PRIORITY.HIGH, PRIORITY.NORMAL, PRIORITY.LOW].map((priority) =>
+      rankOf(priority, 1_000),
+    );
     expect(ranks).toEqual([...ranks].sort((a, b) => a - b));
     expect(new Set(ranks).size).toBe(4);
   });
@@ -17,7 +19,10 @@ describe("C7: the place in the queue", () => {
     const waiting = [{ name: "low", rank: rankOf(PRIORITY.LOW, 0) }];
     for (let now = 0; now <= 4 * AGING_MS; now += 1_000) {
       // Two critical tasks come for each one that is taken.
-      waiting.push({ name: "critical", rank: rankOf(PRIORITY.CRITICAL, now) }, { name: "critical", rank: rankOf(PRIORITY.CRITICAL, now) });
+      waiting.push(
+        { name: "critical", rank: rankOf(PRIORITY.CRITICAL, now) },
+        { name: "critical", rank: rankOf(PRIORITY.CRITICAL, now) },
+      );
       waiting.sort((a, b) => a.rank - b.rank);
       waiting.shift();
     }

@@ -23,7 +23,8 @@ describe("F2: the delay before another attempt", () => {
   });
 
   it("F1: is none for permanent and business errors", () => {
-    for (const cls of ["permanent", "business"] as const) expect(retryDelayMs(DEFAULT_RETRY, 1, { ...busy, class: cls }, 0.5)).toBeNull();
+    for (const cls of ["permanent", "business"] as const)
+      expect(retryDelayMs(DEFAULT_RETRY, 1, { ...busy, class: cls }, 0.5)).toBeNull();
   });
 
   it("stays a whole number within its bounds for any policy", () => {
@@ -35,13 +36,18 @@ describe("F2: the delay before another attempt", () => {
       jitter: fc.constantFrom([0.5, 1.5], [1, 1], [0, 10]) as fc.Arbitrary<[number, number]>,
     });
     fc.assert(
-      fc.property(policy, fc.integer({ min: 1, max: 100 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (given, attempt, roll) => {
-        const delay = retryDelayMs(given, attempt, busy, roll);
-        expect(delay === null).toBe(attempt >= given.attemptsMax);
-        if (delay === null) return;
-        expect(Number.isSafeInteger(delay)).toBe(true);
-        expect(delay).toBeLessThanOrEqual(Math.round(given.delayMsMax * given.jitter[1]));
-      }),
+      fc.property(
+        policy,
+        fc.integer({ min: 1, max: 100 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (given, attempt, roll) => {
+          const delay = retryDelayMs(given, attempt, busy, roll);
+          expect(delay === null).toBe(attempt >= given.attemptsMax);
+          if (delay === null) return;
+          expect(Number.isSafeInteger(delay)).toBe(true);
+          expect(delay).toBeLessThanOrEqual(Math.round(given.delayMsMax * given.jitter[1]));
+        },
+      ),
     );
   });
 });

@@ -3,7 +3,10 @@ import { debatePattern } from "../../src/pattern/debate.ts";
 import { permanent, run, type Scenario } from "./engine.ts";
 
 const answer: Scenario["script"] = ({ id, input }) => ({ output: id === "judge" ? input : `answer of ${id}` });
-const failing = (...ids: string[]): Scenario["script"] => (task) => (ids.includes(task.id) ? { error: permanent(`${task.id} fails`) } : answer(task));
+const failing =
+  (...ids: string[]): Scenario["script"] =>
+  (task) =>
+    ids.includes(task.id) ? { error: permanent(`${task.id} fails`) } : answer(task);
 const debate = (options: object, script = answer) =>
   run({ pattern: debatePattern, options: { debaters: ["a", "b"], judge: "j", ...options }, input: "why?", script });
 
@@ -42,7 +45,12 @@ it("gives both sides of a question to one agent", () => {
   const { started, inputs, state } = debate({ debaters });
   expect(started).toEqual(["a/1", "a-2/1", "judge"]);
   expect(inputs.get("a-2/1")).toMatchObject({ side: "disk" });
-  expect(state.output).toMatchObject({ answers: [{ debater: "a", side: "pool" }, { debater: "a-2", side: "disk" }] });
+  expect(state.output).toMatchObject({
+    answers: [
+      { debater: "a", side: "pool" },
+      { debater: "a-2", side: "disk" },
+    ],
+  });
 });
 
 it("fails with a debater when no failure is tolerated", () => {

@@ -20,7 +20,10 @@ describe("C1: tasks run in the order of their needs", () => {
       tasks: { a, b: { ...a, needs: ["a"] }, c: { ...a, needs: ["a"] }, d: { ...a, needs: ["b", "c"] } },
     });
     expect(started).toEqual(["a", "b", "c", "d"]);
-    expect(inputs.get("d")).toEqual({ b: expect.objectContaining({ id: "b" }), c: expect.objectContaining({ id: "c" }) });
+    expect(inputs.get("d")).toEqual({
+      b: expect.objectContaining({ id: "b" }),
+      c: expect.objectContaining({ id: "c" }),
+    });
   });
 
   it("gives a map of outputs when several tasks end the graph", () => {
@@ -29,13 +32,18 @@ describe("C1: tasks run in the order of their needs", () => {
   });
 
   it("refuses a cycle and prints it", () => {
-    const { state, started } = graph({ tasks: { a: { ...a, needs: "c" }, b: { ...a, needs: "a" }, c: { ...a, needs: "b" } } });
+    const { state, started } = graph({
+      tasks: { a: { ...a, needs: "c" }, b: { ...a, needs: "a" }, c: { ...a, needs: "b" } },
+    });
     expect(started).toEqual([]);
     expect(state.error).toMatchObject({ code: "CYCLE", message: expect.stringContaining("a → c → b → a") });
   });
 
   it("refuses needs and agents that do not exist", () => {
-    expect(graph({ tasks: { a: { ...a, needs: "z" } } }).state.error).toMatchObject({ code: "PLAN_INVALID", message: expect.stringContaining("needs z") });
+    expect(graph({ tasks: { a: { ...a, needs: "z" } } }).state.error).toMatchObject({
+      code: "PLAN_INVALID",
+      message: expect.stringContaining("needs z"),
+    });
     expect(graph({ tasks: { a } }, { agents: ["y"] }).state.error?.message).toContain("agent x, which is not declared");
   });
 
@@ -51,7 +59,14 @@ describe("templates", () => {
       {
         tasks: {
           a,
-          b: { ...a, input: { n: "${ tasks.a.output.n }", text: "n is ${ tasks.a.output.n } of ${ input.all }", list: ["${ input.all }"] } },
+          b: {
+            ...a,
+            input: {
+              n: "${ tasks.a.output.n }",
+              text: "n is ${ tasks.a.output.n } of ${ input.all }",
+              list: ["${ input.all }"],
+            },
+          },
         },
       },
       { input: { all: [1, 2] }, script: ({ id }) => ({ output: { id, n: 1.5 } }) },
@@ -87,12 +102,19 @@ describe("templates", () => {
   });
 
   it("give the run's output", () => {
-    const { state } = graph({ tasks: { a, b: a }, result: { first: "${ tasks.a.output.id }", of: "${ size(tasks) }" } });
+    const { state } = graph({
+      tasks: { a, b: a },
+      result: { first: "${ tasks.a.output.id }", of: "${ size(tasks) }" },
+    });
     expect(state.output).toEqual({ first: "a", of: 2 });
   });
 
   it.each([
-    [{ tasks: { a: { ...a, input: "${ tasks.b + }" } } }, ["tasks", "a", "input"], 'Unexpected token: EOF at character 10 of "tasks.b +"'],
+    [
+      { tasks: { a: { ...a, input: "${ tasks.b + }" } } },
+      ["tasks", "a", "input"],
+      'Unexpected token: EOF at character 10 of "tasks.b +"',
+    ],
     [{ tasks: { a: { ...a, when: "inptu.x" } } }, ["tasks", "a", "when"], "Unknown variable: inptu at character 1"],
     [{ tasks: { a: { ...a, input: "${ item }" } } }, ["tasks", "a", "input"], "Unknown variable: item"],
     [{ tasks: { a }, result: "${ nope(1) }" }, ["result"], "no matching overload for 'nope(int)'"],
@@ -104,7 +126,9 @@ describe("templates", () => {
   });
 
   it("declare their needs for the check of cycles", () => {
-    const options = graphPattern.options.parse({ tasks: { a: { ...a, when: "tasks.b.output" }, b: { ...a, needs: ["a"] } } });
+    const options = graphPattern.options.parse({
+      tasks: { a: { ...a, when: "tasks.b.output" }, b: { ...a, needs: ["a"] } },
+    });
     expect(graphPattern.tasks?.(options as never)).toEqual([
       { id: "a", needs: ["b"] },
       { id: "b", needs: ["a"] },
@@ -113,21 +137,33 @@ describe("templates", () => {
 });
 
 describe("forEach", () => {
-  const list = (value: Json, more = {}) => graph({ tasks: { a, b: { ...a, forEach: "tasks.a.output", ...more }, c: { ...a, needs: "b" } } }, {
-    script: ({ id, input }) => (id === "a" ? { output: value } : { output: id === "c" ? input : { id, input } }),
-  });
+  const list = (value: Json, more = {}) =>
+    graph(
+      { tasks: { a, b: { ...a, forEach: "tasks.a.output", ...more }, c: { ...a, needs: "b" } } },
+      {
+        script: ({ id, input }) => (id === "a" ? { output: value } : { output: id === "c" ? input : { id, input } }),
+      },
+    );
 
   it("runs the task once for each item, and its output is the list of theirs, in order", () => {
-    expect(list(["p", "q"]).state.output).toEqual([{ id: "b/0", input: "p" }, { id: "b/1", input: "q" }]);
+    expect(list(["p", "q"]).state.output).toEqual([
+      { id: "b/0", input: "p" },
+      { id: "b/1", input: "q" },
+    ]);
   });
 
   it("keeps the order of the list whatever order they end in", () => {
-    const { state } = graph({ tasks: { b: { ...a, forEach: [1, 2, 3] } } }, { script: ({ input }) => ({ output: input }), pick: (count) => count - 1 });
+    const { state } = graph(
+      { tasks: { b: { ...a, forEach: [1, 2, 3] } } },
+      { script: ({ input }) => ({ output: input }), pick: (count) => count - 1 },
+    );
     expect(state.output).toEqual([1, 2, 3]);
   });
 
   it("renders the input with item and index", () => {
-    const { inputs } = list([{ n: 5 }], { input: { n: "${ item.n + 1 }", at: "${ index }", of: "${ size(tasks.a.output) }" } });
+    const { inputs } = list([{ n: 5 }], {
+      input: { n: "${ item.n + 1 }", at: "${ index }", of: "${ size(tasks.a.output) }" },
+    });
     expect(inputs.get("b/0")).toEqual({ n: 6, at: 0, of: 1 });
   });
 
@@ -150,7 +186,12 @@ describe("forEach", () => {
 
   it("lets a task that asks for whatever came of it go on after members failed", () => {
     const { state } = graph(
-      { tasks: { b: { ...a, forEach: [1, 2] }, c: { ...a, needs: { task: "b", on: "settled" }, input: "${ tasks.b.error.message }" } } },
+      {
+        tasks: {
+          b: { ...a, forEach: [1, 2] },
+          c: { ...a, needs: { task: "b", on: "settled" }, input: "${ tasks.b.error.message }" },
+        },
+      },
       { script: ({ id, input }) => (id === "b/0" ? { error: permanent("one") } : { output: input }) },
     );
     expect(state.output).toBe("one");
@@ -159,7 +200,9 @@ describe("forEach", () => {
 
 describe("when", () => {
   it("skips the task and what needs it", () => {
-    const { state, started } = graph({ tasks: { a, b: { ...a, when: "tasks.a.output.id == 'z'" }, c: { ...a, needs: "b" } } });
+    const { state, started } = graph({
+      tasks: { a, b: { ...a, when: "tasks.a.output.id == 'z'" }, c: { ...a, needs: "b" } },
+    });
     expect(started).toEqual(["a"]);
     expect([state.status, state.output]).toEqual(["completed", null]);
     expect([...state.tasks.values()].map((task) => task.status)).toEqual(["completed", "skipped", "skipped"]);
@@ -171,7 +214,14 @@ describe("when", () => {
         a,
         yes: { ...a, when: "${ tasks.a.output.id == 'a' }" },
         no: { ...a, when: "tasks.a.output.id != 'a'" },
-        end: { ...a, needs: [{ task: "yes", on: "settled" }, { task: "no", on: "settled" }], input: "${ tasks.yes.status } ${ tasks.no.status }" },
+        end: {
+          ...a,
+          needs: [
+            { task: "yes", on: "settled" },
+            { task: "no", on: "settled" },
+          ],
+          input: "${ tasks.yes.status } ${ tasks.no.status }",
+        },
       },
     });
     expect(state.output).toEqual({ id: "end", input: "completed skipped" });
@@ -216,7 +266,10 @@ describe("failures", () => {
   it("F2: transient ones are retried first", () => {
     const { state, started } = graph(
       { tasks: { a } },
-      { retry: { attemptsMax: 3 }, script: ({ attempt }) => (attempt < 3 ? { error: transient("busy") } : { output: "ok" }) },
+      {
+        retry: { attemptsMax: 3 },
+        script: ({ attempt }) => (attempt < 3 ? { error: transient("busy") } : { output: "ok" }),
+      },
     );
     expect([state.output, started]).toEqual(["ok", ["a", "a", "a"]]);
   });
@@ -234,12 +287,26 @@ it("W5: planning is linear: 2,000 members take ten times the look-ups of 200", (
     const counting = {
       ...graphPattern,
       plan: (view: Parameters<typeof graphPattern.plan>[0], change: Parameters<typeof graphPattern.plan>[1]) => {
-        const watched = { ...view, task: (id: string) => (asked++, view.task(id)), *tasks() { for (const task of view.tasks()) { asked++; yield task; } } };
+        const watched = {
+          ...view,
+          task: (id: string) => (asked++, view.task(id)),
+          *tasks() {
+            for (const task of view.tasks()) {
+              asked++;
+              yield task;
+            }
+          },
+        };
         return graphPattern.plan(Object.defineProperty(watched, "open", { get: () => view.open }), change);
       },
     };
     const items = Array.from({ length: count }, (_, index) => index);
-    const { state } = run({ pattern: counting, options: { tasks: { b: { ...a, forEach: "input" } } }, input: items, script: ({ input }) => ({ output: input }) });
+    const { state } = run({
+      pattern: counting,
+      options: { tasks: { b: { ...a, forEach: "input" } } },
+      input: items,
+      script: ({ input }) => ({ output: input }),
+    });
     expect((state.output as Json[]).length).toBe(count);
     return asked;
   };

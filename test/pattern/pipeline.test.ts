@@ -2,8 +2,10 @@ import { expect, it } from "vitest";
 import { pipelinePattern } from "../../src/pattern/pipeline.ts";
 import { permanent, run, type Scenario } from "./engine.ts";
 
-const pipeline = (stages: unknown, script: Scenario["script"] = ({ id, input }) => ({ output: `${String(input)}>${id}` })) =>
-  run({ pattern: pipelinePattern, options: { stages }, input: "in", script });
+const pipeline = (
+  stages: unknown,
+  script: Scenario["script"] = ({ id, input }) => ({ output: `${String(input)}>${id}` }),
+) => run({ pattern: pipelinePattern, options: { stages }, input: "in", script });
 
 it("gives each stage what the one before made of it", () => {
   const { state, started } = pipeline(["a", "b", "c"]);
@@ -21,7 +23,9 @@ it("renders a stage's input, from earlier stages too", () => {
 });
 
 it("ends with the first failure, and starts nothing after it", () => {
-  const { state, started } = pipeline(["a", "b", "c"], ({ id }) => (id === "b" ? { error: permanent("no") } : { output: id }));
+  const { state, started } = pipeline(["a", "b", "c"], ({ id }) =>
+    id === "b" ? { error: permanent("no") } : { output: id },
+  );
   expect(started).toEqual(["a", "b"]);
   expect([state.status, state.error?.message]).toEqual(["failed", "no"]);
 });

@@ -29,20 +29,29 @@ const picker = fc.array(fc.nat(), { minLength: 1, maxLength: 40 }).map((numbers)
 });
 const on = fc.constantFrom("completed", "completed", "completed", "settled", "failed");
 
-const dag = fc.array(fc.record({ needs: fc.array(fc.record({ task: fc.nat(), on }), { maxLength: 3 }), items: fc.option(fc.nat(3)) }), { minLength: 1, maxLength: 14 }).map((nodes) =>
-  Object.fromEntries(
-    nodes.map(({ needs, items }, index) => {
-      const earlier = index === 0 ? [] : [...new Map(needs.map((need) => [need.task % index, need.on])).entries()];
-      const forEach = items === null ? {} : { forEach: Array.from({ length: items }, (_, item) => item) };
-      return [`t${index}`, { agent: "x", needs: earlier.map(([task, on]) => ({ task: `t${task}`, on })), ...forEach }];
-    }),
-  ),
-);
+const dag = fc
+  .array(
+    fc.record({ needs: fc.array(fc.record({ task: fc.nat(), on }), { maxLength: 3 }), items: fc.option(fc.nat(3)) }),
+    { minLength: 1, maxLength: 14 },
+  )
+  .map((nodes) =>
+    Object.fromEntries(
+      nodes.map(({ needs, items }, index) => {
+        const earlier = index === 0 ? [] : [...new Map(needs.map((need) => [need.task % index, need.on])).entries()];
+        const forEach = items === null ? {} : { forEach: Array.from({ length: items }, (_, item) => item) };
+        return [
+          `t${index}`,
+          { agent: "x", needs: earlier.map(([task, on]) => ({ task: `t${task}`, on })), ...forEach },
+        ];
+      }),
+    ),
+  );
 
 function expectEnded(state: RunState): void {
   expect(["completed", "failed"]).toContain(state.status);
   expect(state.openTasks).toBe(0);
-  for (const task of state.tasks.values()) expect(["completed", "failed", "skipped", "cancelled"]).toContain(task.status);
+  for (const task of state.tasks.values())
+    expect(["completed", "failed", "skipped", "cancelled"]).toContain(task.status);
 }
 
 it("any graph, any failures, any order: every run ends, no task starts before its needs, the journal is the state", () => {
@@ -65,44 +74,82 @@ it("any graph, any failures, any order: every run ends, no task starts before it
 
 it("any debate with any failures ends, and fails exactly when more debaters failed than are tolerated, or the judge", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 4 }), fc.nat(4), dice, picker, (count, rounds, allowed, rolls, pick) => {
-      const tolerate = Math.min(allowed, count - 1);
-      const debaters = Array.from({ length: count }, (_, index) => `d${index}`);
-      const options = { debaters, rounds, judge: "j", tolerate };
-      const { state } = run({ pattern: debatePattern, options, pick, script: failingScript(rolls, ({ id }) => ({ output: id })) });
-      expectEnded(state);
-      const lost = debaters.filter((id) => [...state.tasks.values()].some((task) => task.status === "failed" && task.id.startsWith(`${id}/`)));
-      const judged = state.tasks.get("judge")?.status === "completed";
-      expect(state.status === "completed").toBe(judged);
-      expect(lost.length > tolerate || state.tasks.get("judge")?.status === "failed").toBe(!judged);
-    }),
+    fc.property(
+      fc.integer({ min: 2, max: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(4),
+      dice,
+      picker,
+      (count, rounds, allowed, rolls, pick) => {
+        const tolerate = Math.min(allowed, count - 1);
+        const debaters = Array.from({ length: count }, (_, index) => `d${index}`);
+        const options = { debaters, rounds, judge: "j", tolerate };
+        const { state } = run({
+          pattern: debatePattern,
+          options,
+          pick,
+          script: failingScript(rolls, ({ id }) => ({ output: id })),
+        });
+        expectEnded(state);
+        const lost = debaters.filter((id) =>
+          [...state.tasks.values()].some((task) => task.status === "failed" && task.id.startsWith(`${id}/`)),
+        );
+        const judged = state.tasks.get("judge")?.status === "completed";
+        expect(state.status === "completed").toBe(judged);
+        expect(lost.length > tolerate || state.tasks.get("judge")?.status === "failed").toBe(!judged);
+      },
+    ),
     { numRuns: 200 },
   );
 });
 
 it("any plan with any verdicts and failures ends", () => {
-  const subtask = fc.record({ needs: fc.array(fc.nat(6), { maxLength: 2 }), agent: fc.constantFrom("a", "b", "nobody") });
+  const subtask = fc.record({
+    needs: fc.array(fc.nat(6), { maxLength: 2 }),
+    agent: fc.constantFrom("a", "b", "nobody"),
+  });
   const verdicts = fc.array(fc.constantFrom("accept", "accept", "retry", "reassign", "perhaps"), { minLength: 1 });
   const onRejected = fc.constantFrom("fail", "synthesise");
   fc.assert(
-    fc.property(fc.array(subtask, { maxLength: 6 }), verdicts, dice, picker, onRejected, (plan, given, rolls, pick, rejected) => {
-      let reviews = 0;
-      const tasks = plan.map(({ needs, agent }, index) => ({ id: `s${index}`, agent, instruction: "do", needs: needs.map((need) => `s${need}`) }));
-      const safe = tasks.map((task) => ({ ...task, agent: "a", needs: [] as string[] }));
-      const answer = ({ id }: { id: string }): Outcome => {
-        if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : safe } };
-        return { output: id.startsWith("review/") ? { verdict: given[reviews++ % given.length] ?? "accept" } : id };
-      };
-      const options = { lead: "lead", workers: ["a", "b"], onRejected: rejected };
-      const { state } = run({ pattern: supervisorPattern, options, pick, retry: { attemptsMax: 2 }, script: failingScript(rolls, answer) });
-      expectEnded(state);
-    }),
+    fc.property(
+      fc.array(subtask, { maxLength: 6 }),
+      verdicts,
+      dice,
+      picker,
+      onRejected,
+      (plan, given, rolls, pick, rejected) => {
+        let reviews = 0;
+        const tasks = plan.map(({ needs, agent }, index) => ({
+          id: `s${index}`,
+          agent,
+          instruction: "do",
+          needs: needs.map((need) => `s${need}`),
+        }));
+        const safe = tasks.map((task) => ({ ...task, agent: "a", needs: [] as string[] }));
+        const answer = ({ id }: { id: string }): Outcome => {
+          if (id.startsWith("plan/")) return { output: { tasks: id === "plan/1" ? tasks : safe } };
+          return { output: id.startsWith("review/") ? { verdict: given[reviews++ % given.length] ?? "accept" } : id };
+        };
+        const options = { lead: "lead", workers: ["a", "b"], onRejected: rejected };
+        const { state } = run({
+          pattern: supervisorPattern,
+          options,
+          pick,
+          retry: { attemptsMax: 2 },
+          script: failingScript(rolls, answer),
+        });
+        expectEnded(state);
+      },
+    ),
     { numRuns: 200 },
   );
 });
 
 it("C1: whatever a pattern adds while the run goes on, no cycle ever enters the graph", () => {
-  const batch = fc.array(fc.record({ id: fc.nat(9), needs: fc.array(fc.nat(9), { maxLength: 2 }) }), { minLength: 1, maxLength: 4 });
+  const batch = fc.array(fc.record({ id: fc.nat(9), needs: fc.array(fc.nat(9), { maxLength: 2 }) }), {
+    minLength: 1,
+    maxLength: 4,
+  });
   fc.assert(
     fc.property(fc.array(batch, { minLength: 1, maxLength: 5 }), (batches) => {
       const growing = definePattern({
@@ -113,14 +160,18 @@ it("C1: whatever a pattern adds while the run goes on, no cycle ever enters the 
           const added = [...view.tasks()].filter((task) => task.status === "completed").length;
           const next = batches[added];
           if (next === undefined) return view.open === 0 ? [{ edit: "finish", output: added }] : [];
-          return next.map(({ id, needs }) => ({ edit: "add", task: { id: `t${id}`, agent: "x", input: id, needs: needs.map((need) => `t${need}`) } }));
+          return next.map(({ id, needs }) => ({
+            edit: "add",
+            task: { id: `t${id}`, agent: "x", input: id, needs: needs.map((need) => `t${need}`) },
+          }));
         },
       });
       const { state, events } = run({ pattern: growing, options: {}, script: ({ input }) => ({ output: input }) });
       const needs = new Map([...state.tasks.values()].map((task) => [task.id, task.needs.map((need) => need.task)]));
       expect(findCycle(needs, () => [])).toBeNull();
       const refused = events.find((event) => event.type === "run.failed");
-      if (state.error?.code === "CYCLE") expect(refused).toMatchObject({ data: { error: { message: expect.stringMatching(/t\d+ → .*t\d+/) } } });
+      if (state.error?.code === "CYCLE")
+        expect(refused).toMatchObject({ data: { error: { message: expect.stringMatching(/t\d+ → .*t\d+/) } } });
     }),
     { numRuns: 300 },
   );

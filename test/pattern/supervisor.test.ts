@@ -37,9 +37,18 @@ const failed = { error: permanent("worker broke") };
 it("plans, delegates, reviews each result and synthesises", () => {
   const { state, started, inputs } = supervise();
   expect(started).toEqual(["plan/1", "work/find/1", "review/find/1", "work/write/1", "review/write/1", "synthesise"]);
-  expect(inputs.get("plan/1")).toMatchObject({ act: "plan", request: { topic: "tides" }, workers: [{ name: "reader" }, { name: "writer" }] });
+  expect(inputs.get("plan/1")).toMatchObject({
+    act: "plan",
+    request: { topic: "tides" },
+    workers: [{ name: "reader" }, { name: "writer" }],
+  });
   expect(inputs.get("work/write/1")).toEqual({ instruction: "write it", results: { find: "result of work/find/1" } });
-  expect(inputs.get("review/find/1")).toMatchObject({ act: "review", task: { id: "find", agent: "reader" }, round: 1, result: "result of work/find/1" });
+  expect(inputs.get("review/find/1")).toMatchObject({
+    act: "review",
+    task: { id: "find", agent: "reader" },
+    round: 1,
+    result: "result of work/find/1",
+  });
   expect(state.output).toMatchObject({
     act: "synthesise",
     results: [
@@ -54,9 +63,13 @@ it("asks for plans and reviews in schemas of their own, for the result in the le
   expect(state.tasks.get("plan/1")?.outputSchema).toMatchObject({
     type: "object",
     required: ["tasks"],
-    properties: { tasks: { items: { properties: { agent: { enum: ["reader", "writer"] } }, additionalProperties: false } } },
+    properties: {
+      tasks: { items: { properties: { agent: { enum: ["reader", "writer"] } }, additionalProperties: false } },
+    },
   });
-  expect(state.tasks.get("review/find/1")?.outputSchema).toMatchObject({ properties: { verdict: { enum: ["accept", "retry", "reassign"] } } });
+  expect(state.tasks.get("review/find/1")?.outputSchema).toMatchObject({
+    properties: { verdict: { enum: ["accept", "retry", "reassign"] } },
+  });
   expect(state.tasks.get("synthesise")?.outputSchema).toBeNull();
 });
 
@@ -68,10 +81,18 @@ it("runs tasks without open needs in parallel", () => {
 describe("C4: an invalid plan", () => {
   it("goes back to the lead with its problems before any of it runs", () => {
     const { state, started, inputs } = supervise({
-      "plan/1": { tasks: [{ id: "a", agent: "reader", instruction: "x", needs: ["b"] }, { id: "b", agent: "reader", instruction: "x", needs: ["a"] }] },
+      "plan/1": {
+        tasks: [
+          { id: "a", agent: "reader", instruction: "x", needs: ["b"] },
+          { id: "b", agent: "reader", instruction: "x", needs: ["a"] },
+        ],
+      },
     });
     expect(started.slice(0, 3)).toEqual(["plan/1", "plan/2", "work/find/1"]);
-    expect(inputs.get("plan/2")).toMatchObject({ problems: ["tasks need each other in a cycle: a → b → a"], previous: { tasks: [{ id: "a" }, { id: "b" }] } });
+    expect(inputs.get("plan/2")).toMatchObject({
+      problems: ["tasks need each other in a cycle: a → b → a"],
+      previous: { tasks: [{ id: "a" }, { id: "b" }] },
+    });
     expect(state.status).toBe("completed");
   });
 
@@ -79,9 +100,15 @@ describe("C4: an invalid plan", () => {
     ["no plan", "Invalid input"],
     [{ tasks: [] }, "tasks: "],
     [{ tasks: [{ id: "a", agent: "nobody", instruction: "x" }] }, "tasks.0.agent: "],
-    [{ tasks: [{ id: "a", agent: "reader", instruction: "x", needs: ["z"] }] }, "task a needs z, which the plan does not hold"],
+    [
+      { tasks: [{ id: "a", agent: "reader", instruction: "x", needs: ["z"] }] },
+      "task a needs z, which the plan does not hold",
+    ],
     [{ tasks: [1, 2].map(() => ({ id: "a", agent: "reader", instruction: "x" })) }, "two tasks have the id a"],
-    [{ tasks: ["a", "b", "c"].map((id) => ({ id, agent: "reader", instruction: "x" })) }, "the plan has 3 tasks; at most 2 are allowed"],
+    [
+      { tasks: ["a", "b", "c"].map((id) => ({ id, agent: "reader", instruction: "x" })) },
+      "the plan has 3 tasks; at most 2 are allowed",
+    ],
   ])("%j fails the run when it stays invalid", (plan, problem) => {
     const { state, started } = supervise({ "plan/1": plan, "plan/2": plan, "plan/3": plan }, { tasksMax: 2 });
     expect(started).toEqual(["plan/1", "plan/2", "plan/3"]);
@@ -93,24 +120,37 @@ describe("a review", () => {
   it("sends work back with feedback and the previous result", () => {
     const { inputs, started } = supervise({ "review/find/1": retry });
     expect(started.slice(1, 5)).toEqual(["work/find/1", "review/find/1", "work/find/2", "review/find/2"]);
-    expect(inputs.get("work/find/2")).toEqual({ instruction: "find it", results: {}, feedback: "too short", previous: "result of work/find/1" });
+    expect(inputs.get("work/find/2")).toEqual({
+      instruction: "find it",
+      results: {},
+      feedback: "too short",
+      previous: "result of work/find/1",
+    });
     expect(inputs.get("work/write/1")).toMatchObject({ results: { find: "result of work/find/2" } });
   });
 
   it("gives work to the worker that it names", () => {
     const { state } = supervise({ "review/find/1": { verdict: "reassign", agent: "writer" } });
-    expect(state.tasks.get("work/find/2")).toMatchObject({ agent: "writer", why: "reassign find from reader to writer" });
+    expect(state.tasks.get("work/find/2")).toMatchObject({
+      agent: "writer",
+      why: "reassign find from reader to writer",
+    });
     expect(state.output).toMatchObject({ results: [{ id: "find", agent: "writer" }, {}] });
   });
 
   it("gives work to the next worker when it names none", () => {
-    expect(supervise({ "review/write/1": { verdict: "reassign" } }).state.tasks.get("work/write/2")?.agent).toBe("reader");
+    expect(supervise({ "review/write/1": { verdict: "reassign" } }).state.tasks.get("work/write/2")?.agent).toBe(
+      "reader",
+    );
   });
 
   it("fails the run when a result is not accepted within roundsMax", () => {
     const { state, started } = supervise({ "review/find/1": retry, "review/find/2": retry }, { roundsMax: 2 });
     expect(started.at(-1)).toBe("review/find/2");
-    expect(state.error).toMatchObject({ code: "REVIEW_REJECTED", message: "subtask find was not accepted in 2 rounds: too short" });
+    expect(state.error).toMatchObject({
+      code: "REVIEW_REJECTED",
+      message: "subtask find was not accepted in 2 rounds: too short",
+    });
   });
 
   it("leaves a rejected result to the lead when told so, and starts nothing that needs it", () => {
@@ -133,11 +173,16 @@ describe("a review", () => {
   it("can go on without the result of a worker that failed", () => {
     const { state, inputs } = supervise({ "work/find/1": failed });
     expect(inputs.get("work/write/1")).toMatchObject({ results: { find: null } });
-    expect(state.output).toMatchObject({ results: [{ accepted: true, result: null, error: { message: "worker broke" } }, {}] });
+    expect(state.output).toMatchObject({
+      results: [{ accepted: true, result: null, error: { message: "worker broke" } }, {}],
+    });
   });
 
   it("of another form fails the run", () => {
-    expect(supervise({ "review/find/1": { verdict: "perhaps" } }).state.error).toMatchObject({ code: "OUTPUT_INVALID", message: expect.stringContaining("verdict") });
+    expect(supervise({ "review/find/1": { verdict: "perhaps" } }).state.error).toMatchObject({
+      code: "OUTPUT_INVALID",
+      message: expect.stringContaining("verdict"),
+    });
   });
 });
 
@@ -153,7 +198,10 @@ it("waits for every review before it concludes, whatever order results come in",
       pattern: supervisorPattern,
       options: { lead: "lead", workers: ["reader"] },
       pick,
-      script: ({ id }) => ({ output: id === "plan/1" ? plan : id.startsWith("review") ? { verdict: id.endsWith("b/1") ? "retry" : "accept" } : id }),
+      script: ({ id }) => ({
+        output:
+          id === "plan/1" ? plan : id.startsWith("review") ? { verdict: id.endsWith("b/1") ? "retry" : "accept" } : id,
+      }),
     });
     expect(started.at(-1)).toBe("synthesise");
     expect(started).toHaveLength(10);
