@@ -18,6 +18,7 @@ export interface FetchResponse {
   readonly headers: Headers;
   text(): Promise<string>;
   /** Typed as the platform types it; what a tool or agent makes of it is checked against its output schema. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- as in the platform's own Response
   json(): Promise<any>;
   bytes(): Promise<Uint8Array>;
 }

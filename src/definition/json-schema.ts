@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import type { Ajv2020 as Ajv } from "ajv/dist/2020.js";
+import type { Ajv2020 as Ajv, ValidateFunction } from "ajv/dist/2020.js";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { DEFAULTS } from "./default.ts";
@@ -11,13 +11,17 @@ import { describe, isRecord } from "./zod-problem.ts";
 export type SchemaCheck = (value: unknown) => readonly string[] | null;
 
 const compiled = new WeakMap<JsonSchema, SchemaCheck>();
+let runtime: Ajv | undefined;
+let checker: Ajv | undefined;
 
 /** Compiles a user's JSON Schema (draft 2020-12, with formats), once for each schema object; `checkJsonSchema` has
  *  accepted it before. Ajv is loaded at the first call. @throws {Error} when the schema is not valid */
 export function schemaCheck(schema: JsonSchema): SchemaCheck {
   const known = compiled.get(schema);
   if (known !== undefined) return known;
-  const validate = newAjv().compile(schema);
+  // The form was checked with the definition; checking it again would compile the meta-schema, which takes 30 ms.
+  runtime ??= newAjv({ validateSchema: false });
+  const validate = compileOnce(runtime, schema);
   const check: SchemaCheck = (value) => {
     if (validate(value)) return null;
     return (validate.errors ?? []).map(({ instancePath, message, params }) => {
@@ -36,7 +40,8 @@ let formats: ReadonlySet<string> | undefined;
  *  references. Keywords that start with `x-` are for others; remote references are refused. */
 export function checkJsonSchema(schema: unknown, base: Path): Finding[] {
   if (!isRecord(schema)) return [fault(base, "value", `must be a JSON Schema (a map), not ${describe(schema)}`)];
-  const ajv = newAjv();
+  checker ??= newAjv({});
+  const ajv = checker;
   keywords ??= new Set([...Object.keys(ajv.RULES.keywords), "example", "id"]);
   formats ??= new Set(Object.keys(ajv.formats));
   const dialect = schema.$schema;
@@ -56,14 +61,22 @@ export function checkJsonSchema(schema: unknown, base: Path): Finding[] {
   return compileFaults(ajv, schema as JsonSchema, base);
 }
 
-/** A compiler of its own for each schema, so that an `$id` that two schemas use is no conflict, and nothing is kept. */
-function newAjv(): Ajv {
+function newAjv(options: { validateSchema?: boolean }): Ajv {
   const require = createRequire(import.meta.url);
   const { Ajv2020 } = require("ajv/dist/2020.js") as typeof import("ajv/dist/2020.js");
   const { default: addFormats } = require("ajv-formats") as { default: (ajv: Ajv) => Ajv };
-  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false });
+  const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, ...options });
   addFormats(ajv);
   return ajv;
+}
+
+/** Compiles without keeping the schema: two may bear one `$id`, and what is not used any more must go. */
+function compileOnce(ajv: Ajv, schema: JsonSchema): ValidateFunction {
+  try {
+    return ajv.compile(schema);
+  } finally {
+    ajv.removeSchema(schema);
+  }
 }
 
 const SCHEMA_MAPS = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
@@ -164,7 +177,7 @@ function pointer(text: string): (string | number)[] {
 
 function compileFaults(ajv: Ajv, schema: JsonSchema, base: Path): Finding[] {
   try {
-    ajv.compile(schema);
+    compileOnce(ajv, schema);
     return [];
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { ModuleRef, RetryPolicy, SecretRef, ToolDefinition } from "../core/definition.ts";
-import { FlotillaError } from "../error.ts";
 import type { ToolCheck, ToolContext } from "./context.ts";
 import { completeRetry, DEFAULTS, type Partially } from "./default.ts";
 import { checkOptions } from "./option.ts";
@@ -148,14 +147,15 @@ export function codeToolDefinition(given: GivenTool & { module: ModuleRef | null
 export interface HttpToolOptions<Input, Parsed, Output, Returned> extends ToolCommon {
   input: z.ZodType<Parsed, Input>;
   output?: z.ZodType<Output, Returned>;
-  /** `{name}` stands for the input's value of that name, percent-encoded. */
+  /** `{name}` stands for the input's value of that name, percent-encoded. What is in neither URL nor `body` goes into
+   *  the query (GET, HEAD, DELETE) or is the JSON body. */
   url: string;
   /** Default: GET for `read`, POST for `write`. */
   method?: HttpMethod;
   headers?: Readonly<Record<string, string | SecretRef>>;
-  /** JSON; a string `{name}` stands for the input's value. Absent: what is not in the URL, unless the method has no body. */
+  /** JSON in whose strings `{name}` stands for the input's value; a string that is nothing else keeps the value's type. */
   body?: Json;
-  /** The other side repeats nothing when it sees the same `idempotency-key` header. Default false. */
+  /** The other side repeats nothing when it sees one `idempotency-key` header, which writes send, again. Default false. */
   idempotent?: boolean;
 }
 
@@ -172,7 +172,7 @@ export const HttpShape = z
     url: HttpUrl,
     method: z.enum(HTTP_METHODS).optional().describe("Default: GET for effect read, POST for effect write."),
     headers: HeadersShape.optional(),
-    body: JsonValue.optional().describe("JSON to send; a text {name} stands for the input's value."),
+    body: JsonValue.optional().describe("JSON to send; {name} in a text stands for the input's value."),
   })
   .describe("An HTTP call; needs no code.");
 

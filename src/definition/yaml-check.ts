@@ -78,21 +78,30 @@ function checkToolKind(name: string, given: Fields): Finding[] {
 }
 
 function checkHttp(name: string, given: Fields): Finding[] {
-  if (!isRecord(given.http) || typeof given.http.url !== "string") return [];
-  if (given.input !== undefined && !inlineSchema(given.input)) return [];
+  if (!isRecord(given.http) || (given.input !== undefined && !inlineSchema(given.input))) return [];
+  const { url, body } = given.http;
   const properties =
     isRecord(given.input) && isRecord(given.input.properties) ? Object.keys(given.input.properties) : [];
-  return placeholders(given.http.url)
-    .filter((parameter) => !properties.includes(parameter))
-    .map((parameter) => {
-      const reference = missingReference(`the url of tool "${name}"`, "input", parameter, properties);
-      return { ...reference, path: ["http", "url"], part: "value", within: { text: `{${parameter}}`, offset: 0 } };
-    });
+  return [...texts(url, ["http", "url"]), ...texts(body, ["http", "body"])].flatMap(({ text, path }) =>
+    placeholders(text)
+      .filter((parameter) => !properties.includes(parameter))
+      .map((parameter): Finding => {
+        const reference = missingReference(`the ${String(path[1])} of tool "${name}"`, "input", parameter, properties);
+        return { ...reference, path, part: "value", within: { text: `{${parameter}}`, offset: 0 } };
+      }),
+  );
+}
+
+/** The texts in a value. */
+function texts(value: unknown, path: Path): { text: string; path: Path }[] {
+  if (typeof value === "string") return [{ text: value, path }];
+  if (Array.isArray(value)) return value.flatMap((item, index) => texts(item, [...path, index]));
+  return isRecord(value) ? Object.entries(value).flatMap(([key, item]) => texts(item, [...path, key])) : [];
 }
 
 /** The names in `{name}`, once each. */
-function placeholders(url: string): string[] {
-  return [...new Set([...url.matchAll(/\{([^{}]*)\}/g)].map(([, name = ""]) => name))];
+function placeholders(text: string): string[] {
+  return [...new Set([...text.matchAll(/\{([A-Za-z_][\w-]*)\}/g)].map(([, name = ""]) => name))];
 }
 
 function checkMcp(name: string, given: Fields, servers: Fields): Finding[] {

@@ -11,7 +11,7 @@ import {
   parseDocument,
   visit,
 } from "yaml";
-import { type Finding, located, type Path } from "./finding.ts";
+import { type Finding, located } from "./finding.ts";
 import { type Problem, type ProblemPlace, problem } from "./problem.ts";
 
 /** A YAML file that knows where each of its values is written. */

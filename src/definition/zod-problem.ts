@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { ErrorCode } from "../error.ts";
 import { expressionFindings } from "./expression-finding.ts";
 import { type Finding, type Path, withoutEchoes } from "./finding.ts";
@@ -318,10 +318,14 @@ export function dotted(path: Path): string {
     .join("");
 }
 
+/** Names for a message; of very many, the first. */
 export function list(names: Iterable<string>): string {
   const all = [...names];
+  if (all.length > LISTED_MAX) return `${all.slice(0, LISTED_MAX).join(", ")} and ${all.length - LISTED_MAX} more`;
   return all.length === 0 ? "nothing" : all.join(", ");
 }
+
+const LISTED_MAX = 30;
 
 function or(words: readonly string[]): string {
   const last = words.at(-1) ?? "";

@@ -3,9 +3,13 @@ import { z } from "zod";
 import { agentParts } from "../../src/definition/agent.ts";
 import { agent, fleet, httpTool, mcpTool, type ToolContext, tool, workflow } from "../../src/definition/build.ts";
 import { definitionHash } from "../../src/definition/hash.ts";
+import { loadFleet } from "../../src/definition/load.ts";
 import { problemsOf } from "../../src/definition/problem.ts";
 import { toolParts } from "../../src/definition/tool.ts";
 import { isFlotillaError } from "../../src/error.ts";
+import { graph } from "../../src/pattern/graph.ts";
+import { pipeline } from "../../src/pattern/pipeline.ts";
+import { folderWith } from "./folder.ts";
 import newsroom, { Draft, lead, publish, researcher, search, team, teamPattern, writer } from "./newsroom.ts";
 
 /** Code and message of every mistake that `make` is refused for. */
@@ -222,4 +226,62 @@ describe("tools and agents of code take and give what their schemas say", () => 
     await expect(code?.run({} as never, { text: "t" })).resolves.toEqual({ markdown: "t" });
     await expect(code?.run({} as never, {})).rejects.toThrow(expect.objectContaining({ code: "INPUT_INVALID" }));
   });
+});
+
+test("I1: both spellings give one definition", async () => {
+  const yaml = `name: both
+tools:
+  find:
+    description: Finds
+    effect: read
+    input: { type: object, properties: { id: { type: string } }, required: [id] }
+    http: { url: "https://e.example/{id}", headers: { x-key: { secret: KEY } } }
+agents:
+  reader: { model: anthropic/M, instructions: Read., tools: [find], limits: { stepsMax: 7 }, retry: { attemptsMax: 2 } }
+  judge: { model: openai/M, instructions: Judge., fallbackModels: [anthropic/M] }
+workflows:
+  main:
+    pattern: graph
+    tasks:
+      read: { agent: reader, forEach: "\${input.ids}", input: { id: "\${item}" } }
+      judge: { agent: judge, needs: read }
+    priority: HIGH
+    limits: { tokensMax: 1000 }
+`;
+  const find = httpTool({
+    description: "Finds",
+    effect: "read",
+    input: z.object({ id: z.string() }),
+    url: "https://e.example/{id}",
+    headers: { "x-key": { secret: "KEY" } },
+  });
+  const reader = agent({
+    model: "anthropic/M",
+    instructions: "Read.",
+    tools: [find],
+    limits: { stepsMax: 7 },
+    retry: { attemptsMax: 2 },
+  });
+  const judge = agent({ model: "openai/M", instructions: "Judge.", fallbackModels: ["anthropic/M"] });
+  const main = graph({
+    tasks: {
+      read: { agent: reader, forEach: "${input.ids}", input: { id: "${item}" } },
+      judge: { agent: judge, needs: "read" },
+    },
+    priority: "HIGH",
+    limits: { tokensMax: 1000 },
+  });
+  const inCode = fleet({ name: "both", tools: { find }, agents: { reader, judge }, workflows: { main } });
+  const inYaml = await loadFleet(folderWith({ "fleet.yaml": yaml }));
+  expect(inCode.definition).toEqual(inYaml.definition);
+  expect(definitionHash(inCode.definition)).toBe(inYaml.hash);
+});
+
+test("D5: ten thousand agents make a fleet", () => {
+  const first = agent({ model: "anthropic/M", instructions: "x" });
+  const more = Array.from({ length: 9_999 }, () => agent({ model: "anthropic/M", instructions: "x" }));
+  const agents = { first, ...Object.fromEntries(more.map((one, n) => [`a${n}`, one])) };
+  const main = pipeline({ stages: [...more, first] });
+  const { definition } = fleet({ name: "large", agents, workflows: { main } });
+  expect(definition.workflows.main?.agents).toHaveLength(10_000);
 });

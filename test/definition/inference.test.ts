@@ -15,7 +15,8 @@ import {
   workflow,
 } from "../../src/definition/build.ts";
 import type { Json } from "../../src/core/json.ts";
-import newsroom, { Draft, publish, search, team, teamPattern, writer } from "./newsroom.ts";
+import type newsroom from "./newsroom.ts";
+import { Draft, publish, search, team, teamPattern, writer } from "./newsroom.ts";
 
 // The compiler is the test: `npm run check` type-checks this file.
 

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
 import { applySuggestions } from "../../src/definition/fix.ts";
 import { levenshtein, nearest } from "../../src/definition/nearest.ts";
@@ -31,8 +32,7 @@ FLT121 workflow "main" uses agent "jugde", which is not defined  fleet.yaml:8:47
 
   test("colour adds nothing but colour", async () => {
     const problems = await problemsIn(YAML);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the colours.
-    const bare = formatProblems(problems, { color: true }).replaceAll(/\u001b\[\d+m/g, "");
+    const bare = stripVTControlCharacters(formatProblems(problems, { color: true }));
     expect(bare).toBe(formatProblems(problems, { color: false }));
   });
 
