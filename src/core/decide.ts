@@ -63,7 +63,7 @@ export interface DecideContext {
   hasAgent(agent: string): boolean;
 }
 
-/** Deaths of a host, with the task alone in it, that convict a task. */
+/** Deaths of a host, with the task alone in it and no step finished in between, that convict a task. */
 export const CRASHES_ALONE_MAX = 2;
 
 /** Name of the timer that ends a run at its limit of time. */
@@ -305,16 +305,15 @@ class Decision {
     // A release is our own observation, not a message: one that is out of date says nothing.
     if (task?.status !== "assigned" || task.attempt !== command.attempt) return;
     this.raiseQuestions(task);
-    const alone = task.suspect;
     const open = hasOpenQuestion(task);
     this.emit({
       type: "task.released",
       at: this.now,
       data: { task: task.id, attempt: task.attempt, why: command.why, suspect: command.suspect },
     });
-    // The first death is shared with the neighbours; those after it happened alone and convict.
-    if (command.suspect && alone && task.crashes > CRASHES_ALONE_MAX && !open) {
-      const message = `${task.agent ?? task.id} killed its process ${task.crashes} times, ${task.crashes - 1} of them alone in it: ${command.why}`;
+    // Deaths that it shared prove nothing; those that happened with nobody else there do.
+    if (command.suspect && task.crashesAlone >= CRASHES_ALONE_MAX && !open) {
+      const message = `${task.agent ?? task.id} killed its process ${task.crashes} times, ${task.crashesAlone} of them alone in it: ${command.why}`;
       const error = errorRecord("AGENT_CONVICTED", message);
       this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
       this.react();

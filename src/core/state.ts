@@ -66,9 +66,10 @@ export interface TaskState {
   tries: number;
   worker: string | null;
   readyAt: number;
-  /** Deaths of hosts while this task was among the running ones. */
+  /** Deaths of hosts while this task was among the running ones: it is a suspect from the first one on. */
   crashes: number;
-  suspect: boolean;
+  /** Those of them with the task alone in its host and no step finished in between: they convict it. */
+  crashesAlone: number;
   steps: Map<string, StepState>;
   /** The task whose result met the last need, for causation ids. */
   cause: string | null;
@@ -123,6 +124,10 @@ export interface Scratch {
   /** Tasks whose place in the queue or timers may have changed since the last commit. */
   touched: Set<string>;
 }
+
+/** Deaths of its host that a task shares with neighbours: with all at first, then with the few other suspects of a
+ *  ward. From then on it runs alone. */
+export const CRASHES_SHARED = 2;
 
 export const SETTLED: ReadonlySet<TaskStatus> = new Set(["completed", "failed", "skipped", "cancelled"]);
 
@@ -219,7 +224,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       // A lost process is no fault of the attempt: the retry policy does not count it.
       task.tries -= 1;
       if (event.data.suspect) {
-        task.suspect = true;
+        if (task.crashes >= CRASHES_SHARED) task.crashesAlone += 1;
         task.crashes += 1;
       }
       requeue(state, task, "ready", event.at);
@@ -248,6 +253,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       break;
     case "step.completed": {
       const step = putStep(state, event.data, "completed");
+      taskOf(state, event.data.task).crashesAlone = 0;
       step.output = event.payload?.output ?? null;
       countStep(state, event.data.usage);
       break;
@@ -334,7 +340,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     worker: null,
     readyAt: at,
     crashes: 0,
-    suspect: false,
+    crashesAlone: 0,
     steps: new Map(),
     cause: null,
     why: spec.why ?? null,

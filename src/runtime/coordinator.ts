@@ -206,14 +206,14 @@ export class Coordinator {
   }
 
   /** A worker is there. `agents`: who may send on its channel; `session` names it in signatures. */
-  attach(link: WorkerLink, session: string, agents: { has(agent: string): boolean; size: number }, solitary: boolean): void {
+  attach(link: WorkerLink, session: string, agents: { has(agent: string): boolean; size: number }): void {
     this.#sessions.set(link.id, {
       agents,
       verifier: new SealVerifier(session),
       heardAt: this.#clock.now(),
       unsealedSince: null,
     });
-    void this.fleet.append("worker.started", { worker: link.id, session, queue: link.queue, solitary, agents: agents.size });
+    void this.fleet.append("worker.started", { worker: link.id, session, queue: link.queue, agents: agents.size });
     this.#dispatcher.attach(link);
   }
 
@@ -444,7 +444,6 @@ export class Coordinator {
     if (state === undefined || held === undefined || held.sent) return;
     held.sent = true;
     state.link.send(assignFrame(hot, task, attempt, at));
-    if (state.link.once) state.link.send({ f: "drain" });
   }
 
   /** After folding: what the journal says is with a worker is there, is sent now, or is released. */

@@ -11,8 +11,6 @@ export interface WorkerLink {
   /** The queue that it serves: one definition, all or suspects only. */
   readonly queue: string;
   readonly slots: number;
-  /** Takes one task and no other: the host of a suspect. */
-  readonly once?: boolean;
   send(frame: CoordinatorFrame): void;
   /** Ends the worker's process at once, or cuts it off. */
   kill(why: string): void;
@@ -146,7 +144,7 @@ export class Dispatcher {
     for (const id of touched) {
       const task = hot.state.tasks.get(id);
       if (task?.status !== "ready") continue;
-      const pool = this.#pool(queueOf(hot.state.queue, task.suspect));
+      const pool = this.#pool(queueOf(hot.state.queue, task.crashes));
       const rank = rankOf(task.priority, task.readyAt);
       const first = pool.backlog.at(-1);
       const free = first === undefined && !pool.overflow ? pool.freest() : null;
@@ -212,7 +210,6 @@ export class Dispatcher {
       for (const [key, held] of state.tasks) {
         if (held.run !== run || held.sent) continue;
         state.tasks.delete(key);
-        if (state.link.once) state.draining = false;
       }
     }
   }
@@ -289,7 +286,6 @@ export class Dispatcher {
     to.tasks.set(key, { run: hot.id, task: id, attempt, agent: task.agent ?? "", sent: false });
     hot.inFlight.set(id, { worker: to.link.id, attempt });
     this.#ledger().decideNow(hot, { type: "task.assign", task: id, worker: to.link.id, why });
-    if (to.link.once) to.draining = true;
   }
 
   #refill(pool: Pool): void {

@@ -18,7 +18,7 @@ export const fleetEventSchemas = {
   "key.created": z.strictObject({ name: id, publicKey: id }),
   "definition.registered": z.strictObject({ definition: id, name: id }),
   "definition.missing": z.strictObject({ definition: id, run: id }),
-  "worker.started": z.strictObject({ worker: id, session: z.string(), queue: id, solitary: z.boolean(), agents: z.number() }),
+  "worker.started": z.strictObject({ worker: id, session: z.string(), queue: id, agents: z.number() }),
   "worker.stopped": z.strictObject({ worker: id, why: z.string(), crashed: z.boolean() }),
   /** A sender's signature over its frames of a session (X1); see `message/seal.ts`. */
   "messages.sealed": z.strictObject({

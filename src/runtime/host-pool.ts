@@ -13,29 +13,30 @@ import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { HostBoot } from "./host-main.ts";
+import { parseQueue } from "./ledger.ts";
 
 export interface HostOptions {
   /** Worker processes for each definition. Default 1 on one core, else 2. */
   hosts: number;
   /** Attempts that one host runs at a time. Default 256. */
   concurrency: number;
-  /** Silence after which a host counts as hanging: its loop is blocked. Default 10 s. */
+  /** Silence after which a host counts as hanging: its loop is blocked. Default 5 s. */
   hangMs: number;
   /** Memory that a host may take before it is killed. Default 1 GiB. */
   memoryBytesMax: number;
   /** Old-space of V8 in a host, in MiB. Default 512. */
   heapMbMax: number;
-  /** Suspects that run at a time, each alone in a host. Default 2. */
-  solitaryMax: number;
+  /** Hosts for suspects at a time. Default 4. */
+  suspectHostsMax: number;
 }
 
 export const DEFAULT_HOST_OPTIONS: HostOptions = {
   hosts: 2,
   concurrency: 256,
-  hangMs: 10_000,
+  hangMs: 5_000,
   memoryBytesMax: 1024 * 1024 * 1024,
   heapMbMax: 512,
-  solitaryMax: 2,
+  suspectHostsMax: 4,
 };
 
 /** What a pool runs: one definition. */
@@ -48,7 +49,10 @@ export interface HostedDefinition {
 interface Host {
   readonly id: string;
   readonly hosted: HostedDefinition;
-  readonly solitary: boolean;
+  /** The queue that it serves: the definition's own, or one of suspects. */
+  readonly queue: string;
+  readonly slots: number;
+  idleSince: number;
   readonly child: ChildProcess;
   pipe: Pipe | null;
   attached: boolean;
@@ -57,6 +61,8 @@ interface Host {
   heardAt: number;
 }
 
+/** How long a host for suspects waits for more of them. */
+const SUSPECT_IDLE_MS = 1_000;
 const LOOK_EVERY_MS = 250;
 const RESTART_MS_MIN = 50;
 const RESTART_MS_MAX = 5_000;
@@ -66,7 +72,7 @@ const SOUND_AFTER_MS = 5_000;
 const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 /** Starts, watches and replaces the worker processes of this machine (F6): a host that crashes, hangs or bloats is
- *  killed and replaced; a suspect gets a host of its own, once. */
+ *  killed and replaced; suspects get hosts of their own. */
 export class HostPool {
   readonly #coordinator: Coordinator;
   readonly #keys: KeyRing;
@@ -112,7 +118,7 @@ export class HostPool {
   serve(hosted: HostedDefinition): void {
     if (this.#served.has(hosted.queue)) return;
     this.#served.set(hosted.queue, { hosted, restartMs: RESTART_MS_MIN, restarting: null });
-    for (let i = 0; i < this.#options.hosts; i++) this.#start(hosted, false);
+    for (let i = 0; i < this.#options.hosts; i++) this.#start(hosted, hosted.queue, this.#options.concurrency);
     this.#look();
   }
 
@@ -126,13 +132,14 @@ export class HostPool {
     for (const host of this.#hosts.values()) if (host.hosted.queue === queue) this.#drain(host);
   }
 
-  /** Suspects wait: one host for each, up to the bound. */
-  wantSolitary(queue: string): void {
-    const served = this.#served.get(queue);
-    if (served === undefined || this.#closing) return;
+  /** Suspects wait: they get hosts of their own, up to the bound. */
+  wantSuspects(queue: string): void {
+    const { base, slots } = parseQueue(queue);
+    const served = this.#served.get(base);
+    if (served === undefined || slots === null || this.#closing) return;
     let running = 0;
-    for (const host of this.#hosts.values()) if (host.solitary) running += 1;
-    if (running < this.#options.solitaryMax) this.#start(served.hosted, true);
+    for (const host of this.#hosts.values()) if (host.queue !== base && host.ending === null) running += 1;
+    if (running < this.#options.suspectHostsMax) this.#start(served.hosted, queue, slots);
   }
 
   /** Ends all hosts: those that run something first get `drainMs` to end it. */
@@ -155,7 +162,7 @@ export class HostPool {
     for (const host of this.#hosts.values()) this.#kill(host, why, false);
   }
 
-  #start(hosted: HostedDefinition, solitary: boolean): void {
+  #start(hosted: HostedDefinition, queue: string, slots: number): void {
     if (this.#closing) return;
     const id = `w-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -170,7 +177,8 @@ export class HostPool {
       ],
       { cwd: hosted.folder ?? process.cwd(), env: environment(), stdio: ["ignore", "pipe", "pipe", "pipe"] },
     );
-    const host: Host = { id, hosted, solitary, child, pipe: null, attached: false, ending: null, heardAt: this.#clock.now() };
+    const now = this.#clock.now();
+    const host: Host = { id, hosted, queue, slots, child, pipe: null, attached: false, ending: null, heardAt: now, idleSince: now };
     this.#hosts.set(id, host);
     this.#capture(host, "stdout");
     this.#capture(host, "stderr");
@@ -188,7 +196,6 @@ export class HostPool {
     const { definition, folder } = host.hosted;
     const names = this.#keys.names().filter((name) => name !== COORDINATOR && (name.startsWith("$") || Object.hasOwn(definition.agents, name)));
     const handshake = new CoordinatorHandshake(this.#keys.identity(COORDINATOR), this.#random.bytes(32));
-    const slots = host.solitary ? 1 : this.#options.concurrency;
     const boot: HostBoot = {
       worker: host.id,
       definition,
@@ -196,7 +203,7 @@ export class HostPool {
       seeds: this.#keys.seeds(names),
       coordinatorKey: this.#keys.publicKey(COORDINATOR) ?? "",
       welcome: handshake.welcome,
-      slots,
+      slots: host.slots,
       env: this.#env,
       model: this.#model,
     };
@@ -219,15 +226,13 @@ export class HostPool {
     this.#coordinator.attach(
       {
         id: host.id,
-        queue: host.solitary ? `${host.hosted.queue}!` : host.hosted.queue,
-        slots,
-        once: host.solitary,
+        queue: host.queue,
+        slots: host.slots,
         send: (frame) => pipe.send(frame as unknown as Json),
         kill: (why) => this.#kill(host, why, true),
       },
       session.channel.session,
       session.agents,
-      host.solitary,
     );
     pipe.secure(session.channel);
   }
@@ -257,11 +262,10 @@ export class HostPool {
   #exited(host: Host, code: number | null, signal: NodeJS.Signals | null): void {
     this.#hosts.delete(host.id);
     const why = host.ending?.why ?? `it ended with ${signal ?? `exit code ${code}`}`;
-    // A solitary host ends when its one task has; any other end that nobody asked for is a crash.
-    const crashed = host.ending?.crashed ?? !(host.solitary && code === 0);
+    const crashed = host.ending?.crashed ?? true;
     const lived = this.#clock.now() - host.heardAt;
     if (host.attached) this.#coordinator.detach(host.id, why, crashed);
-    if (!host.solitary) this.#replace(host, lived);
+    if (host.queue === host.hosted.queue) this.#replace(host, lived);
   }
 
   #replace(host: Host, lived: number): void {
@@ -272,8 +276,8 @@ export class HostPool {
     served.restarting = this.#clock.after(served.restartMs, () => {
       served.restarting = null;
       let alive = 0;
-      for (const other of this.#hosts.values()) if (other.hosted.queue === host.hosted.queue && !other.solitary) alive += 1;
-      for (; alive < this.#options.hosts; alive++) this.#start(served.hosted, false);
+      for (const other of this.#hosts.values()) if (other.queue === host.queue) alive += 1;
+      for (; alive < this.#options.hosts; alive++) this.#start(served.hosted, served.hosted.queue, this.#options.concurrency);
     });
   }
 
@@ -283,12 +287,17 @@ export class HostPool {
       this.#looking = null;
       const now = this.#clock.now();
       for (const host of this.#hosts.values()) this.#lookAt(host, now);
+      for (const { queue, waiting, workers } of this.#coordinator.depth()) {
+        if (waiting > 0 && workers === 0) this.wantSuspects(queue);
+      }
       if (!this.#closing) this.#look();
     });
   }
 
   #lookAt(host: Host, now: number): void {
     if (!host.attached) return;
+    if (this.#coordinator.held(host.id) > 0) host.idleSince = now;
+    else if (host.queue !== host.hosted.queue && now - host.idleSince > SUSPECT_IDLE_MS) this.#drain(host);
     const bytes = residentBytes(host.child.pid);
     if (bytes !== null && bytes > this.#options.memoryBytesMax) {
       this.#kill(host, `it took ${Math.round(bytes / 2 ** 20)} MiB of memory`, true);

@@ -1,8 +1,7 @@
-import { DEFAULT_RETRY, type FleetDefinition } from "../core/definition.ts";
 import { type Command, DEADLINE_TIMER, type DecideContext, decide, wakeTimer } from "../core/decide.ts";
 import type { RunEvent } from "../core/event.ts";
 import { rankOf } from "../core/rank.ts";
-import { emptyRun, emptyScratch, evolve, type RunState, taskOf } from "../core/state.ts";
+import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -442,7 +441,7 @@ export class Ledger {
     } else if (hot.timers.delete(timer)) {
       timers.push({ op: "clear", name: timer });
     }
-    const queue = queueOf(hot.state.queue, task.suspect);
+    const queue = queueOf(hot.state.queue, task.crashes);
     const rank = rankOf(task.priority, task.readyAt);
     if (task.status === "ready" || task.status === "delayed") {
       const { attempt, readyAt } = task;
@@ -494,9 +493,23 @@ export class Ledger {
   }
 }
 
-/** Name of the queue in which a task waits: suspects wait for a host of their own. */
-export function queueOf(queue: string, suspect: boolean): string {
-  return suspect ? `${queue}!` : queue;
+/** Name of the queue in which a task waits. A host died with it: it waits for a ward, a host for a few suspects. One
+ *  died there too: it waits for a host of its own. So a poisonous task convicts itself and never its neighbours (F6). */
+export function queueOf(queue: string, crashes: number): string {
+  if (crashes === 0) return queue;
+  return crashes < CRASHES_SHARED ? `${queue}${WARD}` : `${queue}${ALONE}`;
+}
+
+const WARD = "!";
+const ALONE = "!!";
+/** Suspects in one ward: about the square root of what a host may have run. */
+const WARD_SLOTS = 8;
+
+/** The definition's queue behind a queue's name, and how many of its tasks share a host; null for no bound. */
+export function parseQueue(queue: string): { base: string; slots: number | null } {
+  if (queue.endsWith(ALONE)) return { base: queue.slice(0, -ALONE.length), slots: 1 };
+  if (queue.endsWith(WARD)) return { base: queue.slice(0, -WARD.length), slots: WARD_SLOTS };
+  return { base: queue, slots: null };
 }
 
 export type RunSummary = {
@@ -517,15 +530,5 @@ export function summaryOf(state: RunState): RunSummary {
     ...state.usage,
     endedAt: state.endedAt,
     error: state.error === undefined ? null : `${state.error.code}: ${state.error.message}`,
-  };
-}
-
-/** The part of a definition that deciding needs. */
-export function decisionContext(definition: FleetDefinition, workflow: string): Pick<DecideContext, "retry" | "hasAgent" | "options"> {
-  const declared = definition.workflows[workflow];
-  return {
-    options: declared?.options ?? null,
-    hasAgent: (agent) => Object.hasOwn(definition.agents, agent) || agent === "$plan",
-    retry: (agent) => definition.agents[agent ?? ""]?.retry ?? DEFAULT_RETRY,
   };
 }

@@ -46,6 +46,6 @@ export function startLocalWorker(ports: {
     coordinator.detach(id, why, false);
   };
   const agents = { has: (agent: string) => keys.publicKey(agent) !== null, size: keys.names().length };
-  coordinator.attach({ id, queue, slots: ports.slots, send: (frame) => worker.receive(frame), kill: end }, id, agents, false);
+  coordinator.attach({ id, queue, slots: ports.slots, send: (frame) => worker.receive(frame), kill: end }, id, agents);
   return { id, close: end };
 }

@@ -187,8 +187,8 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
   }
 }
 
-function hostOptions({ hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, solitaryMax }: OpenFleetOptions): Partial<HostOptions> {
-  const given = { hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, solitaryMax };
+function hostOptions({ hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, suspectHostsMax }: OpenFleetOptions): Partial<HostOptions> {
+  const given = { hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, suspectHostsMax };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 

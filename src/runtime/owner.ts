@@ -20,6 +20,7 @@ import { FleetView } from "./fleet-view.ts";
 import { workflowOf } from "./definitions.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
 import type { Hub } from "./hub.ts";
+import { parseQueue } from "./ledger.ts";
 import { startLocalWorker } from "./local-worker.ts";
 import type { FleetLog } from "./open-fleet.ts";
 
@@ -150,21 +151,17 @@ export class Owner implements OwnerControl {
   }
 
   #wanted(queue: string): void {
-    const solitary = queue.endsWith("!");
-    const base = solitary ? queue.slice(0, -1) : queue;
-    if (this.#hosts?.serves(base)) {
-      if (solitary) this.#hosts.wantSolitary(base);
-      return;
-    }
+    const { base } = parseQueue(queue);
+    if (this.#hosts?.serves(base)) return this.#hosts.wantSuspects(queue);
     if (this.#local.has(base) || this.#missing.has(base) || this.#closing !== null) return;
     this.#missing.add(base);
-    this.#revive(base).catch((error: unknown) => this.#failed(error));
+    this.#revive(queue, base).catch((error: unknown) => this.#failed(error));
   }
 
   /** A run waits that is pinned to a definition of old: declarative agents resume from what is stored, code resumes
    *  when its modules are unchanged; else the run waits for its code to come back. */
-  async #revive(queue: string): Promise<void> {
-    const [row] = await this.#ports.store.peek(queue, this.#ports.clock.now(), 1);
+  async #revive(waiting: string, queue: string): Promise<void> {
+    const [row] = await this.#ports.store.peek(waiting, this.#ports.clock.now(), 1);
     const run = row === undefined ? null : await this.#ports.store.run(row.run);
     if (run === null) {
       this.#missing.delete(queue);

@@ -13,6 +13,8 @@ import type { PublicKeys } from "./verify-head.ts";
 export interface ProofCounts {
   /** Messages of agents on record. */
   messages: number;
+  /** Those that a seal covers; the others came within a moment before their sender ended. */
+  sealed: number;
   /** Seals of agents whose signature and root hold over everything they cover. */
   seals: number;
   /** Seals whose signature holds, but of whose messages some are in runs that were not read or were removed, or came
@@ -28,6 +30,7 @@ export class Proofs {
   readonly #next = new Map<string, number>();
   #seals = 0;
   #sealsInPart = 0;
+  #sealed = 0;
 
   constructor(keys: PublicKeys) {
     this.#keys = keys;
@@ -39,7 +42,7 @@ export class Proofs {
   }
 
   counts(): ProofCounts {
-    return { messages: this.#digests.size, seals: this.#seals, sealsInPart: this.#sealsInPart };
+    return { messages: this.#digests.size, sealed: this.#sealed, seals: this.#seals, sealsInPart: this.#sealsInPart };
   }
 
   /** Reads the fleet's journal for seals; returns the first one that does not hold. */
@@ -65,6 +68,7 @@ export class Proofs {
       return `is not signed by ${agent}: its signature over messages ${from} to ${to} does not hold`;
     }
     const digests = this.#digests.range(sender, from, to);
+    this.#sealed += digests.filter((digest) => digest !== null).length;
     if (digests.some((digest) => digest === null)) {
       this.#sealsInPart += 1;
       return null;
