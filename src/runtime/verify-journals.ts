@@ -34,6 +34,8 @@ export interface VerifyResult {
     heads: number;
     /** Runs that went on after the last signed head: what a crash leaves, and all that nobody has vouched for yet. */
     unsignedRuns: number;
+    /** Signatures of whose signers no key is known here: they prove nothing. */
+    unchecked: number;
     /** Where the trusted keys came from. */
     keys: "given" | "recorded";
   };
@@ -84,7 +86,7 @@ export async function verifyJournals(
   const cut = head.version <= fleet.version ? null : truncated(fleet, head.version);
   const seals = fleet.problem === null ? await proofs.checkSeals(store) : null;
   tell(fleet, fleet.problem ?? heads.problem ?? cut ?? seals);
-  const counts = { ...proofs.counts(), heads: heads.sound, unsignedRuns };
+  const counts = { ...proofs.counts(), heads: heads.sound, unsignedRuns, unchecked: heads.unchecked + proofs.unchecked };
   return { ...total, signatures: { ...counts, keys: options.keys === undefined ? "recorded" : "given" } };
 }
 
