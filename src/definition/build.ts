@@ -26,6 +26,7 @@ export {
   type WorkflowName,
   type WorkflowOutput,
 } from "./fleet.ts";
+export type { McpServerOptions, ProviderOptions } from "./provider.ts";
 export {
   type HttpToolOptions,
   httpTool,

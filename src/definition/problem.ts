@@ -12,7 +12,7 @@ export interface Problem {
   line?: number;
   column?: number;
   length?: number;
-  /** The line itself, tabs as single spaces. */
+  /** The line itself, as `printable` makes it. */
   excerpt?: string;
   /** What was probably meant: the replacement for the marked text. */
   suggestion?: string;
@@ -56,12 +56,17 @@ export function problemsOf(error: FlotillaError): readonly Problem[] {
   return Array.isArray(problems) ? (problems as Problem[]) : [];
 }
 
+/** A line of a file as it may be printed: control characters, tabs too, become single spaces. */
+export function printable(line: string): string {
+  return line.replaceAll(/\p{Cc}/gu, " ");
+}
+
 const WIDTH = 72;
 
 /** Problems as text for a terminal, each with its place, its line, a caret, and what to do; a blank line between. */
 export function formatProblems(problems: readonly Problem[], { color }: { color: boolean }): string {
   const paint = color ? ansi : plain;
-  return problems.map((one) => formatProblem(one, paint)).join("\n\n");
+  return problems.map((one) => formatProblem({ ...one, message: printable(one.message) }, paint)).join("\n\n");
 }
 
 function formatProblem(one: Problem, paint: Paint): string {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ProblemPlace } from "./problem.ts";
+import { type ProblemPlace, printable } from "./problem.ts";
 
 const FRAME = /^\s*at (?:async )?(?:.*\()?(file:\/\/.+?|\/.+?|[A-Za-z]:\\.+?):(\d+):(\d+)\)?$/;
 
@@ -30,7 +30,7 @@ export function syntaxPlace(error: Error, folder: string): ProblemPlace | null {
     line: Number(row),
     column: Math.max(1, column),
     length: Math.max(1, length),
-    excerpt: source.replaceAll("\t", " "),
+    excerpt: printable(source),
   };
 }
 
@@ -47,7 +47,7 @@ function place(file: string, line: number, column: number, folder: string): Prob
     line,
     column,
     length: 1,
-    ...(excerpt === undefined ? {} : { excerpt: excerpt.replaceAll("\t", " ") }),
+    ...(excerpt === undefined ? {} : { excerpt: printable(excerpt) }),
   };
 }
 

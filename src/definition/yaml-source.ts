@@ -10,9 +10,10 @@ import {
   type Pair,
   parseDocument,
   visit,
+  type YAMLError,
 } from "yaml";
 import { type Finding, located } from "./finding.ts";
-import { type Problem, type ProblemPlace, problem } from "./problem.ts";
+import { type Problem, type ProblemPlace, printable, problem } from "./problem.ts";
 
 /** A YAML file that knows where each of its values is written. */
 export interface YamlSource {
@@ -29,11 +30,13 @@ export interface YamlSource {
 /** Reads YAML 1.2 (JSON is YAML). `file` is how problems name it. Never throws for what the text holds. */
 export function yamlSource(text: string, file: string): YamlSource {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, logLevel: "error" });
   const place = placer(text, file, lines);
-  const [broken] = document.errors.filter(isBroken);
+  // A warning is a tag that YAML does not know: what it would make of the value is not what it is.
+  const faults = [...document.errors, ...document.warnings];
+  const [broken] = faults.filter(isBroken);
   // What follows the first fault of syntax is mostly its echo; keys that stand twice are mistakes of their own.
-  const told = document.errors.filter((error) => !isBroken(error) || error === broken);
+  const told = faults.filter((error) => !isBroken(error) || error === broken);
   const problems = told.map((error) => syntaxProblem(error, text, place));
   const { data, failed } = plain(document, problems, place);
   const readable = !failed && broken === undefined;
@@ -41,7 +44,7 @@ export function yamlSource(text: string, file: string): YamlSource {
   return { data, problems, readable, locate, place: (finding) => located(finding, locate(finding)) };
 }
 
-function isBroken(error: Document["errors"][number]): boolean {
+function isBroken(error: YAMLError): boolean {
   return error.code !== "DUPLICATE_KEY";
 }
 
@@ -54,11 +57,11 @@ function placer(text: string, file: string, lines: LineCounter): Placer {
     const excerpt = rows[line - 1] ?? "";
     const rest = excerpt.slice(col - 1).trimEnd().length;
     const length = Math.max(1, Math.min(end - start, rest));
-    return { file, line, column: col, length, excerpt: excerpt.replaceAll("\t", " ") };
+    return { file, line, column: col, length, excerpt: printable(excerpt) };
   };
 }
 
-function syntaxProblem(error: Document["errors"][number], text: string, place: Placer): Problem {
+function syntaxProblem(error: YAMLError, text: string, place: Placer): Problem {
   const [start, end] = error.pos;
   const message = error.message.replace(/ at line \d+, column \d+:?[\s\S]*$/, "");
   if (error.code === "DUPLICATE_KEY") {
@@ -76,6 +79,7 @@ function syntaxProblem(error: Document["errors"][number], text: string, place: P
 }
 
 const SYNTAX_HINTS: { readonly [code: string]: string } = {
+  TAG_RESOLVE_FAILED: "remove the tag (!…)",
   TAB_AS_INDENT: "indent with spaces",
   BAD_INDENT: "line it up with its neighbours, and close every bracket and quote",
   MISSING_CHAR: "close every bracket and quote",

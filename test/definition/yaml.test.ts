@@ -139,6 +139,11 @@ const WRONG: readonly [name: string, yaml: string, problems: readonly string[]][
       "DEFINITION_SYNTAX fleet.yaml:1 [*nobody] not valid YAML: unresolved alias (the anchor must be set before the alias): nobody",
     ],
   ],
+  [
+    "an unknown tag",
+    "name: !!js/function x\n",
+    ["DEFINITION_SYNTAX fleet.yaml:1 [!!js/function] not valid YAML: unresolved tag"],
+  ],
   ["a second document", `${fleet({})}---\nname: g\n`, ["DEFINITION_SYNTAX"]],
   [
     "a key twice",
