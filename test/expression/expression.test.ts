@@ -46,10 +46,11 @@ describe("a template", () => {
   });
 
   it("gives back any JSON as it was", () => {
-    const safe = fc.jsonValue({ noUnicodeString: false }).filter((value) => !JSON.stringify(value).includes("-0"));
+    // As it stands in a journal: -0 is 0 there.
+    const stored = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as Json);
     fc.assert(
-      fc.property(safe, (input) => {
-        expect(render("${ input }", { input: input as Json })).toEqual(input);
+      fc.property(stored, (input) => {
+        expect(render("${ input }", { input })).toEqual(input);
       }),
     );
   });
