@@ -61,6 +61,8 @@ export interface DecideContext {
   /** Retry policy of an agent. */
   retry(agent: string | null): RetryPolicy;
   hasAgent(agent: string): boolean;
+  /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
+  describe?(agent: string): string;
 }
 
 /** Deaths of a host, with the task alone in it and no step finished in between, that convict a task. */
@@ -88,7 +90,7 @@ class Decision {
   constructor(state: RunState, context: DecideContext) {
     this.state = state;
     this.context = context;
-    this.view = runView(state, context.options);
+    this.view = runView(state, context);
   }
 
   handle(command: Command): void {
@@ -616,10 +618,11 @@ function normalNeed(need: string | Need): Need {
   return typeof need === "string" ? { task: need, on: "completed" } : need;
 }
 
-function runView(state: RunState, options: Json): RunView {
+function runView(state: RunState, { options, describe }: DecideContext): RunView {
   return {
     id: state.id,
     options,
+    ...(describe === undefined ? {} : { describe }),
     get input() {
       return state.input;
     },

@@ -49,6 +49,7 @@ export function run(scenario: Scenario): Outline {
     options: pattern.options.parse(scenario.options) as Json,
     retry: () => ({ ...RETRY, ...scenario.retry }),
     hasAgent: (agent) => agents?.includes(agent) ?? true,
+    describe: (agent) => `what ${agent} does`,
   };
   const apply = (command: Command) => outline.events.push(...decide(state, command, context));
   apply(startCommand(pattern.name, scenario.input ?? null, scenario.limits));

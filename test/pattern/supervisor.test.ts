@@ -40,7 +40,10 @@ it("plans, delegates, reviews each result and synthesises", () => {
   expect(inputs.get("plan/1")).toMatchObject({
     act: "plan",
     request: { topic: "tides" },
-    workers: [{ name: "reader" }, { name: "writer" }],
+    workers: [
+      { name: "reader", description: "what reader does" },
+      { name: "writer", description: "what writer does" },
+    ],
   });
   expect(inputs.get("work/write/1")).toEqual({ instruction: "write it", results: { find: "result of work/find/1" } });
   expect(inputs.get("review/find/1")).toMatchObject({
