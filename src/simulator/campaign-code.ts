@@ -1,0 +1,149 @@
+import type { AgentOutcome } from "../agent/port.ts";
+import type { FleetDefinition } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { AgentCode } from "../definition/agent.ts";
+import { FlotillaError, toErrorRecord } from "../error.ts";
+import type { MessageContent, Model, ModelRequest, ModelResponse } from "../model/model.ts";
+import type { ModelRegistry } from "../model/registry.ts";
+import { sleep } from "../platform/clock.ts";
+import type { ToolRunner } from "../tool/tool.ts";
+import { type Attempt, die, hang, type SimulatedCode } from "./agents.ts";
+import type { Faults } from "./fault.ts";
+import { HOSTED_PATTERNS } from "./fleet.ts";
+import type { Caller, Outside } from "./outside.ts";
+import { Prng } from "./prng.ts";
+import { perform, programOf } from "./program.ts";
+import type { World } from "./world.ts";
+
+interface Parts {
+  world: World;
+  faults: Faults;
+  outside: Outside;
+  definition: FleetDefinition;
+  /** False where agents run in the coordinator's own process, which they must not take down. */
+  mayDie: boolean;
+}
+
+/** The code of a campaign's fleet: agents that follow a program of the seed, tools that reach the simulated outside,
+ *  and a model that thinks in rules. */
+export function campaignCode(parts: Parts): SimulatedCode {
+  const { world, faults, definition } = parts;
+  return {
+    definition,
+    patterns: HOSTED_PATTERNS,
+    agent: (attempt, name) => codeOf(parts, attempt, name),
+    tool: (attempt, name) => toolOf(parts, attempt, name),
+    models: (attempt) => modelsOf(parts, attempt),
+    ambush(attempt) {
+      if (parts.mayDie && faults.take("host.block") !== null) {
+        attempt.process.blocked = true;
+        return hang();
+      }
+      if (faults.take("agent.hang") !== null) return hang();
+      if (faults.take("agent.throw") === null) return null;
+      return Promise.resolve({ type: "failed", error: toErrorRecord(new FlotillaError("AGENT_FAILED", "it threw", { class: "transient" })) });
+    },
+    garble: (attempt, outcome) => (outcome.type === "completed" && faults.take("agent.garbage") !== null ? garbage(attempt) : outcome),
+  };
+
+  function garbage({ port }: Attempt): AgentOutcome {
+    world.note(`garbage from ${port.assignment.agent}`);
+    return { type: "completed", output: Number.NaN as unknown as Json };
+  }
+}
+
+function callerOf({ port, process }: Attempt): Caller {
+  const { run, task, attempt, agent } = port.assignment;
+  return { process, run, task, attempt, agent };
+}
+
+function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, name: string): AgentCode | undefined {
+  const { port, process } = attempt;
+  const { run, task } = port.assignment;
+  if (name === "muse") return undefined;
+  return {
+    async run(context, input) {
+      const slow = faults.take("agent.slow");
+      if (slow !== null) await world.wait(slow.int(50, 4_000), process, "slow agent");
+      if (name === "lead") return leadAct(world.seed, input);
+      const program = programOf(world.seed, `${run}/${task}`);
+      const results = await perform(context, program.acts, async (step) => {
+        await world.wait(1, process, step);
+        outside.note({ ...callerOf(attempt), kind: "effect", name: step, key: `${run}/${task}/${step}`, write: false });
+        return 1;
+      });
+      if (program.end === "refuse") throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
+      if (program.end === "poison" && mayDie) return die(world, process, "is poisoned");
+      return { task, results };
+    },
+  };
+}
+
+/** A supervisor's lead: plans by the seed, is hard to please at times, concludes. */
+function leadAct(seed: number, input: Json): Json {
+  const { act, request, task, round } = input as { act: string; request: Json; task?: { id: string }; round?: number };
+  const random = new Prng(seed, `lead ${act} ${JSON.stringify(request)} ${task?.id} ${round}`);
+  if (act === "synthesise") return "done";
+  if (act === "review") return { verdict: random.chance(0.7) ? "accept" : random.pick(["retry", "reassign"]), feedback: "again", agent: "ada" };
+  const count = random.int(1, 3);
+  const tasks = Array.from({ length: count }, (_, i) => ({
+    id: `p${i}`,
+    agent: random.pick(["ada", "muse"]),
+    instruction: "do",
+    needs: i > 0 && random.chance(0.5) ? [`p${random.chance(0.1) ? i : i - 1}`] : [],
+  }));
+  return { tasks };
+}
+
+function toolOf({ faults, outside }: Parts, attempt: Attempt, tool: string): ToolRunner {
+  const caller = callerOf(attempt);
+  const output = { tool };
+  return {
+    async call(input, { idempotencyKey, signal }) {
+      if (tool !== "look") {
+        const written = await outside.write(caller, tool, idempotencyKey, signal, tool === "post", output);
+        return faults.take("tool.garbage") === null ? written : 10n;
+      }
+      const answer = await outside.read(caller, tool, idempotencyKey, signal, () => ({ seen: JSON.stringify(input).length }));
+      return faults.take("tool.garbage") === null ? answer : { nonsense: true };
+    },
+    check: tool === "pay" ? (_input, { idempotencyKey }) => outside.find(caller, idempotencyKey) : null,
+  };
+}
+
+function modelsOf(parts: Parts, attempt: Attempt): ModelRegistry {
+  const model: Model = { call: (request, options) => answer(parts, attempt, request, options.signal) };
+  return { resolve: (ref) => ({ model, name: ref, provider: ref.split("/")[0] ?? "" }) };
+}
+
+async function answer({ world, faults, outside }: Parts, attempt: Attempt, request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+  const { run, task } = attempt.port.assignment;
+  const turn = request.messages.filter((message) => message.role === "assistant").length;
+  outside.note({ ...callerOf(attempt), kind: "model", name: request.model, key: `${run}/${task}/${request.model}/${turn}`, write: false });
+  const random = new Prng(world.seed, `model ${run}/${task} ${turn}`);
+  await sleep(attempt.port.clock, random.int(5, 400), signal);
+  if (faults.take("model.timeout") !== null) await hang();
+  const limited = faults.take("model.429");
+  if (limited !== null) {
+    throw new FlotillaError("MODEL_RATE_LIMITED", "too many requests", { retryAfterMs: limited.int(100, 5_000), details: { status: 429 } });
+  }
+  if (faults.take("model.500") !== null) throw new FlotillaError("MODEL_UNAVAILABLE", "the provider failed", { details: { status: 500 } });
+  const garbled = faults.take("model.garbage") !== null;
+  const content: MessageContent[] = garbled ? [{ type: "text", text: "I would rather not say." }] : say(random, turn, task);
+  return {
+    content,
+    finish: content.some((part) => part.type === "tool-call") ? "tool-calls" : "stop",
+    usage: { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 },
+    model: request.model,
+    simulated: true,
+  };
+}
+
+function say(random: Prng, turn: number, task: string): MessageContent[] {
+  if (turn >= 3 || random.chance(0.4)) return [{ type: "text", text: JSON.stringify({ task, results: [turn] }) }];
+  const calls = Array.from({ length: random.int(1, 2) }, (_, i): MessageContent => {
+    const tool = random.pick(["look", "look", "post", "pay", "vault"]);
+    return { type: "tool-call", id: `c${turn}-${i}`, tool, input: { at: `${turn}.${i}`, amount: random.int(1, 9) } };
+  });
+  return [{ type: "text", text: "Let me see." }, ...calls];
+}

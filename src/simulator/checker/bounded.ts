@@ -1,0 +1,29 @@
+import type { CheckerMaker } from "./checker.ts";
+
+/** What a coordinator holds is bounded by what is going on; no attempt is counted once all has ended. */
+export const boundedMemory: CheckerMaker = ({ machine, history }, fail) => ({
+  promise: "11: memory is bounded by configuration, not by history",
+  look() {
+    const { owner } = machine;
+    if (owner === null) return;
+    const { hotRuns } = owner.coordinator;
+    if (hotRuns > history.journals.size + STARTING_MAX) fail(`${hotRuns} runs in memory of ${history.journals.size} that exist`);
+    for (const { queue, running, workers } of owner.coordinator.depth()) {
+      const slots = workers * machine.slots;
+      if (running > slots) fail(`queue ${queue} runs ${running} attempts in ${slots} slots`);
+    }
+  },
+  end() {
+    const { owner } = machine;
+    if (owner === null) return fail("nobody owns the store");
+    for (const { queue, running } of owner.coordinator.depth()) {
+      if (running > 0) fail(`the coordinator counts ${running} attempts at work in queue ${queue}`);
+    }
+    for (const host of owner.hosts?.attached() ?? []) {
+      if (owner.coordinator.held(host) > 0) fail(`${host} still holds ${owner.coordinator.held(host)} attempts`);
+    }
+  },
+});
+
+/** Runs that are being started and have nothing on the disk yet. */
+const STARTING_MAX = 8;

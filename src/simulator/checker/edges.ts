@@ -1,0 +1,52 @@
+import type { CheckerMaker } from "./checker.ts";
+
+interface Need {
+  task: string;
+  on: "completed" | "settled" | "failed";
+}
+
+const ENDS: Readonly<Record<string, string>> = {
+  "task.completed": "completed",
+  "task.failed": "failed",
+  "task.skipped": "skipped",
+  "task.cancelled": "cancelled",
+};
+
+/** No task is given to a worker before its needs are settled as its edges demand, and no cycle is on record. */
+export const edges: CheckerMaker = (_scene, fail) => {
+  const needs = new Map<string, readonly Need[]>();
+  const settled = new Map<string, string>();
+  const depths = new Map<string, number>();
+  return {
+    promise: "3: no task starts before its dependencies; no cycle enters a graph",
+    event({ journal, type, data }) {
+      const end = ENDS[type];
+      if (end !== undefined) settled.set(`${journal}/${data.task}`, end);
+      if (type === "plan.revised") {
+        for (const { task } of data.cancel as { task: string }[]) settled.set(`${journal}/${task}`, "cancelled");
+        for (const spec of data.add as { task: string; needs: Need[] }[]) needs.set(`${journal}/${spec.task}`, spec.needs);
+        for (const spec of data.add as { task: string }[]) depthOf(journal, spec.task, []);
+      }
+      if (type !== "task.assigned") return;
+      for (const need of needs.get(`${journal}/${data.task}`) ?? []) {
+        const status = settled.get(`${journal}/${need.task}`);
+        if (status === undefined || (need.on !== "settled" && need.on !== status)) {
+          fail(`${data.task} of ${journal} was assigned while ${need.task} was ${status ?? "open"}, which it needs ${need.on}`);
+        }
+      }
+    },
+  };
+
+  function depthOf(run: string, task: string, path: readonly string[]): number {
+    const known = depths.get(`${run}/${task}`);
+    if (known !== undefined) return known;
+    if (path.includes(task)) {
+      fail(`${run} holds a cycle: ${[...path, task].join(" → ")}`);
+      return 0;
+    }
+    const below = (needs.get(`${run}/${task}`) ?? []).map((need) => depthOf(run, need.task, [...path, task]));
+    const depth = Math.max(0, ...below.map((one) => one + 1));
+    depths.set(`${run}/${task}`, depth);
+    return depth;
+  }
+};

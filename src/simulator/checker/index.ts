@@ -1,0 +1,26 @@
+import { believed } from "./believed.ts";
+import { boundedMemory } from "./bounded.ts";
+import { chained } from "./chain.ts";
+import type { CheckerMaker } from "./checker.ts";
+import { edges } from "./edges.ts";
+import { granted } from "./granted.ts";
+import { nothingLost } from "./nothing-lost.ts";
+import { oneEnd } from "./one-end.ts";
+import { queueEmpty } from "./queue-empty.ts";
+import { stepsOnce } from "./steps-once.ts";
+import { stopped } from "./stopped.ts";
+
+/** One for each invariant of the design that a run can break today. The twelfth, one history for one seed, is checked
+ *  by running a seed twice; the fifth comes with budgets of more than one run. */
+export const checkers: readonly CheckerMaker[] = [
+  oneEnd,
+  stepsOnce,
+  edges,
+  nothingLost,
+  stopped,
+  believed,
+  chained,
+  granted,
+  queueEmpty,
+  boundedMemory,
+];

@@ -1,0 +1,64 @@
+import { sha256 } from "../../message/canonical.ts";
+import type { Call } from "../outside.ts";
+import type { CheckerMaker } from "./checker.ts";
+
+const HASH_CHARACTERS = 32;
+
+/** A step on record is not executed again by the attempt that recorded it or a later one; a task's result counts once;
+ *  a write is intended on record before it is made, and made once. */
+export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
+  /** The attempt that recorded an outcome, by the key of the step in the outside. */
+  const recorded = new Map<string, number>();
+  const intended = new Set<string>();
+  const applied = new Set<string>();
+  const modelTurns = new Map<string, number>();
+  return {
+    promise: "2: a recorded step is never executed again; a result is applied at most once",
+    event({ journal, type, data }) {
+      const { task, attempt, key, kind, name } = data as Record<string, string> & { attempt: number };
+      if (type === "step.started") intended.add(keyOf(journal, task as string, key as string));
+      if (type === "step.completed" || type === "step.failed") {
+        recorded.set(keyOf(journal, task as string, key as string), attempt);
+        if (kind === "effect") recorded.set(`${journal}/${task}/${name}`, attempt);
+        if (kind === "model" && type === "step.completed") {
+          modelTurns.set(`${journal}/${task}`, (modelTurns.get(`${journal}/${task}`) ?? 0) + 1);
+        }
+      }
+      if (type !== "task.completed" && type !== "task.failed") return;
+      const once = `${journal}/${task}`;
+      if (applied.has(once)) fail(`${once} was settled twice`);
+      applied.add(once);
+    },
+    call(call) {
+      const by = recorded.get(call.key);
+      if (by !== undefined && call.attempt >= by) {
+        fail(`${call.kind} ${call.name} of ${call.run}/${call.task} was recorded by attempt ${by} and executed again by attempt ${call.attempt}`);
+      }
+      if (call.write && !intended.has(call.key)) fail(`${call.name} of ${call.run}/${call.task} was called before its intent was on the disk`);
+      if (call.kind === "model" && paidBefore(call)) fail(`a model call of ${call.run}/${call.task} was paid again by attempt ${call.attempt}`);
+    },
+    end() {
+      const done = new Map<string, number>();
+      for (const { run, task, key, tool } of outside.effects) {
+        const logical = `${tool} of ${run}/${task} (${key.slice(0, 8)})`;
+        const times = (done.get(logical) ?? 0) + 1;
+        done.set(logical, times);
+        if (times > 1) fail(`${logical} took effect ${times} times`);
+      }
+    },
+  };
+
+  /** A conversation has an answer for each recorded turn: whoever asks has to show all of them. */
+  function paidBefore({ run, task, key }: Call): boolean {
+    const turn = Number(key.split("/").at(-1));
+    return turn < (modelTurns.get(`${run}/${task}`) ?? 0) - REPAIRS_MAX;
+  }
+};
+
+/** Answers without text or calls are not part of the conversation that follows; compactions neither. */
+const REPAIRS_MAX = 0;
+
+/** The idempotency key of a step, as the agent loop makes it: tools are called with it. */
+function keyOf(run: string, task: string, step: string): string {
+  return sha256(`${run}/${task}/${step}`).toString("hex").slice(0, HASH_CHARACTERS);
+}

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { DEFAULT_LIMITS, type FleetDefinition, type WorkflowDefinition } from "../core/definition.ts";
+import type { Json } from "../core/json.ts";
+import type { Edit, Planner } from "../core/planner.ts";
+import { agent, fleet, tool } from "../definition/build.ts";
+import { graph } from "../pattern/graph.ts";
+import { patterns } from "../pattern/index.ts";
+import { definePattern } from "../pattern/pattern.ts";
+import { Prng } from "./prng.ts";
+
+const retry = { initialDelayMs: 100, delayMsMax: 2_000, attemptsMax: 4 };
+const At = z.object({ at: z.string() });
+const Paid = z.object({ at: z.string(), amount: z.number() });
+const never = () => {
+  throw new Error("simulated tools are run by the simulator");
+};
+const toolCommon = { timeoutMs: 2_000, retry: { ...retry, attemptsMax: 2 }, run: never };
+const look = tool({ ...toolCommon, description: "Looks something up", effect: "read", input: z.object({}).loose(), output: z.object({ seen: z.number() }) });
+const post = tool({ ...toolCommon, description: "Writes under a key", effect: "write", idempotent: true, input: Paid });
+const pay = tool({ ...toolCommon, description: "Writes, and can tell", effect: "write", input: Paid, check: never });
+const send = tool({ ...toolCommon, description: "Writes, and cannot tell", effect: "write", input: Paid });
+const vault = tool({ ...toolCommon, description: "Granted to nobody", effect: "read", input: At });
+
+const common = { retry, timeoutMs: 15_000, stepTimeoutMs: 3_000, run: never };
+const Result = z.object({ task: z.string(), results: z.array(z.json()) });
+const ada = agent({ ...common, tools: [look, post, pay, send], output: Result });
+const bob = agent({ ...common, tools: [look, post, pay, send], output: Result });
+const lead = agent({ ...common, tools: [look] });
+const modelAgent = { retry, timeoutMs: 15_000, stepTimeoutMs: 3_000, instructions: "Do it.", tools: [look, post, pay] };
+const muse = agent({ ...modelAgent, model: "main/muse", fallbackModels: ["backup/muse"], output: Result });
+
+const declared = fleet({
+  name: "simulated",
+  // Never asked: the simulator answers for both.
+  providers: { main: { kind: "openai-compatible", baseUrl: "http://main.invalid" }, backup: { kind: "openai-compatible", baseUrl: "http://backup.invalid" } },
+  tools: { look, post, pay, send, vault },
+  agents: { ada, bob, lead, muse },
+  workflows: { unused: graph({ tasks: { only: { agent: ada } } }) },
+});
+
+const WORKERS = ["ada", "bob", "muse"] as const;
+const LEAD = "lead";
+
+export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote"] as const;
+export type SimulatedWorkflow = (typeof WORKFLOWS)[number];
+
+/** The fleet of a campaign's seed: the agents are the same in all, the workflows are the seed's own. */
+export function simulatedFleet(seed: number): FleetDefinition {
+  const random = new Prng(seed, "fleet");
+  const workflows = {
+    graph: builtIn("graph", graphOptions(random)),
+    pipeline: builtIn("pipeline", { stages: Array.from({ length: random.int(1, 4) }, (_, i) => ({ agent: random.pick(WORKERS), id: `s${i}` })) }),
+    supervisor: builtIn("supervisor", { lead: LEAD, workers: ["ada", "muse"], roundsMax: 2, onRejected: random.pick(["fail", "synthesise"]) }),
+    debate: builtIn("debate", {
+      debaters: ["ada", "bob", ...(random.chance(0.5) ? ["muse"] : [])],
+      rounds: random.int(1, 2),
+      judge: random.pick(WORKERS),
+      tolerate: 1,
+    }),
+    fan: workflow("fan", { width: random.int(1, 6) }),
+    remote: workflow("remote", { width: random.int(1, 3) }),
+  } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
+  return { ...declared.definition, workflows };
+}
+
+function builtIn(name: string, options: Json): WorkflowDefinition {
+  const parsed = patterns.get(name)?.options.parse(options) as Json;
+  return workflow(name, parsed);
+}
+
+function workflow(pattern: string, options: Json): WorkflowDefinition {
+  return {
+    pattern,
+    module: null,
+    description: "",
+    options,
+    input: null,
+    output: null,
+    limits: { ...DEFAULT_LIMITS, timeMs: 1_200_000, tokensMax: 200_000 },
+    priority: 2,
+    agents: [...WORKERS, LEAD],
+  };
+}
+
+/** A random acyclic graph: each task needs some of those before it, some in any state, some only when they failed. */
+function graphOptions(random: Prng): Json {
+  const count = random.int(2, 8);
+  const tasks: Record<string, Json> = {};
+  for (let i = 0; i < count; i++) {
+    const needs: Json[] = [];
+    for (let j = Math.max(0, i - 4); j < i; j++) {
+      if (!random.chance(0.35)) continue;
+      const roll = random.next();
+      needs.push(roll < 0.75 ? `t${j}` : { task: `t${j}`, on: roll < 0.92 ? "settled" : "failed" });
+    }
+    const each: Record<string, Json> = random.chance(0.12) ? { forEach: Array.from({ length: random.int(1, 3) }, (_, item) => item) } : {};
+    const priority = random.pick(["CRITICAL", "HIGH", "NORMAL", "LOW"]);
+    tasks[`t${i}`] = { agent: random.pick(WORKERS), needs, priority, ...each };
+  }
+  return { tasks, onFailure: random.pick(["stop", "continue"]), result: "done" };
+}
+
+const FanShape = z.strictObject({ width: z.number() });
+
+/** A user's pattern that the coordinator has as code: a fan of tasks, one more for each that failed, then a last one. */
+const fan = definePattern({
+  name: "fan",
+  options: FanShape,
+  agents: () => ["ada", "bob"],
+  plan: (view, change) => {
+    if (change.type === "started") {
+      return Array.from({ length: view.options.width }, (_, i): Edit => ({ edit: "add", task: { id: `f${i}`, agent: i % 2 === 0 ? "ada" : "bob", input: i } }));
+    }
+    const { id, status } = change.task;
+    if (id === "last") return [{ edit: "finish", output: status }];
+    const edits: Edit[] = status === "failed" && !id.endsWith("'") ? [{ edit: "add", task: { id: `${id}'`, agent: "bob", input: id } }] : [];
+    if (view.open === 0 && edits.length === 0) edits.push({ edit: "add", task: { id: "last", agent: "ada", input: null } });
+    return edits;
+  },
+});
+
+/** A user's pattern whose code only worker hosts have. */
+const remote = definePattern({
+  name: "remote",
+  options: FanShape,
+  agents: () => ["ada"],
+  plan: (view, change) => {
+    if (change.type === "started") {
+      return Array.from({ length: view.options.width }, (_, i): Edit => ({ edit: "add", task: { id: `w${i}`, agent: "ada", input: i } }));
+    }
+    if (change.task.id === "end") return [{ edit: "finish", output: "ended" }];
+    return view.open === 0 ? [{ edit: "add", task: { id: "end", agent: "bob", input: null } }] : [];
+  },
+});
+
+/** What the coordinator has as code. */
+export function plannerOf(pattern: string): Planner | undefined {
+  return pattern === "fan" ? fan : patterns.get(pattern);
+}
+
+/** What worker hosts have as code. */
+export const HOSTED_PATTERNS: ReadonlyMap<string, Planner> = new Map([["remote", remote]]);

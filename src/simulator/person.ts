@@ -1,0 +1,62 @@
+import { isFlotillaError } from "../error.ts";
+import type { History } from "./history.ts";
+import type { Machine } from "./machine.ts";
+import type { Outside } from "./outside.ts";
+import { Prng } from "./prng.ts";
+import type { World } from "./world.ts";
+
+interface Question {
+  run: string;
+  task: string;
+  key: string;
+}
+
+const LOOK_EVERY_MS = [500, 4_000] as const;
+
+/** A person who is asked what became of a write, looks at the outside and says it (F13). */
+export class Person {
+  readonly #world: World;
+  readonly #machine: Machine;
+  readonly #outside: Outside;
+  readonly #random: Prng;
+  readonly #questions = new Map<string, Question>();
+  readonly #keys = new Map<string, string>();
+
+  constructor(parts: { world: World; machine: Machine; outside: Outside; history: History }) {
+    this.#world = parts.world;
+    this.#machine = parts.machine;
+    this.#outside = parts.outside;
+    this.#random = new Prng(parts.world.seed, "person");
+    parts.history.onEvent(({ journal, type, data }) => {
+      const name = `${journal}/${data.task}/${data.key}`;
+      if (type === "step.started") this.#keys.set(name, data.idempotencyKey);
+      if (type === "step.unknown") this.#questions.set(name, { run: journal, task: data.task, key: data.key });
+      if (type === "step.settled" || type === "step.completed" || type === "step.failed") this.#questions.delete(name);
+      if (type === "run.completed" || type === "run.failed" || type === "run.stopped") this.#forget(journal);
+    });
+    this.#look();
+  }
+
+  #forget(run: string): void {
+    for (const [name, question] of this.#questions) if (question.run === run) this.#questions.delete(name);
+  }
+
+  #look(): void {
+    this.#world.in(this.#random.int(...LOOK_EVERY_MS), null, "a person looks", () => {
+      for (const [name, question] of this.#questions) this.#answer(name, question);
+      this.#look();
+    });
+  }
+
+  #answer(name: string, { run, task, key }: Question): void {
+    const { owner } = this.#machine;
+    const idempotencyKey = this.#keys.get(name) ?? "";
+    if (owner === null || this.#outside.isUnderWay(idempotencyKey)) return;
+    const output = this.#outside.outcomeOf(idempotencyKey);
+    const outcome = output === undefined ? "not-done" : "done";
+    owner.coordinator.settle(run, task, key, outcome, output ?? null, "person", "looked").catch((error: unknown) => {
+      // Asked again at the next look: the store may be full, or its owner gone.
+      if (!isFlotillaError(error)) throw error;
+    });
+  }
+}
