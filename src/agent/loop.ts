@@ -8,6 +8,7 @@ import { keepWithinWindow } from "./compaction.ts";
 import { Conversation, userMessage } from "./conversation.ts";
 import type { TaskScope } from "./environment.ts";
 import { headDigest, ModelCalls, type Question } from "./model-call.ts";
+import { offer } from "./offer.ts";
 import { Repetition } from "./repetition.ts";
 import { ToolCalls } from "./tool-call.ts";
 
@@ -30,8 +31,8 @@ class ModelLoop {
   private readonly tools: ToolCalls;
   private readonly conversation = new Conversation();
   private readonly repetition = new Repetition();
-  private readonly head: string;
-  private readonly offered: readonly ModelTool[];
+  private head = "";
+  private offered: readonly ModelTool[] = [];
   /** Models that have not failed. */
   private models: readonly string[];
   private repairs = 0;
@@ -44,14 +45,11 @@ class ModelLoop {
     this.calls = new ModelCalls(scope);
     this.tools = new ToolCalls(scope);
     this.models = [...(agent.model === null ? [] : [agent.model]), ...agent.fallbackModels];
-    this.offered = agent.tools.flatMap((name) => {
-      const tool = this.tools.granted(name);
-      return tool === null ? [] : [{ name, description: tool.description, input: tool.input }];
-    });
-    this.head = headDigest(this.question([]));
   }
 
   async run(input: Json): Promise<Json> {
+    this.offered = await this.offers();
+    this.head = headDigest(this.question([]));
     this.conversation.add(userMessage(typeof input === "string" ? input : canonicalJson(input)));
     for (;;) {
       const response = await this.askModel();
@@ -65,6 +63,15 @@ class ModelLoop {
       if (verdict.ok) return verdict.output;
       this.askAgain(response, verdict);
     }
+  }
+
+  private async offers(): Promise<ModelTool[]> {
+    const offers: ModelTool[] = [];
+    for (const name of this.scope.agent.tools) {
+      const tool = this.tools.granted(name);
+      if (tool !== null) offers.push(await offer(this.scope, name, tool));
+    }
+    return offers;
   }
 
   private question(messages: readonly ModelMessage[]): Question {

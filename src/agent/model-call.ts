@@ -75,21 +75,27 @@ export class ModelCalls {
       shown: { model, ...(record.shown as Record<string, Json>) },
       timeoutMs: agent.stepTimeoutMs,
       retry: agent.retry,
-      perform: (attempt) => this.perform(model, question, attempt),
+      perform: (attempt) => this.perform(model, question, attempt, kind),
     });
     const response = output as unknown as ModelResponse;
     this.tokensUsed += response.usage.inputTokens + response.usage.outputTokens;
     return response;
   }
 
-  private async perform(model: string, question: Question, { signal }: Attempt): Promise<Performed> {
+  private async perform(
+    model: string,
+    question: Question,
+    { signal }: Attempt,
+    kind: "model" | "compaction",
+  ): Promise<Performed> {
     const { port, fleet, name } = this.scope;
     const resolved = fleet.models.resolve(model, name);
     const request: ModelRequest = { ...question, model: resolved.name, agent: name };
     await this.permit(request);
     const response = await resolved.model.call(request, {
       signal,
-      onToken: (text) => port.token(text),
+      // A summary is not the agent speaking.
+      ...(kind === "model" ? { onToken: (text) => port.token(text) } : {}),
       sleep: (ms, until) => sleep(port.clock, ms, until),
     });
     const { inputTokens, outputTokens } = response.usage;

@@ -9,6 +9,7 @@ import { judge, reasoningOf, textOf, type Verdict } from "./answer.ts";
 import { userMessage } from "./conversation.ts";
 import type { TaskScope } from "./environment.ts";
 import { type ModelCalls, neutral, type Question } from "./model-call.ts";
+import { offer } from "./offer.ts";
 import { recordable } from "./recordable.ts";
 import type { ToolCalls } from "./tool-call.ts";
 
@@ -23,7 +24,9 @@ export async function prompt(
   const { agent } = scope;
   const first = asked.model ?? agent.model;
   let models = [...(first === null ? [] : [first]), ...agent.fallbackModels.filter((model) => model !== first)];
-  let question = questionOf(scope, tools, asked);
+  // Without tools nothing is awaited before the step takes its place.
+  const offers = asked.tools === undefined ? [] : await offersOf(scope, tools, asked.tools);
+  let question = questionOf(scope, asked, offers);
   for (let repairs = 0; ; ) {
     const { response, index } = await calls.ask(models, (_, tried) => {
       const put = tried === 0 ? question : { ...question, messages: neutral(question.messages) };
@@ -44,7 +47,7 @@ export async function prompt(
   }
 }
 
-function questionOf({ agent, name }: TaskScope, tools: ToolCalls, asked: ModelPrompt<unknown>): Question {
+function questionOf({ agent, name }: TaskScope, asked: ModelPrompt<unknown>, tools: readonly ModelTool[]): Question {
   if ((asked.prompt === undefined) === (asked.messages === undefined)) {
     throw new FlotillaError(
       "AGENT_FAILED",
@@ -58,19 +61,26 @@ function questionOf({ agent, name }: TaskScope, tools: ToolCalls, asked: ModelPr
   return {
     system: asked.system ?? agent.instructions,
     messages: recordable(messages) as unknown as ModelMessage[],
-    tools: (asked.tools ?? []).map((tool) => offered(name, tools, tool)),
+    tools,
     output: schemaOf(asked.output),
     outputTokensMax: asked.outputTokensMax ?? agent.limits.outputTokensMax,
     temperature: asked.temperature ?? agent.temperature,
   };
 }
 
-function offered(agent: string, tools: ToolCalls, name: string): ModelTool {
-  const tool = tools.granted(name);
-  if (tool !== null) return { name, description: tool.description, input: tool.input };
-  throw new FlotillaError("TOOL_NOT_GRANTED", `${agent} offered tool "${name}" to a model, which it was not granted`, {
-    details: { agent, tool: name },
-  });
+async function offersOf(scope: TaskScope, tools: ToolCalls, names: readonly string[]): Promise<ModelTool[]> {
+  const offers: ModelTool[] = [];
+  for (const name of names) {
+    const tool = tools.granted(name);
+    if (tool === null) throw ungranted(scope.name, name);
+    offers.push(await offer(scope, name, tool));
+  }
+  return offers;
+}
+
+function ungranted(agent: string, tool: string): FlotillaError {
+  const message = `${agent} offered tool "${tool}" to a model, which it was not granted`;
+  return new FlotillaError("TOOL_NOT_GRANTED", message, { details: { agent, tool } });
 }
 
 const schemaOf = (output: z.ZodType | undefined): JsonSchema | null => {

@@ -25,6 +25,12 @@ export async function runAgent(port: TaskPort, fleet: AgentEnvironment): Promise
     const execution = new Execution(port);
     const steps = new Steps(execution, { redact: fleet.redact, stepsMax: agent.limits.stepsMax });
     const outcome = await execution.run(() => perform({ port, steps, fleet, name, agent }, execution));
+    if (outcome.type === "completed" && steps.leftOver.length > 0) {
+      port.log(
+        "warn",
+        `${name} completed without repeating ${steps.leftOver.join(", ")}, which earlier attempts recorded`,
+      );
+    }
     return clean(fleet, outcome);
   } catch (error) {
     return clean(fleet, { type: "failed", error: toErrorRecord(failureOf(error, "agent", name)) });

@@ -106,6 +106,11 @@ export class Steps {
     return this.replay.waiting > 0 || (this.unasked.size > 0 && !this.isLive);
   }
 
+  /** Recorded steps that the agent has not asked for. */
+  get leftOver(): string[] {
+    return [...this.unasked];
+  }
+
   /** The step's output. Its place in the record is taken when it is called, whenever it then runs.
    *  @throws {FlotillaError} what the step failed with; NONDETERMINISTIC, LIMIT_*, OUTCOME_UNKNOWN and CANCELLED also
    *  end the execution */

@@ -47,7 +47,8 @@ function contentOf(name: string, result: McpResult): Json {
   return texts.length === content.length ? texts.join("\n") : asJson(content);
 }
 
-function notApproved(name: string, { server, tool }: McpToolDefinition): FlotillaError {
+/** Blocks a tool that nobody looked at yet. */
+export function notApproved(name: string, { server, tool }: McpToolDefinition): FlotillaError {
   return new FlotillaError(
     "TOOL_CHANGED",
     `tool "${name}" (${tool} of MCP server "${server}") has not been approved yet`,
@@ -58,7 +59,8 @@ function notApproved(name: string, { server, tool }: McpToolDefinition): Flotill
   );
 }
 
-function changed(name: string, { server, tool, pin }: McpToolDefinition, now: string): FlotillaError {
+/** Blocks a tool whose descriptor is not the one that was approved. */
+export function changed(name: string, { server, tool, pin }: McpToolDefinition, now: string): FlotillaError {
   const message = `tool "${name}" (${tool} of MCP server "${server}") is not what was approved\n  approved: ${pin}     now: ${now}\n  Nothing was called.`;
   return new FlotillaError("TOOL_CHANGED", message, { details: { server, tool, approved: pin, now } });
 }
