@@ -63,6 +63,9 @@ export interface OpenFleet extends AsyncDisposable {
   events(run: string, options?: { after?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<{ version: number; event: RunEvent }>;
   /** Waits for the run's end. @throws OWNER_GONE, RUN_UNKNOWN */
   result(run: string, signal?: AbortSignal): Promise<RunResult>;
+  /** Reads the definition again: new runs use it, those under way end on the one that they started with. Returns its
+   *  hash. @throws DEFINITION_* (nothing changes), UNSUPPORTED where this process does not own the store */
+  reload(): Promise<string>;
   /** Ends this process's part: `drain` lets running tasks end first (default true). */
   close(options?: { drain?: boolean }): Promise<void>;
 }

@@ -256,6 +256,11 @@ export class Coordinator {
     return this.#store.runs(filter);
   }
 
+  /** Looks for waiting work that somebody may serve now. */
+  look(): void {
+    this.#dispatcher.look();
+  }
+
   /** No new work is given out; what runs may end. */
   stopAssigning(): void {
     this.#dispatcher.stop();

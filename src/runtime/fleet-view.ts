@@ -13,6 +13,7 @@ export class FleetView implements OpenFleet {
   readonly store: Store;
   readonly owner: boolean;
   readonly #definitionHash: () => string;
+  readonly #reload: () => Promise<string>;
   readonly #close: (options: { drain?: boolean }) => Promise<void>;
 
   constructor(parts: {
@@ -20,6 +21,7 @@ export class FleetView implements OpenFleet {
     store: Store;
     definitionHash: string | (() => string);
     owner: boolean;
+    reload(): Promise<string>;
     close(options: { drain?: boolean }): Promise<void>;
   }) {
     this.control = parts.control;
@@ -27,6 +29,7 @@ export class FleetView implements OpenFleet {
     this.owner = parts.owner;
     const { definitionHash } = parts;
     this.#definitionHash = typeof definitionHash === "string" ? () => definitionHash : definitionHash;
+    this.#reload = parts.reload;
     this.#close = parts.close;
   }
 
@@ -99,6 +102,10 @@ export class FleetView implements OpenFleet {
       signal?.removeEventListener("abort", abort);
       watching.abort();
     }
+  }
+
+  reload(): Promise<string> {
+    return this.#reload();
   }
 
   close(options: { drain?: boolean } = {}): Promise<void> {

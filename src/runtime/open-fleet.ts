@@ -21,7 +21,7 @@ import { FleetView } from "./fleet-view.ts";
 import type { HostOptions } from "./host-pool.ts";
 import { Hub } from "./hub.ts";
 import { type OwnerLock, readOwner, takeOwnership } from "./owner-lock.ts";
-import { Owner } from "./owner.ts";
+import { type Opened, Owner } from "./owner.ts";
 
 /** Where what went wrong without anybody waiting for it is reported (O4). */
 export interface FleetLog {
@@ -134,6 +134,7 @@ async function join(folder: string, path: string, source: Source): Promise<OpenF
       store,
       definitionHash: definition,
       owner: false,
+      reload: () => Promise.reject(unloadable(`process ${owner.pid} owns the store; it reads its definition again by itself`)),
       close: async () => {
         client.close();
         await store.close();
@@ -150,6 +151,7 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
   const log = options.log ?? SILENT;
   const clock = systemClock({ ref: true });
   const random = systemRandom();
+  const openedAt = clock.now();
   const undo: (() => void | Promise<void>)[] = [() => lock?.release()];
   try {
     const store = await openStore(location.url, { fleet: source.definition.name });
@@ -161,6 +163,7 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
       random,
       keys: keys.ring,
       saveKeys: keys.save,
+      openedAt,
       log,
       hub: new Hub(),
       mode: source.value === null && options.mode !== "library" ? "hosts" : "library",
@@ -168,7 +171,7 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
       hostOptions: { hosts: Math.min(2, availableParallelism()), ...hostOptions(options) },
     });
     undo.push(() => owner.close({ drain: false }));
-    await owner.open({ definition: source.definition, folder: source.folder, code: source.value?.code ?? null });
+    await owner.open(openedOf(source));
     if (location.folder !== null && lock !== null) {
       const socket = socketPath(location.folder);
       const server = await serveControl(socket, owner);
@@ -180,11 +183,22 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
     }
     owner.onClose(() => store.close());
     owner.onClose(() => lock?.release());
-    return owner.view();
+    return owner.view(async () => {
+      if (source.value !== null) throw unloadable("a fleet that was opened as a value cannot be read again; open the new one");
+      return openedOf(await readSource(options));
+    });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
   }
+}
+
+function openedOf({ definition, folder, value }: Source): Opened {
+  return { definition, folder, code: value?.code ?? null };
+}
+
+function unloadable(message: string): FlotillaError {
+  return new FlotillaError("UNSUPPORTED", message);
 }
 
 function hostOptions({ hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, suspectHostsMax }: OpenFleetOptions): Partial<HostOptions> {

@@ -37,6 +37,8 @@ export interface OwnerPorts {
   random: Random;
   keys: KeyRing;
   saveKeys(): void;
+  /** When opening began: younger keys were made by it. */
+  openedAt: number;
   log: FleetLog;
   hub: Hub;
   mode: "hosts" | "library";
@@ -63,6 +65,8 @@ export class Owner implements OwnerControl {
   #housekeeping: Timer | null = null;
   #closing: Promise<void> | null = null;
   readonly #missing = new Set<string>();
+  /** Definitions that hosts run. */
+  readonly #served = new Set<string>();
 
   constructor(ports: OwnerPorts) {
     this.#ports = ports;
@@ -96,6 +100,7 @@ export class Owner implements OwnerControl {
 
   /** Starts the roles and takes up what an earlier process left. */
   async open(opened: Opened): Promise<void> {
+    this.#recordKeys(this.#ports.keys.names().filter((name) => this.#isNewKey(name)));
     const hash = await this.#adopt(opened);
     await this.#coordinator.fleet.append("fleet.opened", { fleet: opened.definition.name, version: VERSION, definition: hash });
     await this.#coordinator.recover();
@@ -104,12 +109,17 @@ export class Owner implements OwnerControl {
 
   /** New runs use this definition; those that are pinned to an older one end on it (D9). */
   async reload(opened: Opened): Promise<string> {
-    return this.#adopt(opened);
+    // Its code may be what a waiting run is pinned to.
+    this.#missing.clear();
+    const hash = await this.#adopt(opened);
+    this.#coordinator.look();
+    return hash;
   }
 
   async #adopt(opened: Opened): Promise<string> {
     const names = this.#ports.keys.ensure(Object.keys(opened.definition.agents), (n) => this.#ports.random.bytes(n), this.#ports.clock.now());
     if (names.length > 0) this.#ports.saveKeys();
+    this.#recordKeys(names);
     const hash = await this.#coordinator.register(opened.definition);
     if (opened.code !== null) this.#codes.set(hash, opened.code);
     this.#current = { hash, opened };
@@ -117,8 +127,21 @@ export class Owner implements OwnerControl {
     return hash;
   }
 
+  #isNewKey(name: string): boolean {
+    const entry = this.#ports.keys.data.keys[name];
+    return entry !== undefined && entry.validFrom >= this.#ports.openedAt;
+  }
+
+  #recordKeys(names: readonly string[]): void {
+    for (const name of names) {
+      const publicKey = this.#ports.keys.publicKey(name) ?? "";
+      void this.#coordinator.fleet.append("key.created", { name, publicKey });
+    }
+  }
+
   async #serve(hash: string, opened: Opened): Promise<void> {
     const queue = queueName(hash);
+    this.#served.add(hash);
     if (this.#hosts !== null) {
       this.#hosts.serve({ queue, definition: opened.definition, folder: opened.folder });
       return;
@@ -224,8 +247,9 @@ export class Owner implements OwnerControl {
     return true;
   }
 
-  view(): OpenFleet {
+  view(reread: () => Promise<Opened>): OpenFleet {
     return new FleetView({
+      reload: async () => this.reload(await reread()),
       control: this,
       store: this.#ports.store,
       definitionHash: () => this.#current?.hash ?? "",
@@ -283,6 +307,15 @@ export class Owner implements OwnerControl {
   async #house(sweep: boolean): Promise<void> {
     const now = this.#ports.clock.now();
     if (sweep) await this.#ports.store.sweepBlobs(now, now - BLOB_SWEEP_MS);
+    const running = await this.#ports.store.runs({ status: "running", limit: RUNS_LOOKED_AT });
+    // With more running than one look shows, old definitions just stay a little longer.
+    if (running.length >= RUNS_LOOKED_AT) return;
+    const needed = new Set([this.#current?.hash, ...running.map(({ definition }) => definition)]);
+    for (const hash of this.#served) {
+      if (needed.has(hash)) continue;
+      this.#served.delete(hash);
+      this.#hosts?.retire(queueName(hash));
+    }
   }
 
   #failed(error: unknown): void {
@@ -294,6 +327,7 @@ export class Owner implements OwnerControl {
 /** Attempts that run at a time in the process of a library user. */
 const LOCAL_SLOTS = 1_024;
 const DRAIN_LOOK_MS = 10;
+const RUNS_LOOKED_AT = 1_000;
 
 /** Whether the code that a definition was made with is what the files say today. */
 async function sameCode(definition: FleetDefinition, folder: string | null): Promise<boolean> {
