@@ -97,7 +97,7 @@ export class MemoryFleet {
     }
     this.#writeJournal(commit, undo);
     this.#writeTimers(commit, undo);
-    for (const row of commit.outbox ?? []) this.#put(this.outbox, ++this.#outboxId, { id: this.#outboxId, ...copy(row) }, undo);
+    for (const row of commit.outbox ?? []) this.#send(row, undo);
     for (const letter of commit.deadLetters ?? []) this.#put(this.deadLetters, letter.id, copy(letter), undo);
     for (const blob of commit.blobs ?? []) this.#refer(commit.journal, blob.hash, blob, undo);
     for (const hash of commit.blobRefs ?? []) this.#refer(commit.journal, hash, null, undo);
@@ -222,6 +222,14 @@ export class MemoryFleet {
     const old = this.#put(timers, name, row, undo);
     swap(this.#due, old, row);
     undo.push(() => swap(this.#due, row, old));
+  }
+
+  #send(row: { topic: string; bytes: Uint8Array }, undo: Undo[]): void {
+    const id = ++this.#outboxId;
+    undo.push(() => {
+      this.#outboxId = id - 1;
+    });
+    this.#put(this.outbox, id, { id, ...copy(row) }, undo);
   }
 
   #refer(journal: JournalId, hash: string, blob: Blob | null, undo: Undo[]): void {
