@@ -1,6 +1,7 @@
 import type { Json } from "../core/json.ts";
-import { FlotillaError, isFlotillaError, toErrorRecord } from "../error.ts";
-import { failureOf } from "./failure.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
+import type { Redactor } from "../telemetry/redact.ts";
+import { failureOf, recordOf } from "./failure.ts";
 import type { AgentOutcome, TaskPort } from "./port.ts";
 
 type Ending =
@@ -28,14 +29,16 @@ interface Flight {
 export class Execution {
   readonly port: TaskPort;
   private readonly agent: string;
+  private readonly redact: Redactor;
   private readonly flights = new Set<Flight>();
   private readonly sleepers = new Set<number>();
   private readonly stopped = Promise.withResolvers<Ending>();
   private readonly aborted = Promise.withResolvers<Ending>();
   private ending: Ending | null = null;
 
-  constructor(port: TaskPort) {
+  constructor(port: TaskPort, redact: Redactor) {
     this.port = port;
+    this.redact = redact;
     this.agent = port.assignment.agent;
   }
 
@@ -50,7 +53,7 @@ export class Execution {
     if (first.why !== "suspended" && first.why !== "aborted")
       await Promise.race([this.drain(first), this.aborted.promise]);
     signal.removeEventListener("abort", onAbort);
-    return outcomeOf(this.ending);
+    return this.outcomeOf(this.ending);
   }
 
   /** Ends the execution with an error that the agent's code cannot catch, and throws it there too. */
@@ -151,19 +154,19 @@ export class Execution {
     });
   }
 
+  private outcomeOf(ending: Ending): AgentOutcome {
+    switch (ending.why) {
+      case "returned":
+        return { type: "completed", output: ending.output };
+      case "suspended":
+        return { type: "suspended", wakeAt: ending.wakeAt };
+      default:
+        return { type: "failed", error: recordOf(ending.error, this.redact) };
+    }
+  }
+
   private idleButForSleepers(): boolean {
     return this.ending === null && this.sleepers.size > 0 && this.flights.size === 0;
-  }
-}
-
-function outcomeOf(ending: Ending): AgentOutcome {
-  switch (ending.why) {
-    case "returned":
-      return { type: "completed", output: ending.output };
-    case "suspended":
-      return { type: "suspended", wakeAt: ending.wakeAt };
-    default:
-      return { type: "failed", error: toErrorRecord(ending.error) };
   }
 }
 

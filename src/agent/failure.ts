@@ -1,6 +1,9 @@
 import { inspect } from "node:util";
-import { FlotillaError, isFlotillaError } from "../error.ts";
+import type { Json } from "../core/json.ts";
+import { type ErrorRecord, FlotillaError, isFlotillaError, toErrorRecord } from "../error.ts";
+import { type Redactor, redactJson } from "../telemetry/redact.ts";
 import { networkFailure } from "../tool/network-error.ts";
+import { recordable } from "./recordable.ts";
 
 const STACK_LINES_MAX = 6;
 
@@ -53,6 +56,22 @@ export function isForeign(error: FlotillaError): boolean {
 }
 
 const foreign = new WeakSet<FlotillaError>();
+
+/** An error as it goes on record or over the wire: JSON, and without secrets (X8). */
+export function recordOf(error: FlotillaError, redact: Redactor): ErrorRecord {
+  const { details, ...record } = toErrorRecord(error);
+  const plain = { ...record, message: record.message.toWellFormed() };
+  const full = details === undefined ? plain : { ...plain, details: plainDetails(details) };
+  return redactJson(redact, recordable(full)) as unknown as ErrorRecord;
+}
+
+function plainDetails(details: Record<string, unknown>): Json {
+  try {
+    return recordable(details);
+  } catch {
+    return { shown: inspect(details, { depth: 3 }) }; // users' code may have put in what JSON cannot hold
+  }
+}
 
 function isLasting(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

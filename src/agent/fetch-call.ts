@@ -5,7 +5,7 @@ import { FlotillaError } from "../error.ts";
 import { request } from "../tool/context.ts";
 import { fetchResponse, type RecordedAnswer } from "../tool/response.ts";
 import type { TaskScope } from "./environment.ts";
-import type { StepSpec } from "./step.ts";
+import type { StepSpec } from "./step-spec.ts";
 
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
 

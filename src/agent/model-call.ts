@@ -6,7 +6,7 @@ import type { ModelMessage, ModelRequest, ModelResponse, ModelTool } from "../mo
 import { estimateTokens } from "../model/tokens.ts";
 import { sleep } from "../platform/clock.ts";
 import type { TaskScope } from "./environment.ts";
-import type { Attempt, Performed } from "./step.ts";
+import type { Attempt, Performed } from "./step-spec.ts";
 
 /** A question to a model, before it is known which one answers. */
 export interface Question {

@@ -1,12 +1,12 @@
 import type { AgentDefinition, JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
-import { type ErrorCode, FlotillaError, toErrorRecord } from "../error.ts";
+import { type ErrorCode, FlotillaError } from "../error.ts";
 import { redactJson } from "../telemetry/redact.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { agentContext } from "./context.ts";
 import type { AgentEnvironment, TaskScope } from "./environment.ts";
 import { Execution } from "./execution.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, recordOf } from "./failure.ts";
 import { runModelAgent } from "./loop.ts";
 import type { AgentOutcome, TaskPort } from "./port.ts";
 import { recordable } from "./recordable.ts";
@@ -22,7 +22,7 @@ export async function runAgent(port: TaskPort, fleet: AgentEnvironment): Promise
   const { agent: name } = port.assignment;
   try {
     const agent = agentOf(fleet, name);
-    const execution = new Execution(port);
+    const execution = new Execution(port, fleet.redact);
     const steps = new Steps(execution, { redact: fleet.redact, stepsMax: agent.limits.stepsMax });
     const outcome = await execution.run(() => perform({ port, steps, fleet, name, agent }, execution));
     if (outcome.type === "completed" && steps.leftOver.length > 0) {
@@ -33,7 +33,7 @@ export async function runAgent(port: TaskPort, fleet: AgentEnvironment): Promise
     }
     return clean(fleet, outcome);
   } catch (error) {
-    return clean(fleet, { type: "failed", error: toErrorRecord(failureOf(error, "agent", name)) });
+    return { type: "failed", error: recordOf(failureOf(error, "agent", name), fleet.redact) };
   }
 }
 
@@ -81,11 +81,7 @@ function conform(schema: JsonSchema | null, value: Json, code: ErrorCode, what: 
   });
 }
 
-/** No secret leaves the host in a result or an error (X8). */
-function clean(fleet: AgentEnvironment, outcome: AgentOutcome): AgentOutcome {
-  if (outcome.type === "suspended") return outcome;
-  const text = JSON.stringify(outcome);
-  return fleet.redact(text) === text
-    ? outcome
-    : (redactJson(fleet.redact, recordable(outcome)) as unknown as AgentOutcome);
+/** No secret leaves the host in a result (X8). */
+function clean({ redact }: AgentEnvironment, outcome: AgentOutcome): AgentOutcome {
+  return outcome.type === "completed" ? { ...outcome, output: redactJson(redact, outcome.output) } : outcome;
 }

@@ -8,7 +8,7 @@ import type { ToolRunner } from "../tool/tool.ts";
 import { problemsOf } from "../tool/validate.ts";
 import type { TaskScope } from "./environment.ts";
 import { recordable } from "./recordable.ts";
-import type { Attempt, StepSpec } from "./step.ts";
+import type { Attempt, StepSpec } from "./step-spec.ts";
 
 const NAME_CHARACTERS_MAX = 64;
 

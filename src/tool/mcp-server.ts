@@ -189,7 +189,7 @@ function toToolError(server: string, error: unknown): FlotillaError {
   const network = networkFailure(error);
   return new FlotillaError("TOOL_UNAVAILABLE", `MCP server "${server}": ${network?.message ?? said}`, {
     cause: error,
-    details: { server, ...(network ?? {}) },
+    details: { server, ...network },
   });
 }
 

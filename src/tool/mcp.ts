@@ -21,11 +21,14 @@ export function mcpTool(name: string, definition: McpToolDefinition, servers: Mc
       if (pin === null) throw notApproved(name, definition);
       const found = await servers.describe(server, tool, context.signal);
       if (found.pin !== pin) throw changed(name, definition, found.pin);
-      const fields = typeof input === "object" && input !== null && !Array.isArray(input) ? { ...input } : {};
       const { signal, idempotencyKey } = context;
-      return contentOf(name, await servers.call(server, tool, fields, { signal, idempotencyKey }));
+      return contentOf(name, await servers.call(server, tool, fieldsOf(input), { signal, idempotencyKey }));
     },
   };
+}
+
+function fieldsOf(input: Json): Record<string, unknown> {
+  return typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Record<string, unknown>) : {};
 }
 
 /** What a server says of a tool now, and the pin that approves it; for `flotilla check --fix`.

@@ -450,7 +450,7 @@ describe("ctx.sleep", () => {
 
   test("woken too early it suspends again until the same time", async () => {
     const world = new World();
-    const fleet = fleetOf({ run: async (ctx) => void (await ctx.sleep(10_000)) });
+    const fleet = fleetOf({ run: (ctx) => ctx.sleep(10_000) });
     const first = await world.run(fleet);
     expect(await world.run(fleet)).toEqual(first);
   });
@@ -470,7 +470,7 @@ describe("ctx.sleep", () => {
   test("a short sleep stays in the process", async () => {
     const world = new World();
     const start = world.clock.now();
-    completed(await world.run(fleetOf({ run: async (ctx) => void (await ctx.sleep(300)) })));
+    completed(await world.run(fleetOf({ run: (ctx) => ctx.sleep(300) })));
     expect(world.clock.now()).toBe(start + 300);
   });
 });
@@ -497,6 +497,29 @@ describe("how an execution ends", () => {
     const error = failed(await world.run(fleetOf({ run: () => Promise.reject(thrown) })));
     expect(error).toMatchObject({ code: "AGENT_FAILED", class: expected });
     expect(error.message).toContain(thrown instanceof Error ? thrown.message : thrown);
+  });
+
+  test("an error is JSON, whatever users' code put into it", async () => {
+    const thrown = new FlotillaError("TOOL_FAILED", "half \ud800", { details: { when: new Map(), n: 1 } });
+    const fleet = fleetOf({ run: async (ctx) => ctx.step("a", () => Promise.reject(thrown)) });
+    const world = new World();
+    const error = failed(await world.run(fleet));
+    expect(error).toMatchObject({ message: "half \ufffd", details: { shown: "{ when: Map(0) {}, n: 1 }" } });
+    expect(world.records[0]?.error).toEqual(error);
+  });
+
+  test("recorded steps that are not asked for again are named", async () => {
+    const world = new World();
+    const fleet = fleetOf({
+      run: async (ctx) => {
+        if (world.attempt === 2) return null;
+        await ctx.step("a", () => 1);
+        throw new Error("passes");
+      },
+    });
+    failed(await world.run(fleet));
+    completed(await world.run(fleet));
+    expect(world.logs.at(-1)?.message).toBe("worker completed without repeating a#1, which earlier attempts recorded");
   });
 
   test("abort settles at once, also when the agent ignores it", async () => {

@@ -1,0 +1,51 @@
+import type { RetryPolicy } from "../core/definition.ts";
+import type { SettlePolicy, StepKind, Usage } from "../core/event.ts";
+import type { Json } from "../core/json.ts";
+
+/** What a step does, and how its failures are met. */
+export interface StepSpec {
+  kind: StepKind;
+  name: string;
+  /** What the step is asked: its hash is what a resumed agent must repeat. */
+  input: Json;
+  /** What goes on record as the input when it is not `input` itself. */
+  shown?: Json;
+  /** Milliseconds for one try; null for steps that take no time. */
+  timeoutMs: number | null;
+  /** Tries within the step (F2); null: one. */
+  retry: RetryPolicy | null;
+  /** Present for a write (F13): how an unknown outcome is settled. */
+  write?: WriteSpec;
+  /** `output` may be whatever JSON can hold; the agent gets it as it will be read back from the record. */
+  perform(attempt: Attempt): Promise<Performed>;
+}
+
+export interface WriteSpec {
+  settle: SettlePolicy;
+  /** The other side deduplicates by the idempotency key. */
+  idempotent: boolean;
+  /** Finds out whether an interrupted write happened; null when the tool cannot tell. */
+  check: ((attempt: Attempt) => Promise<unknown>) | null;
+}
+
+export interface Attempt {
+  /** Aborted on time-out, stop and kill. */
+  signal: AbortSignal;
+  /** The same for every try of this step, in every attempt at the task. */
+  idempotencyKey: string;
+}
+
+export interface Performed {
+  output: unknown;
+  usage?: Usage;
+}
+
+/** A step that has its place in the record. */
+export interface Call {
+  spec: StepSpec;
+  key: string;
+  inputHash: string;
+  idempotencyKey: string;
+  startedAt: number;
+  signal: AbortSignal;
+}
