@@ -1,9 +1,10 @@
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
 import type { Limits, Priority, RetryPolicy } from "./definition.ts";
+import { bindingProblem, editsProblem } from "./edit.ts";
 import type { Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { findCycle } from "./graph.ts";
 import type { Json } from "./json.ts";
-import type { Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
+import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
 import { retryDelayMs } from "./retry.ts";
 import { evolve, hasOpenQuestion, type RunState, SETTLED, type StepState, type TaskState, taskOf, viewOf } from "./state.ts";
 
@@ -244,6 +245,8 @@ class Decision {
     const task = this.current(command);
     if (task === null) return;
     if (task.kind === "plan") return this.completePlan(task, command);
+    // An agent that ends without waiting for its write leaves the question open, on the record.
+    this.raiseQuestions(task);
     this.emit({
       type: "task.completed",
       at: this.now,
@@ -261,9 +264,7 @@ class Decision {
       data: { task: task.id, attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }) },
       payload: { output: command.output },
     });
-    const edits = parseEdits(command.output);
-    if (typeof edits === "string") return this.endFailed(errorRecord("PLAN_INVALID", edits), task.id);
-    this.apply(edits, `planned by ${task.id}`);
+    this.apply(command.output as unknown as readonly Edit[], `planned by ${task.id}`);
     this.react();
   }
 
@@ -429,7 +430,15 @@ class Decision {
     const unbound = errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`);
     const binding = this.ask(() => planner.bind?.(this.view, viewOf(task)) ?? { fail: unbound });
     if (binding === null) return;
-    if ("input" in binding) {
+    const malformed = bindingProblem(binding);
+    if (malformed === null) this.applyBinding(task, binding);
+    else this.endFailed(errorRecord("PLAN_INVALID", malformed), task.id);
+  }
+
+  private applyBinding(task: TaskState, binding: Binding): void {
+    if ("later" in binding) {
+      this.revise({ type: "unbound", task: viewOf(task) }, `${task.id} waits for its input`);
+    } else if ("input" in binding) {
       this.emit({ type: "task.bound", at: this.now, data: { task: task.id }, payload: { input: binding.input } });
     } else if ("skip" in binding) {
       this.emit({ type: "task.skipped", at: this.now, data: { task: task.id, why: binding.skip, because: null } });
@@ -486,10 +495,13 @@ class Decision {
   }
 
   private apply(edits: readonly Edit[], why: string): void {
+    const malformed = editsProblem(edits);
+    if (malformed !== null) return this.endFailed(errorRecord("PLAN_INVALID", malformed), null);
     if (edits.length === 0) return;
     const add: TaskSpec[] = [];
     const added = new Set<string>();
     const cancel = new Map<string, string>();
+    const bind: Extract<Edit, { edit: "bind" }>[] = [];
     let end: Extract<Edit, { edit: "finish" | "fail" }> | null = null;
     for (const edit of edits) {
       if (edit.edit === "add") {
@@ -500,6 +512,8 @@ class Decision {
         const task = this.state.tasks.get(edit.task);
         if (task === undefined || SETTLED.has(task.status)) continue;
         for (const id of [task.id, ...this.openMembersOf(task.id)]) if (!cancel.has(id)) cancel.set(id, edit.why);
+      } else if (edit.edit === "bind") {
+        bind.push(edit);
       } else {
         end = edit;
         break;
@@ -509,6 +523,10 @@ class Decision {
       const problem = this.problemOf(add);
       if (problem !== null) return this.endFailed(problem, null);
       this.emitRevision(add, [...cancel].map(([task, why]) => ({ task, why })), why);
+    }
+    for (const { task: id, binding } of bind) {
+      const task = this.state.tasks.get(id);
+      if (task?.status === "unbound" && this.state.status === "running") this.applyBinding(task, binding);
     }
     if (end?.edit === "finish") {
       this.emit({ type: "run.completed", at: this.now, data: {}, payload: { output: end.output } });
@@ -610,7 +628,8 @@ class Decision {
 export const PLAN_AGENT = "$plan";
 
 function advances(known: StepState, step: StepRecord): boolean {
-  if (step.phase === "started") return false;
+  // Another try of a write is intended again, on the record: a crash in it must not go unnoticed either (F13).
+  if (step.phase === "started") return known.status === "unknown" || (known.status === "settled" && known.outcome === "not-done");
   return known.status === "started" || known.status === "unknown" || known.status === "settled";
 }
 
@@ -650,15 +669,4 @@ function runView(state: RunState, { options, describe }: DecideContext): RunView
 export function errorRecord(code: ErrorCode, message: string): ErrorRecord {
   const { class: cls, fix } = catalogue[code];
   return { code, class: cls, message, hint: fix };
-}
-
-/** Edits that a user's pattern returned from a host, or what is wrong with them. */
-function parseEdits(output: Json): Edit[] | string {
-  if (!Array.isArray(output)) return "a pattern must return a list of edits";
-  for (const edit of output) {
-    if (edit === null || typeof edit !== "object" || !("edit" in edit)) return "an edit must be an object with `edit`";
-    if (!["add", "cancel", "finish", "fail"].includes(String(edit.edit))) return `unknown edit ${String(edit.edit)}`;
-    if (edit.edit === "add" && (typeof edit.task !== "object" || edit.task === null)) return "`add` needs a task";
-  }
-  return output as unknown as Edit[];
 }

@@ -145,5 +145,11 @@ export function checkEventData(type: string, data: unknown): string | null {
   return result.success ? null : z.prettifyError(result.error);
 }
 
+/** What is wrong with an error record, in words; null when it is sound. */
+export function checkError(error: unknown): string | null {
+  const result = errorRecord.safeParse(error);
+  return result.success ? null : `an error must have code, class and message: ${z.prettifyError(result.error)}`;
+}
+
 /** The schemas by type, for documentation and for tools that read journals. */
 export const eventSchemas: Readonly<Record<EventType, z.ZodType>> = schemas;

@@ -53,19 +53,27 @@ export interface TaskSpec {
 
 export type Edit =
   | { edit: "add"; task: TaskSpec }
+  /** Answers for a task for which `bind` said `later`. */
+  | { edit: "bind"; task: string; binding: Binding }
   | { edit: "cancel"; task: string; why: string }
   /** Ends the run with this output; what is still open is cancelled. */
   | { edit: "finish"; output: Json }
   /** Ends the run as failed, because of `task` if one is named. */
   | { edit: "fail"; error: ErrorRecord; task?: string };
 
-export type Change = { type: "started" } | { type: "settled"; task: TaskView };
+export type Change =
+  /** Only for a planner whose `bind` answered `later`. */
+  | { type: "unbound"; task: TaskView }
+  | { type: "started" }
+  | { type: "settled"; task: TaskView };
 
 export type Binding =
   | { input: Json }
   /** The task becomes a group of these. */
   | { members: readonly TaskSpec[] }
   | { skip: string }
+  /** An edit gives it: the planner is told again, as a change. */
+  | { later: true }
   | { fail: ErrorRecord };
 
 /** A pattern at work: a pure function from what just happened to edits of the task graph (design: patterns are

@@ -451,6 +451,11 @@ function putStep(
   const known = task.steps.get(data.key);
   if (known) {
     known.status = status;
+    if (status === "started") {
+      known.settle = settlePolicy;
+      known.idempotencyKey = idempotencyKey;
+      known.outcome = null;
+    }
     return known;
   }
   const step: StepState = {

@@ -9,9 +9,9 @@ import type { FleetCode } from "../definition/fleet.ts";
 import { loadCode } from "../definition/code.ts";
 import { FlotillaError, toErrorRecord } from "../error.ts";
 import { readSecrets } from "../model/env.ts";
-import { modelFetch } from "../model/fetch.ts";
 import { modelRegistry } from "../model/registry.ts";
 import { redactJson } from "../telemetry/redact.ts";
+import { toolFetch } from "../tool/fetch.ts";
 import { mcpServers } from "../tool/mcp-server.ts";
 import { type PlanInput, runPlanTask } from "./remote-planner.ts";
 
@@ -46,21 +46,23 @@ export async function openAgents(options: AgentsOptions): Promise<Agents> {
     secret: (name) => secrets.get(name),
     setting: (name) => secrets.setting(name),
   });
-  const fetch = modelFetch();
+  const http = toolFetch();
   const secret = (name: string) => secrets.get(name);
   const mcp = mcpServers({
     servers: definition.mcpServers,
     secret,
-    fetch,
+    fetch: http.fetch,
     path: options.env.PATH ?? "",
     ...(options.folder === null ? {} : { directory: options.folder }),
   });
-  const environment = { definition, code, models, secret, redact: secrets.redact, fetch, mcp };
+  const environment = { definition, code, models, secret, redact: secrets.redact, fetch: http.fetch, mcp };
   return {
     run: (port) =>
       port.assignment.agent === PLAN_AGENT ? Promise.resolve(plan(code.patterns, port)) : runAgent(port, environment),
     redact: <T>(value: T): T => redactJson(secrets.redact, value as Json) as T,
-    close: () => mcp.close(),
+    close: async () => {
+      await Promise.all([mcp.close(), http.close()]);
+    },
   };
 }
 

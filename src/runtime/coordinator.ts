@@ -19,6 +19,7 @@ import { FleetJournal } from "./fleet-journal.ts";
 import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Permits } from "./permits.ts";
+import { type PlanRequest, planInput } from "./remote-planner.ts";
 
 export interface CoordinatorOptions {
   /** How long a worker may be silent before its tasks are taken away. Default 30 s. */
@@ -58,6 +59,8 @@ export interface StartOptions {
 }
 
 const RUN_ID_BYTES = 10;
+/** How soon the store is looked at again when something there may have been missed. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** The coordinator role: turns what workers, people and time say into decisions on runs, and decisions into frames.
  *  It holds nothing that a crash can lose (C2). */
@@ -102,8 +105,13 @@ export class Coordinator {
       hooks: {
         decided: (hot, events, touched) => this.#decided(hot, events, touched),
         committed: (hot, events, batch) => this.#committed(hot, events, batch),
-        dropped: (run) => this.#dispatcher.forget(run),
-        loaded: (hot) => this.#reconcile(hot),
+        dropped: (run) => {
+          this.#dispatcher.forget(run);
+          // What was given out and taken back waits in the store, where nobody looks before something becomes due.
+          this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
+        },
+        loaded: (hot) => this.#adopt(hot),
+        resumed: (hot) => this.#reconcile(hot),
         leaseUntil: (now) => now + this.#options.leaseMs,
         failed: (error) => ports.failed(error),
       },
@@ -451,23 +459,31 @@ export class Coordinator {
     state.link.send(assignFrame(hot, task, attempt, at));
   }
 
-  /** After folding: what the journal says is with a worker is there, is sent now, or is released. */
+  /** What workers hold of a run that was folded is in flight. */
+  #adopt(hot: HotRun): void {
+    for (const { id, status, worker, attempt } of hot.state.tasks.values()) {
+      if (status !== "assigned") continue;
+      const held = this.#dispatcher.link(worker ?? "")?.tasks.has(keyOf(hot.id, id, attempt)) ?? false;
+      if (held) hot.inFlight.set(id, { worker: worker ?? "", attempt });
+    }
+  }
+
+  /** What the journal says is with a worker and is not: its assignment was recorded and never sent, or its worker is of
+   *  an earlier process. It is sent now, or released. */
   #reconcile(hot: HotRun): void {
     if (hot.state.status !== "running") return;
     for (const task of hot.state.tasks.values()) {
-      if (task.status !== "assigned") continue;
+      if (task.status !== "assigned" || hot.inFlight.get(task.id)?.attempt === task.attempt) continue;
+      const { attempt } = task;
       const state = this.#dispatcher.link(task.worker ?? "");
-      if (state === undefined) {
-        const why = "its worker is gone";
-        this.#do(hot.id, { type: "task.release", task: task.id, attempt: task.attempt, why, suspect: false });
+      if (state === undefined || state.tasks.size >= state.link.slots) {
+        const why = state === undefined ? "its worker is gone" : "its slot was given to another";
+        this.#do(hot.id, { type: "task.release", task: task.id, attempt, why, suspect: false });
         continue;
       }
-      const key = keyOf(hot.id, task.id, task.attempt);
-      hot.inFlight.set(task.id, { worker: state.link.id, attempt: task.attempt });
-      if (!state.tasks.has(key)) {
-        state.tasks.set(key, { run: hot.id, task: task.id, attempt: task.attempt, agent: task.agent ?? "", sent: false });
-        this.#send(hot, task.id, task.attempt, this.#clock.now());
-      }
+      hot.inFlight.set(task.id, { worker: state.link.id, attempt });
+      state.tasks.set(keyOf(hot.id, task.id, attempt), { run: hot.id, task: task.id, attempt, agent: task.agent ?? "", sent: false });
+      this.#send(hot, task.id, attempt, this.#clock.now());
     }
   }
 
@@ -478,7 +494,7 @@ export class Coordinator {
       this.#tick = null;
       this.#fire().catch((error: unknown) => {
         this.#ports.failed(error);
-        this.#wakeBefore(this.#clock.now() + this.#options.leaseMs);
+        this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
       });
     });
     this.#tick = { at, timer };
@@ -493,14 +509,15 @@ export class Coordinator {
   async #fire(): Promise<void> {
     const now = this.#clock.now();
     const timers = await this.#store.dueTimers(now, 1_000);
-    await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name)));
+    // A run that cannot be folded keeps its timer, and nobody else waits for it (F14).
+    await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name).catch(this.#ports.failed)));
     for (const { run, task } of await this.#store.expiredTasks(now, 1_000)) this.#do(run, { type: "task.expire", task });
     for (const row of await this.#store.expiredLeases(now, 1_000)) this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
     this.#dispatcher.look();
     if (this.#closed) return;
     const due = await this.#store.nextDue(this.#clock.now());
     // What is still due was not cleared by what it set off; it is looked at again, but not in a busy loop.
-    if (due !== null) this.#wakeBefore(due > now ? due : now + 1_000);
+    if (due !== null) this.#wakeBefore(due > now ? due : now + LOOK_AGAIN_MS);
   }
 
   async #fireTimer(run: string, name: string): Promise<void> {
@@ -508,7 +525,8 @@ export class Coordinator {
     if (events.length > 0) return;
     const { version } = await this.#store.head(run);
     const hot = this.#ledger.hot(run);
-    if (hot !== undefined && !hot.idle) return;
+    // One that is still wanted fires again: the clock went back since it was found due.
+    if (hot !== undefined && (!hot.idle || hot.timers.has(name))) return;
     await this.#store.commit([{ journal: run, expectedVersion: version, events: [], timers: [{ op: "clear", name }] }]);
   }
 
@@ -583,8 +601,14 @@ function assignFrame(hot: HotRun, task: TaskState, attempt: number, at: number):
   const agent = task.agent ?? "";
   const steps: RecordedStep[] = [...task.steps.values()].map(({ input: _, ...step }) => step);
   const { cause, priority } = task;
-  const envelope = requestOf(hot.id, { agent, task: task.id, attempt, cause, priority, input: task.input ?? null, at });
+  const input = task.kind === "plan" ? planningInput(hot, task) : (task.input ?? null);
+  const envelope = requestOf(hot.id, { agent, task: task.id, attempt, cause, priority, input, at });
   return { f: "assign", run: hot.id, task: task.id, attempt, agent, envelope, steps, output: task.outputSchema };
+}
+
+function planningInput({ state, context }: HotRun, task: TaskState): Json {
+  const request = task.input as unknown as PlanRequest;
+  return planInput(request, state.input, context?.options ?? null, state.tasks.values()) as unknown as Json;
 }
 
 function endCommand(frame: Extract<WorkerFrame, { f: "result" | "suspend" }>): Command {

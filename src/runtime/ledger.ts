@@ -1,5 +1,5 @@
 import { type Command, DEADLINE_TIMER, type DecideContext, decide, wakeTimer } from "../core/decide.ts";
-import type { RunEvent } from "../core/event.ts";
+import { checkEventData, type RunEvent } from "../core/event.ts";
 import { rankOf } from "../core/rank.ts";
 import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
@@ -30,8 +30,11 @@ export interface LedgerHooks {
   committed(run: HotRun, events: readonly RunEvent[], batch: CommittedBatch): void;
   /** Decisions of this run were dropped; its state will be folded anew before it is used. */
   dropped(run: string): void;
-  /** The run was folded from its journal: whatever it has with workers must be reconciled. */
+  /** The run was folded from its journal, and nothing is decided on it yet: what workers hold of it is known again. */
   loaded(run: HotRun): void;
+  /** The run was folded, and the commands that waited for it are decided: what its journal says is with a worker and is
+   *  not must be sent or released. */
+  resumed(run: HotRun): void;
   leaseUntil(now: number): number;
   failed(error: FlotillaError): void;
 }
@@ -69,6 +72,8 @@ export class HotRun {
   waiting: Pending[] = [];
   loading = false;
   ready = false;
+  /** Decisions of it were dropped: what was being committed then may be on record or not. */
+  again = false;
   /** Tasks that have a row in the store's queue, and timers that are set. */
   readonly rows = new Set<string>();
   readonly timers = new Set<string>();
@@ -173,7 +178,7 @@ export class Ledger {
       if (hot.ready) this.#decide(hot, pending);
       else {
         hot.waiting.push(pending);
-        if (!hot.loading) this.#open(hot, command);
+        if (!hot.loading) this.#open(hot);
       }
     });
   }
@@ -199,26 +204,33 @@ export class Ledger {
     this.#closed = true;
   }
 
-  #open(hot: HotRun, command: Command | null): void {
+  #open(hot: HotRun): void {
     hot.loading = true;
-    const loading = command?.type === "run.start" ? this.#prepare(hot, command) : this.#load(hot);
-    loading.then(
+    this.#prepareOrLoad(hot).then(
       () => {
         hot.loading = false;
         hot.ready = true;
-        if (hot.state.version > 0) this.#hooks.loaded(hot);
+        const folded = hot.state.version > 0;
+        if (folded) this.#hooks.loaded(hot);
         this.#drainWaiting(hot);
+        if (folded && hot.ready) this.#hooks.resumed(hot);
       },
       (error: unknown) => {
-        hot.loading = false;
-        this.#runs.delete(hot.id);
-        for (const pending of hot.waiting.splice(0)) pending.reject(error);
+        if (mayPass(error) && !this.#closed) {
+          this.#hooks.failed(error);
+          return this.#again(hot, STORE_RETRY_MS);
+        }
+        this.#drop(hot, (pending) => pending.reject(error));
       },
     );
   }
 
-  async #prepare(hot: HotRun, command: Extract<Command, { type: "run.start" }>): Promise<void> {
-    hot.context = await this.#source.context(command.definition, command.workflow);
+  /** A new run has nothing to be folded; whether one whose start was dropped is new, only the store knows. */
+  async #prepareOrLoad(hot: HotRun): Promise<void> {
+    const first = hot.waiting[0]?.command;
+    const isNew = first?.type === "run.start" && (!hot.again || (await this.#store.run(hot.id)) === null);
+    if (isNew) hot.context = await this.#source.context(first.definition, first.workflow);
+    else await this.#load(hot);
   }
 
   async #load(hot: HotRun): Promise<void> {
@@ -287,6 +299,9 @@ export class Ledger {
       pending: [],
     });
     for (const [i, event] of events.entries()) {
+      // Parts of it came from outside; what does not fit its schema must not enter a journal that is read for ever.
+      const problem = checkEventData(event.type, event.data);
+      if (problem !== null) throw new FlotillaError("EVENT_INVALID", `${event.type} of ${hot.id}: ${problem}`);
       const { row, blob } = sealEvent(event, version + i + 1, hot.head, this.#random);
       hot.head = row.hash;
       batch.rows.push(row);
@@ -369,7 +384,7 @@ export class Ledger {
       this.#drop(hot, (pending) => pending.reject(error));
     } else {
       // Somebody else decided first: fold what is on record and decide again.
-      this.#again(hot);
+      this.#again(hot, 0);
     }
     void batch;
   }
@@ -382,25 +397,28 @@ export class Ledger {
       for (const hot of group) this.#drop(hot, (pending) => pending.reject(failure));
       return;
     }
-    const waiting = group.map((hot) => [hot, this.#takeBack(hot)] as const);
-    this.#clock.after(STORE_RETRY_MS, () => {
-      for (const [hot, pendings] of waiting) {
-        for (const pending of pendings) this.#enter(hot.id, pending.command).then(pending.resolve, pending.reject);
-      }
-      this.#schedule();
+    for (const hot of group) this.#again(hot, STORE_RETRY_MS);
+    // The rider is not a run: it asks for its turn itself.
+    this.#clock.after(STORE_RETRY_MS, () => this.#schedule());
+  }
+
+  /** Drops a run's speculative state, folds it anew after `delayMs` and decides its commands again: in their order,
+   *  before any that come meanwhile. Also when there are none, since what was being committed may be on record. */
+  #again(hot: HotRun, delayMs: number): void {
+    // A defect may have dropped it while its commit was under way.
+    if (this.#runs.get(hot.id) !== hot) return;
+    const waiting: Pending[] = [];
+    this.#drop(hot, (pending) => waiting.push(pending));
+    const fresh = new HotRun(hot.id);
+    fresh.again = true;
+    fresh.loading = true;
+    fresh.waiting = waiting;
+    this.#runs.set(fresh.id, fresh);
+    if (delayMs === 0) return this.#open(fresh);
+    this.#clock.after(delayMs, () => {
+      if (this.#closed) this.#drop(fresh, (pending) => pending.reject(new FlotillaError("STORE_CLOSED", "the app was closed")));
+      else this.#open(fresh);
     });
-  }
-
-  #again(hot: HotRun): void {
-    const pendings = this.#takeBack(hot);
-    for (const pending of pendings) this.#enter(hot.id, pending.command).then(pending.resolve, pending.reject);
-  }
-
-  /** Drops a run's speculative state and returns the commands that made it, in order. */
-  #takeBack(hot: HotRun): Pending[] {
-    const pendings: Pending[] = [];
-    this.#drop(hot, (pending) => pendings.push(pending));
-    return pendings;
   }
 
   #drop(hot: HotRun, each: (pending: Pending) => void): void {
@@ -410,7 +428,7 @@ export class Ledger {
     hot.flying = null;
     hot.next = null;
     this.#dirty.delete(hot);
-    this.#runs.delete(hot.id);
+    if (this.#runs.get(hot.id) === hot) this.#runs.delete(hot.id);
     this.#hooks.dropped(hot.id);
     for (const pending of pendings) each(pending);
   }
@@ -491,6 +509,11 @@ export class Ledger {
       if (!hot.idle || !hot.ready || hot.inFlight.size > 0) this.#runs.set(hot.id, hot);
     }
   }
+}
+
+/** Whether the store may answer when it is asked again. */
+function mayPass(error: unknown): error is FlotillaError {
+  return isFlotillaError(error) && error.class === "transient" && error.code !== "STORE_CLOSED";
 }
 
 /** Name of the queue in which a task waits. A host died with it: it waits for a ward, a host for a few suspects. One

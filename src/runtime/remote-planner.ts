@@ -1,79 +1,97 @@
-import { PLAN_AGENT } from "../core/decide.ts";
+import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
 import type { Json } from "../core/json.ts";
 import type { Change, Edit, Planner, RunView, TaskView } from "../core/planner.ts";
 import { SETTLED } from "../core/state.ts";
 
-/** What a host is given to run a user's pattern on: a plain copy of the view, and what changed since last time. */
-export type PlanInput = {
-  pattern: string;
-  input: Json;
-  options: Json;
-  tasks: readonly TaskView[];
-  changes: readonly ({ type: "started" } | { type: "settled"; task: string })[];
-};
+/** What changed since the pattern was last asked: the recorded input of a plan task. */
+export type PlanChange = { type: "started" } | { type: "settled" | "unbound"; task: string };
+export type PlanRequest = { pattern: string; changes: readonly PlanChange[] };
+
+/** What a host is given to run a user's pattern on: the changes, and a plain copy of the view. The copy is made when
+ *  the task is sent and is not recorded, since it follows from the journal. */
+export type PlanInput = PlanRequest & { input: Json; options: Json; tasks: readonly TaskView[] };
 
 const planTask = (n: number) => `${PLAN_AGENT}/${n}`;
+const nextOf = (plan: TaskView) => Number(plan.id.slice(PLAN_AGENT.length + 1)) + 1;
 
 /** Stands in for a user's own pattern, whose code never runs where the fleet is coordinated: each change asks for a
- *  plan task, which a worker host runs. Plan tasks run one after the other, each on the view as it is when it starts,
- *  so that changes which came meanwhile are planned for together. */
+ *  plan task, which a worker host runs. One runs after the other; changes that come while one runs are planned for
+ *  together in the next. */
 export function remotePlanner(pattern: string): Planner {
   return {
-    plan(view) {
-      let n = 1;
-      while (isPast(view.task(planTask(n)))) n += 1;
-      // One that has not started yet will see this change too.
-      const current = view.task(planTask(n));
-      if (current !== undefined && (current.status === "waiting" || current.status === "unbound")) return [];
-      const next = current === undefined ? n : n + 1;
-      if (view.task(planTask(next)) !== undefined) return [];
-      const needs = next === 1 ? [] : [{ task: planTask(next - 1), on: "settled" as const }];
-      return [{ edit: "add", task: { id: planTask(next), agent: PLAN_AGENT, needs, why: `pattern ${pattern}` } }];
+    plan(view, change) {
+      const last = lastPlan(view);
+      // One that has not started yet will be told of this change too: its input is made when it starts.
+      if (last?.status === "waiting" || last?.status === "unbound") return [];
+      const n = last === null ? 1 : nextOf(last);
+      const needs = last === null ? [] : [{ task: last.id, on: "settled" as const }];
+      const why = change.type === "started" ? "the run started" : `${change.task.id} ${change.type}`;
+      return [{ edit: "add", task: { id: planTask(n), agent: PLAN_AGENT, needs, why } }];
     },
     bind(view, task) {
-      return { input: planInput(pattern, view, task) as unknown as Json };
+      if (task.kind !== "plan") return { later: true };
+      return { input: { pattern, changes: changesFor(view, task) } as unknown as Json };
     },
   };
 }
 
-function isPast(task: TaskView | undefined): boolean {
-  return task !== undefined && SETTLED.has(task.status);
+/** The newest plan task: they are numbered without a gap, so doubling and halving finds it. */
+function lastPlan(view: RunView): TaskView | null {
+  const has = (n: number) => view.task(planTask(n)) !== undefined;
+  let high = 1;
+  while (has(high)) high *= 2;
+  let low = Math.floor(high / 2);
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (has(middle)) low = middle;
+    else high = middle;
+  }
+  return view.task(planTask(low)) ?? null;
 }
 
-function planInput(pattern: string, view: RunView, plan: TaskView): PlanInput {
-  const n = Number(plan.id.slice(PLAN_AGENT.length + 1));
-  const seen = seenBefore(view, n);
-  const tasks: TaskView[] = [];
-  const changes: PlanInput["changes"][number][] = n === 1 ? [{ type: "started" }] : [];
+function changesFor(view: RunView, plan: TaskView): PlanChange[] {
+  const n = nextOf(plan) - 1;
+  const told = toldBefore(view, n);
+  const changes: PlanChange[] = n === 1 ? [{ type: "started" }] : [];
   for (const task of view.tasks()) {
     if (task.kind === "plan") continue;
-    tasks.push(copyOf(task));
-    if (SETTLED.has(task.status) && !seen.has(task.id)) changes.push({ type: "settled", task: task.id });
+    if (SETTLED.has(task.status)) {
+      if (!told.has(`settled ${task.id}`)) changes.push({ type: "settled", task: task.id });
+    } else if (task.status === "unbound" && !told.has(`unbound ${task.id}`)) {
+      changes.push({ type: "unbound", task: task.id });
+    }
   }
-  return { pattern, input: view.input, options: view.options, tasks, changes };
+  return changes;
 }
 
-/** Tasks of whose end an earlier plan task was told. */
-function seenBefore(view: RunView, n: number): ReadonlySet<string> {
-  const seen = new Set<string>();
+function toldBefore(view: RunView, n: number): ReadonlySet<string> {
+  const told = new Set<string>();
   for (let i = 1; i < n; i++) {
-    const input = view.task(planTask(i))?.input as unknown as PlanInput | undefined;
-    for (const change of input?.changes ?? []) if (change.type === "settled") seen.add(change.task);
+    const request = view.task(planTask(i))?.input as unknown as PlanRequest | undefined;
+    for (const change of request?.changes ?? []) if (change.type !== "started") told.add(`${change.type} ${change.task}`);
   }
-  return seen;
+  return told;
 }
 
-function copyOf(task: TaskView): TaskView {
+/** A plan task's input as the host gets it. */
+export function planInput(request: PlanRequest, input: Json, options: Json, tasks: Iterable<TaskView>): PlanInput {
+  const copies: TaskView[] = [];
+  for (const task of tasks) if (task.kind !== "plan") copies.push(copyOf(task));
+  return { ...request, input, options, tasks: copies };
+}
+
+function copyOf({ id, agent, kind, status, attempt, group, input, output, error }: TaskView): TaskView {
+  // Absent where there is none: a copy is JSON.
   return {
-    id: task.id,
-    agent: task.agent,
-    kind: task.kind,
-    status: task.status,
-    attempt: task.attempt,
-    group: task.group,
-    input: task.input,
-    ...(task.output === undefined ? {} : { output: task.output }),
-    ...(task.error === undefined ? {} : { error: task.error }),
+    id,
+    agent,
+    kind,
+    status,
+    attempt,
+    group,
+    ...(input === undefined ? {} : { input }),
+    ...(output === undefined ? {} : { output }),
+    ...(error === undefined ? {} : { error }),
   } as TaskView;
 }
 
@@ -89,8 +107,11 @@ export function runPlanTask(planner: Planner, plan: PlanInput): Edit[] {
     tasks: () => tasks.values(),
     members: (group) => plan.tasks.filter((task) => task.group === group && SETTLED.has(task.status)),
   };
-  return plan.changes.flatMap((change) => {
-    const what: Change = change.type === "started" ? change : { type: "settled", task: tasks.get(change.task) as TaskView };
-    return [...planner.plan(view, what)];
+  return plan.changes.flatMap((change): Edit[] => {
+    if (change.type === "started") return [...planner.plan(view, change)];
+    const task = tasks.get(change.task) as TaskView;
+    if (change.type === "settled") return [...planner.plan(view, { type: "settled", task } satisfies Change)];
+    const none = { fail: errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`) };
+    return [{ edit: "bind", task: task.id, binding: planner.bind?.(view, task) ?? none }];
   });
 }

@@ -1,0 +1,71 @@
+import { checkError, type Need } from "./event.ts";
+import type { Edit } from "./planner.ts";
+
+/** What planners answer, checked before any of it becomes an event: patterns are users' code, and may be JavaScript. */
+
+const EDITS = new Set(["add", "bind", "cancel", "finish", "fail"]);
+const ON = new Set<unknown>(["completed", "settled", "failed"]);
+
+/** What is wrong with a list of edits, in words; null when it is sound. */
+export function editsProblem(edits: unknown): string | null {
+  if (!Array.isArray(edits)) return "a pattern must return a list of edits";
+  for (const edit of edits) {
+    const problem = editProblem(edit);
+    if (problem !== null) return problem;
+  }
+  return null;
+}
+
+function editProblem(edit: unknown): string | null {
+  if (!isFields(edit)) return "an edit must be an object with `edit`";
+  if (!EDITS.has(String(edit.edit))) return `unknown edit ${String(edit.edit)}`;
+  switch (edit.edit as Edit["edit"]) {
+    case "add":
+      return specProblem(edit.task);
+    case "bind":
+      return isText(edit.task) ? bindingProblem(edit.binding) : "`bind` needs the id of a task";
+    case "cancel":
+      return isText(edit.task) && typeof edit.why === "string" ? null : "`cancel` needs the id of a task, and why";
+    case "fail":
+      return checkError(edit.error);
+    default:
+      return edit.output === undefined ? "`finish` needs an output" : null;
+  }
+}
+
+/** What is wrong with a binding; null when it is sound. */
+export function bindingProblem(binding: unknown): string | null {
+  if (!isFields(binding)) return "a binding must be an object";
+  if ("later" in binding) return null;
+  if ("skip" in binding) return typeof binding.skip === "string" ? null : "`skip` needs a reason";
+  if ("fail" in binding) return checkError(binding.fail);
+  if ("members" in binding) {
+    if (!Array.isArray(binding.members)) return "`members` must be a list of tasks";
+    return binding.members.map(specProblem).find((problem) => problem !== null) ?? null;
+  }
+  return binding.input === undefined ? "a binding needs input, members, skip or fail" : null;
+}
+
+function specProblem(task: unknown): string | null {
+  if (!isFields(task) || !isText(task.id)) return "a task needs an id";
+  const { id, kind, agent, needs, priority, group, output, why } = task;
+  const problem =
+    (kind !== undefined && kind !== "agent" && kind !== "group" && "kind must be agent or group") ||
+    (agent !== undefined && typeof agent !== "string" && "agent must be a name") ||
+    (needs !== undefined && !(Array.isArray(needs) && needs.every(isNeed)) && "needs must be a list of task ids") ||
+    (priority !== undefined && ![0, 1, 2, 3].includes(priority as number) && "priority must be 0, 1, 2 or 3") ||
+    (group !== undefined && !isText(group) && "group must be a task id") ||
+    (output !== undefined && !isFields(output) && "output must be a JSON Schema") ||
+    (why !== undefined && typeof why !== "string" && "why must be text");
+  return problem === false ? null : `task ${id}: ${problem}`;
+}
+
+function isNeed(need: unknown): need is string | Need {
+  return isText(need) || (isFields(need) && isText(need.task) && ON.has(need.on));
+}
+
+const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
