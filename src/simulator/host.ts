@@ -5,6 +5,7 @@ import { answerWelcome, CoordinatorHandshake } from "../message/handshake.ts";
 import type { KeyRing } from "../message/keys.ts";
 import type { Timer } from "../platform/clock.ts";
 import type { Coordinator } from "../runtime/coordinator.ts";
+import { parseQueue } from "../runtime/ledger.ts";
 import { Worker } from "../runtime/worker.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
 import type { Faults } from "./fault.ts";
@@ -30,15 +31,19 @@ export interface HostParts {
 
 interface Host {
   readonly process: Process;
-  readonly solitary: boolean;
+  /** The queue that it serves: the definition's own, or one of suspects. */
+  readonly queue: string;
+  readonly slots: number;
   attached: boolean;
   heardMs: number;
+  idleSinceMs: number;
   ending: { why: string; crashed: boolean } | null;
 }
 
-const HANG_MS = 10_000;
+const HANG_MS = 5_000;
 const LOOK_EVERY_MS = 500;
-const SOLITARY_MAX = 2;
+const SUSPECT_HOSTS_MAX = 4;
+const SUSPECT_IDLE_MS = 1_000;
 /** Hosts are gone within a second of losing their coordinator (issue 2 line 4). */
 export const ORPHAN_MS_MAX = 900;
 
@@ -67,9 +72,11 @@ export class SimulatedHosts {
     this.#look();
   }
 
-  wantSolitary(): void {
-    const solitary = [...this.#hosts].filter((host) => host.solitary).length;
-    if (solitary < SOLITARY_MAX) this.#start(true);
+  /** Suspects wait: they get hosts of their own, up to the bound. */
+  wantSuspects(queue: string): void {
+    const { slots } = parseQueue(queue);
+    const running = [...this.#hosts].filter((host) => host.queue !== this.#queue && host.ending === null).length;
+    if (slots !== null && running < SUSPECT_HOSTS_MAX) this.#start(queue, slots);
   }
 
   /** Names of the hosts that live, for checkers. */
@@ -79,15 +86,16 @@ export class SimulatedHosts {
 
   #replenish(): void {
     let alive = 0;
-    for (const host of this.#hosts) if (!host.solitary) alive += 1;
-    for (; alive < this.#parts.hosts; alive++) this.#start(false);
+    for (const host of this.#hosts) if (host.queue === this.#queue) alive += 1;
+    for (; alive < this.#parts.hosts; alive++) this.#start(this.#queue, this.#parts.slots);
   }
 
-  #start(solitary: boolean): void {
+  #start(queue: string, slots: number): void {
     const { world } = this.#parts;
-    const id = `${this.#owner.name}-h${this.#started++}${solitary ? "!" : ""}`;
+    const id = `${this.#owner.name}-h${this.#started++}${queue.slice(this.#queue.length)}`;
     const process = new Process(id, "host");
-    const host: Host = { process, solitary, attached: false, heardMs: world.elapsedMs, ending: null };
+    const now = world.elapsedMs;
+    const host: Host = { process, queue, slots, attached: false, heardMs: now, idleSinceMs: now, ending: null };
     this.#hosts.add(host);
     process.onEnd = (why) => this.#ended(host, why);
     world.in(20 + this.#random.next() * 200, process, "boots", () => this.#connect(host));
@@ -95,7 +103,7 @@ export class SimulatedHosts {
 
   /** Both sides of the handshake; the production one exchanges them as plain records before anything else. */
   #connect(host: Host): void {
-    const { world, faults, keys, carrier, code, slots, orphans } = this.#parts;
+    const { world, faults, keys, carrier, code, orphans } = this.#parts;
     const { process } = host;
     const down: End = { process: this.#owner, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
     const up: End = { process, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
@@ -105,7 +113,7 @@ export class SimulatedHosts {
       clock: world.clockOf(process),
       random: new Prng(world.seed, process.name),
       session: session.id,
-      slots: host.solitary ? 1 : slots,
+      slots: host.slots,
       definition: code.definition,
       identityOf: (agent) => keys.identity(agent),
       send: (frame) => link.toCoordinator(frame as unknown as Json),
@@ -138,7 +146,7 @@ export class SimulatedHosts {
   }
 
   #attach(host: Host, link: Link, end: End, session: { id: string; agents: ReadonlySet<string> }): void {
-    const { process, solitary } = host;
+    const { process, queue, slots } = host;
     if (!process.alive) return;
     end.onFrame = (frame) => {
       host.heardMs = this.#parts.world.elapsedMs;
@@ -154,9 +162,8 @@ export class SimulatedHosts {
     this.#coordinator.attach(
       {
         id: process.name,
-        queue: solitary ? `${this.#queue}!` : this.#queue,
-        slots: solitary ? 1 : this.#parts.slots,
-        once: solitary,
+        queue,
+        slots,
         send: (frame) => {
           this.#parts.sent(frame);
           link.toHost(frame as unknown as Json);
@@ -179,10 +186,10 @@ export class SimulatedHosts {
     const { world } = this.#parts;
     world.in(this.#random.next() * 3, this.#owner, `sees the end of ${host.process.name}`, () => {
       this.#hosts.delete(host);
-      const crashed = host.ending?.crashed ?? !(host.solitary && why === "it drained");
+      const crashed = host.ending?.crashed ?? true;
       if (host.attached) this.#coordinator.detach(host.process.name, why, crashed);
       host.attached = false;
-      if (host.solitary || this.#restarting !== null) return;
+      if (host.queue !== this.#queue || this.#restarting !== null) return;
       this.#restarting = world.in(50, this.#owner, "restarts hosts", () => {
         this.#restarting = null;
         this.#replenish();
@@ -194,11 +201,23 @@ export class SimulatedHosts {
   #look(): void {
     const { world } = this.#parts;
     world.in(LOOK_EVERY_MS, this.#owner, "looks after hosts", () => {
-      for (const host of this.#hosts) {
-        if (host.attached && world.elapsedMs - host.heardMs > HANG_MS) this.#kill(host, "its code blocks the loop", true);
+      for (const host of this.#hosts) this.#lookAt(host);
+      for (const { queue, waiting, workers } of this.#coordinator.depth()) {
+        if (waiting > 0 && workers === 0) this.wantSuspects(queue);
       }
       this.#look();
     });
+  }
+
+  #lookAt(host: Host): void {
+    const now = this.#parts.world.elapsedMs;
+    if (!host.attached) return;
+    if (this.#coordinator.held(host.process.name) > 0) host.idleSinceMs = now;
+    else if (host.queue !== this.#queue && now - host.idleSinceMs > SUSPECT_IDLE_MS && host.ending === null) {
+      host.ending = { why: "drained", crashed: false };
+      this.#coordinator.drain(host.process.name);
+    }
+    if (now - host.heardMs > HANG_MS) this.#kill(host, "its code blocks the loop", true);
   }
 }
 

@@ -6,7 +6,7 @@ import { digestOf } from "../runtime/journal.ts";
 import { startLocalWorker } from "../runtime/local-worker.ts";
 import type { Store } from "../store/store.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, FLEET } from "./disk.ts";
 import type { Faults } from "./fault.ts";
 import { plannerOf } from "./fleet.ts";
 import { type Carrier, type HostParts, ORPHAN_MS_MAX, SimulatedHosts } from "./host.ts";
@@ -104,15 +104,15 @@ export class Machine {
       random: new Prng(world.seed, process.name),
       keys,
       planners: (_definition, pattern) => plannerOf(pattern),
-      wanted: (wanted) => {
-        if (wanted.endsWith("!")) hosts?.wantSolitary();
-      },
+      wanted: (wanted) => hosts?.wantSuspects(wanted),
       failed: (error) => this.#failed(error),
       notify: (notice) => this.#parts.notify(notice),
     };
     const real = new Coordinator(planted.ports?.(ports, process) ?? ports);
     const coordinator = planted.coordinator?.(real) ?? real;
     await coordinator.register(code.definition);
+    // Nothing is answered before a flush of its own, which covers what a predecessor wrote and did not flush.
+    await coordinator.fleet.append("fleet.opened", { fleet: FLEET, version: "simulated", definition: digestOf(code.definition as never) });
     if (mode === "library") {
       this.#startLocal(process, coordinator, queue);
       await coordinator.recover();

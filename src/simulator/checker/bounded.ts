@@ -1,3 +1,4 @@
+import { parseQueue } from "../../runtime/ledger.ts";
 import type { CheckerMaker } from "./checker.ts";
 
 /** What a coordinator holds is bounded by what is going on; no attempt is counted once all has ended. */
@@ -9,7 +10,7 @@ export const boundedMemory: CheckerMaker = ({ machine, history }, fail) => ({
     const { hotRuns } = owner.coordinator;
     if (hotRuns > history.journals.size + STARTING_MAX) fail(`${hotRuns} runs in memory of ${history.journals.size} that exist`);
     for (const { queue, running, workers } of owner.coordinator.depth()) {
-      const slots = workers * machine.slots;
+      const slots = workers * (parseQueue(queue).slots ?? machine.slots);
       if (running > slots) fail(`queue ${queue} runs ${running} attempts in ${slots} slots`);
     }
   },
