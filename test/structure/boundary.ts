@@ -1,0 +1,74 @@
+/** Who may import whom, by folder below `src` (`""` is `src` itself). A name with a slash is one file. `core` and
+ *  `runtime` are what this is about: the first knows nothing, the second puts things together.
+ *
+ *  Folders that are not named on the right are out of reach, also for types. */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  // The public names, and the app that `open` gives.
+  "": ["", "core", "definition", "pattern", "runtime"],
+
+  // Pure.
+  core: ["error", "message"],
+  expression: ["core"],
+  pattern: ["error", "core", "definition", "expression"],
+
+  // Contracts, and what stands behind them. They know no role.
+  message: ["error", "core"],
+  platform: ["error"],
+  telemetry: ["core"],
+  carrier: ["error", "core", "message"],
+  store: ["error", "core", "definition/nearest"],
+  model: ["error", "core", "expression", "telemetry", "definition/nearest"],
+  tool: ["error", "core", "message", "definition"],
+  conformance: ["error", "core", "model/model", "store/store"],
+
+  definition: ["error", "core", "expression", "message", "pattern", "model/model", "model/script"],
+  agent: ["error", "core", "definition", "message", "model", "platform", "telemetry", "tool", "carrier/frame"],
+
+  // These put things together; nobody imports them, but for the app on top.
+  runtime: [
+    ...["error", "agent", "carrier", "core", "definition", "message", "model", "pattern", "platform", "store"],
+    ...["telemetry", "tool", "version"],
+  ],
+  simulator: [
+    ...["error", "agent", "carrier", "core", "definition", "message", "model", "pattern", "platform", "runtime"],
+    ...["store", "tool"],
+  ],
+  testing: ["", "error", "core", "definition", "runtime"],
+  cli: [
+    ...["", "error", "core", "definition", "message", "model", "pattern", "runtime", "simulator", "store", "testing"],
+  ],
+};
+
+/** Folders that need each other, and why that stays so. */
+export const KNOWN_CYCLES: readonly { between: readonly string[]; why: string }[] = [
+  {
+    between: ["definition", "pattern"],
+    why: "a workflow is written with its pattern's function; the loader lists the built-in ones",
+  },
+  {
+    between: ["definition", "model"],
+    why: "a definition with a script is checked with the script's schema; an unknown provider gets the nearest name",
+  },
+]; why: string }[] = [
+  {
+    between: ["definition", "pattern"],
+    why: "a workflow is written with its pattern's function; the loader lists the built-in ones",
+  },
+];
+
+/** Implementations of one contract, by how their files begin. They import the contract and never each other; only the
+ *  file that opens them by name knows all of them. */
+export const ADAPTERS: Readonly<Record<string, { families: readonly string[]; openedBy: string }>> = {
+  store: { families: ["memory", "sqlite"], openedBy: "open.ts" },
+  model: { families: ["anthropic", "google", "openai.", "openai-compatible", "scripted"], openedBy: "registry.ts" },
+  tool: { families: ["code", "http", "mcp"], openedBy: "open.ts" },
+};
+
+/** Files outside `platform` that touch the clock, timers or randomness of the machine, and why they may. Everything that
+ *  the simulator runs gets them as arguments. */
+export const MAY_TOUCH_TIME: Readonly<Record<string, string>> = {
+  "src/definition/module-reader-process.ts": "bounds a child process that imports somebody's module; no role runs there",
+  "src/model/model-error.ts": "a provider's retry-after may be a date, seen from the machine that asked it",
+  "src/simulator/world.ts": "a turn of the real event loop, after which every simulated promise has settled",
+  "src/simulator/campaign-main.ts": "prints how many seeds a second were run",
+};
