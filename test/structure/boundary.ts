@@ -49,11 +49,6 @@ export const KNOWN_CYCLES: readonly { between: readonly string[]; why: string }[
     between: ["definition", "model"],
     why: "a definition with a script is checked with the script's schema; an unknown provider gets the nearest name",
   },
-]; why: string }[] = [
-  {
-    between: ["definition", "pattern"],
-    why: "a workflow is written with its pattern's function; the loader lists the built-in ones",
-  },
 ];
 
 /** Implementations of one contract, by how their files begin. They import the contract and never each other; only the
@@ -67,7 +62,8 @@ export const ADAPTERS: Readonly<Record<string, { families: readonly string[]; op
 /** Files outside `platform` that touch the clock, timers or randomness of the machine, and why they may. Everything that
  *  the simulator runs gets them as arguments. */
 export const MAY_TOUCH_TIME: Readonly<Record<string, string>> = {
-  "src/definition/module-reader-process.ts": "bounds a child process that imports somebody's module; no role runs there",
+  "src/definition/module-reader-process.ts":
+    "bounds a child process that imports somebody's module; no role runs there",
   "src/model/model-error.ts": "a provider's retry-after may be a date, seen from the machine that asked it",
   "src/simulator/world.ts": "a turn of the real event loop, after which every simulated promise has settled",
   "src/simulator/campaign-main.ts": "prints how many seeds a second were run",
