@@ -2,7 +2,18 @@ import { expect } from "vitest";
 import type { Commit } from "../store/store.ts";
 import { FLEET_JOURNAL } from "../store/store.ts";
 import type { StoreTest } from "./store.ts";
-import { append, contents, create, deadLetter, lease, NOON, sampleBlob, sampleEvents, sha256, utf8 } from "./store-sample.ts";
+import {
+  append,
+  contents,
+  create,
+  deadLetter,
+  lease,
+  NOON,
+  sampleBlob,
+  sampleEvents,
+  sha256,
+  utf8,
+} from "./store-sample.ts";
 
 const OK = { ok: true };
 const MIB = 1024 * 1024;
@@ -58,14 +69,18 @@ export function journalTests(test: StoreTest): void {
     expect(await store.head("j")).toMatchObject({ version: 5 });
   });
 
-  test("of concurrent commits through several handles exactly one wins", async ({ open }) => {
-    const stores = [await open(), await open(), await open()];
-    for (let version = 0; version < 5; version++) {
-      const results = await Promise.all(stores.map((store) => store.commit([append("j", version)])));
-      expect(results.flat().filter((result) => result.ok)).toHaveLength(1);
-    }
-    for (const store of stores) expect(await store.head("j")).toMatchObject({ version: 5 });
-  }, ["shared"]);
+  test(
+    "of concurrent commits through several handles exactly one wins",
+    async ({ open }) => {
+      const stores = [await open(), await open(), await open()];
+      for (let version = 0; version < 5; version++) {
+        const results = await Promise.all(stores.map((store) => store.commit([append("j", version)])));
+        expect(results.flat().filter((result) => result.ok)).toHaveLength(1);
+      }
+      for (const store of stores) expect(await store.head("j")).toMatchObject({ version: 5 });
+    },
+    ["shared"],
+  );
 
   test("a refused commit changes nothing, and the others of its batch are applied", async ({ open }) => {
     const store = await open();
@@ -118,7 +133,9 @@ export function journalTests(test: StoreTest): void {
     await store.commit([create("r")]);
     const timers = [{ op: "set", name: "t", dueAt: NOON }] as const;
     expect(await store.commit([append("r", 1, { timers, run: { status: "stopped" } }, 0)])).toEqual([OK]);
-    expect(await store.commit([append("r", 2, { timers }, 0)])).toEqual([{ ok: false, reason: "conflict", version: 1 }]);
+    expect(await store.commit([append("r", 2, { timers }, 0)])).toEqual([
+      { ok: false, reason: "conflict", version: 1 },
+    ]);
     expect(await store.commit([append(FLEET_JOURNAL, 0, { timers }, 0)])).toEqual([OK]);
     expect(await store.run("r")).toMatchObject({ version: 1, status: "stopped", updatedAt: NOON + 1 });
     expect(await store.dueTimers(NOON, 9)).toHaveLength(2);
@@ -148,18 +165,28 @@ export function journalTests(test: StoreTest): void {
     const bytes = Uint8Array.from({ length: MIB }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
     const hash = Buffer.from(sha256(bytes)).toString("hex");
     const events = sampleEvents("j", 0, 2, bytes);
-    await store.commit([{ journal: "j", expectedVersion: 0, events, blobs: [{ hash, bytes }], snapshot: { version: 2, bytes } }]);
-    const back = [(await store.events("j", 0, 9))[1]?.payload, await store.blob(hash), (await store.snapshot("j"))?.bytes];
+    await store.commit([
+      { journal: "j", expectedVersion: 0, events, blobs: [{ hash, bytes }], snapshot: { version: 2, bytes } },
+    ]);
+    const back = [
+      (await store.events("j", 0, 9))[1]?.payload,
+      await store.blob(hash),
+      (await store.snapshot("j"))?.bytes,
+    ];
     for (const one of back) expect(Buffer.compare(one ?? new Uint8Array(0), bytes)).toBe(0);
   });
 
   test("a store shares no bytes with its callers", async ({ open }) => {
     const store = await open();
-    const commit = append("j", 0, { outbox: [{ topic: "t", bytes: utf8("abc") }], snapshot: { version: 1, bytes: utf8("abc") } });
+    const commit = append("j", 0, {
+      outbox: [{ topic: "t", bytes: utf8("abc") }],
+      snapshot: { version: 1, bytes: utf8("abc") },
+    });
     const want = structuredClone(commit);
     await store.commit([commit]);
     const spoil = (bytes: Uint8Array | null | undefined) => bytes?.fill(0);
-    for (const event of [...commit.events, ...(await store.events("j", 0, 9))]) [event.bytes, event.hash].forEach(spoil);
+    for (const event of [...commit.events, ...(await store.events("j", 0, 9))])
+      [event.bytes, event.hash].forEach(spoil);
     for (const row of [...(commit.outbox ?? []), ...(await store.outbox(9))]) spoil(row.bytes);
     spoil(commit.snapshot?.bytes);
     spoil((await store.snapshot("j"))?.bytes);
@@ -184,7 +211,9 @@ export function journalTests(test: StoreTest): void {
   test("ids of any script are kept apart and exact", async ({ open }) => {
     const store = await open();
     const ids = ["é", "e\u0301", "日本", "🚀", "a b", "a'b", 'a"b', "a%b", "a_b", "A", "a", "a/b", " a", "a\\"];
-    await store.commit(ids.map((id) => create(id, { tasks: [lease(`task ${id}`)], timers: [{ op: "set", name: id, dueAt: NOON }] })));
+    await store.commit(
+      ids.map((id) => create(id, { tasks: [lease(`task ${id}`)], timers: [{ op: "set", name: id, dueAt: NOON }] })),
+    );
     for (const id of ids) {
       expect(await store.run(id)).toMatchObject({ id, version: 1 });
       expect(await store.events(id, 0, 9)).toEqual(sampleEvents(id, 0));
@@ -194,37 +223,49 @@ export function journalTests(test: StoreTest): void {
     expect((await store.dueTimers(NOON, 99)).every((timer) => timer.run === timer.name)).toBe(true);
   });
 
-  test("two fleets at one place never see each other", async ({ open }) => {
-    const [a, b] = [await open({ fleet: "fleet-a" }), await open({ fleet: "fleet-b" })];
-    const blob = sampleBlob("shared by chance");
-    const fill = (workflow: string): Commit =>
-      create(
-        "r",
-        {
-          tasks: [lease("t", { worker: workflow })],
-          timers: [{ op: "set", name: "n", dueAt: NOON }],
-          outbox: [{ topic: workflow, bytes: utf8("x") }],
-          deadLetters: [deadLetter("d", { reason: workflow })],
-          blobs: [blob],
-          snapshot: { version: 1, bytes: utf8(workflow) },
-        },
-        { workflow, idempotencyKey: "key", inputDigest: workflow },
-      );
-    expect(await a.commit([fill("in a")])).toEqual([OK]);
-    const before = await contents(b, ["r", FLEET_JOURNAL], [blob.hash], NOON);
-    expect(before).toMatchObject({ runs: [], leases: [], depth: [], outbox: [], deadLetters: [], dueTimers: [], blobs: [null] });
-    expect(await b.commit([fill("in b")])).toEqual([OK]);
-    expect(await b.runByIdempotencyKey("key")).toEqual({ run: "r", inputDigest: "in b" });
-    expect(await a.runs({ limit: 9 })).toMatchObject([{ workflow: "in a" }]);
+  test(
+    "two fleets at one place never see each other",
+    async ({ open }) => {
+      const [a, b] = [await open({ fleet: "fleet-a" }), await open({ fleet: "fleet-b" })];
+      const blob = sampleBlob("shared by chance");
+      const fill = (workflow: string): Commit =>
+        create(
+          "r",
+          {
+            tasks: [lease("t", { worker: workflow })],
+            timers: [{ op: "set", name: "n", dueAt: NOON }],
+            outbox: [{ topic: workflow, bytes: utf8("x") }],
+            deadLetters: [deadLetter("d", { reason: workflow })],
+            blobs: [blob],
+            snapshot: { version: 1, bytes: utf8(workflow) },
+          },
+          { workflow, idempotencyKey: "key", inputDigest: workflow },
+        );
+      expect(await a.commit([fill("in a")])).toEqual([OK]);
+      const before = await contents(b, ["r", FLEET_JOURNAL], [blob.hash], NOON);
+      expect(before).toMatchObject({
+        runs: [],
+        leases: [],
+        depth: [],
+        outbox: [],
+        deadLetters: [],
+        dueTimers: [],
+        blobs: [null],
+      });
+      expect(await b.commit([fill("in b")])).toEqual([OK]);
+      expect(await b.runByIdempotencyKey("key")).toEqual({ run: "r", inputDigest: "in b" });
+      expect(await a.runs({ limit: 9 })).toMatchObject([{ workflow: "in a" }]);
 
-    const inB = await contents(b, ["r"], [blob.hash], NOON);
-    await a.commit([append("r", 1, { run: { status: "completed" }, tasks: [{ op: "remove", task: "t" }] })]);
-    await a.commit([append(FLEET_JOURNAL, 0, { remove: ["r"] })]);
-    await a.outboxSent((await b.outbox(9)).map((row) => row.id));
-    await a.deadLetterRemove("d");
-    await a.sweepBlobs(NOON, NOON);
-    await a.sweepBlobs(NOON + 9, NOON + 9);
-    expect(await a.blob(blob.hash)).toBeNull();
-    expect(await contents(b, ["r"], [blob.hash], NOON)).toEqual(inB);
-  }, ["shared"]);
+      const inB = await contents(b, ["r"], [blob.hash], NOON);
+      await a.commit([append("r", 1, { run: { status: "completed" }, tasks: [{ op: "remove", task: "t" }] })]);
+      await a.commit([append(FLEET_JOURNAL, 0, { remove: ["r"] })]);
+      await a.outboxSent((await b.outbox(9)).map((row) => row.id));
+      await a.deadLetterRemove("d");
+      await a.sweepBlobs(NOON, NOON);
+      await a.sweepBlobs(NOON + 9, NOON + 9);
+      expect(await a.blob(blob.hash)).toBeNull();
+      expect(await contents(b, ["r"], [blob.hash], NOON)).toEqual(inB);
+    },
+    ["shared"],
+  );
 }

@@ -12,14 +12,27 @@ export function queueTests(test: StoreTest): void {
     const store = await open();
     await store.commit([
       create("b", { tasks: [ready("t2", { rank: 5 }), ready("t1", { rank: 5 }), ready("low", { rank: 9.5 })] }),
-      create("a", { tasks: [ready("t9", { rank: 5 }), ready("first", { rank: -1.5 }), ready("elsewhere", { queue: "other" })] }),
+      create("a", {
+        tasks: [ready("t9", { rank: 5 }), ready("first", { rank: -1.5 }), ready("elsewhere", { queue: "other" })],
+      }),
       create("c", {
-        tasks: [ready("delayed", { readyAt: NOON + 10 }), ready("expired", { expiresAt: NOON - 1 }), lease("leased", { rank: -9 })],
+        tasks: [
+          ready("delayed", { readyAt: NOON + 10 }),
+          ready("expired", { expiresAt: NOON - 1 }),
+          lease("leased", { rank: -9 }),
+        ],
       }),
     ]);
     expect(names(await store.peek("q", NOON, 99))).toEqual(["a/first", "a/t9", "b/t1", "b/t2", "b/low"]);
     expect(names(await store.peek("q", NOON, 2))).toEqual(["a/first", "a/t9"]);
-    expect(names(await store.peek("q", NOON + 10, 99))).toEqual(["a/first", "c/delayed", "a/t9", "b/t1", "b/t2", "b/low"]);
+    expect(names(await store.peek("q", NOON + 10, 99))).toEqual([
+      "a/first",
+      "c/delayed",
+      "a/t9",
+      "b/t1",
+      "b/t2",
+      "b/low",
+    ]);
     expect(names(await store.peek("q", NOON - 1, 99))).toEqual([]);
     expect(names(await store.peek("other", NOON, 99))).toEqual(["a/elsewhere"]);
     expect(await store.peek("unknown", NOON, 99)).toEqual([]);
@@ -30,7 +43,9 @@ export function queueTests(test: StoreTest): void {
   test("equal ranks go by the bytes of the ids", async ({ open }) => {
     const store = await open();
     const ids = ["Z", "a", "é", "日", "\uffee", "🚀"];
-    await store.commit(ids.toReversed().map((id) => create(id, { tasks: ids.toReversed().map((task) => ready(task)) })));
+    await store.commit(
+      ids.toReversed().map((id) => create(id, { tasks: ids.toReversed().map((task) => ready(task)) })),
+    );
     expect(names(await store.peek("q", NOON, 99))).toEqual(ids.flatMap((id) => ids.map((task) => `${id}/${task}`)));
   });
 
@@ -50,7 +65,9 @@ export function queueTests(test: StoreTest): void {
       leaseUntil: null,
     };
     expect(await store.peek("q", NOON, 9)).toEqual([waiting]);
-    await store.commit([append("r", 1, { tasks: [lease("t", { attempt: 2, rank: 2, worker: "w1", leaseUntil: NOON + 5 })] })]);
+    await store.commit([
+      append("r", 1, { tasks: [lease("t", { attempt: 2, rank: 2, worker: "w1", leaseUntil: NOON + 5 })] }),
+    ]);
     const leased = { ...waiting, rank: 2, expiresAt: null, worker: "w1", leaseUntil: NOON + 5 };
     expect(await store.leases(null, 9)).toEqual([leased]);
     expect(await store.peek("q", NOON, 9)).toEqual([]);
@@ -67,22 +84,32 @@ export function queueTests(test: StoreTest): void {
     const fenced = { ok: false, reason: "fenced", task: "t" };
     const at = (version: number, ...tasks: readonly TaskWrite[]) => append("r", version, { tasks });
     await store.commit([create("r", { tasks: [lease("t", { attempt: 2, worker: "w1" })] })]);
-    expect(await store.commit([at(1, lease("t", { attempt: 2, worker: "w2" })), at(1, lease("t", { attempt: 1 }))])).toEqual([fenced, fenced]);
+    expect(
+      await store.commit([at(1, lease("t", { attempt: 2, worker: "w2" })), at(1, lease("t", { attempt: 1 }))]),
+    ).toEqual([fenced, fenced]);
     // Back in the queue it is fenced still.
-    expect(await store.commit([at(1, ready("t", { attempt: 2 })), at(2, lease("t", { attempt: 2 }))])).toEqual([OK, fenced]);
+    expect(await store.commit([at(1, ready("t", { attempt: 2 })), at(2, lease("t", { attempt: 2 }))])).toEqual([
+      OK,
+      fenced,
+    ]);
     // A newer attempt takes it, also from a worker that holds it.
     expect(await store.commit([at(2, lease("t", { attempt: 3, worker: "w2" }))])).toEqual([OK]);
     expect(await store.commit([at(3, lease("t", { attempt: 5, worker: "w3" }))])).toEqual([OK]);
     expect(await store.leases(null, 9)).toMatchObject([{ worker: "w3", attempt: 5 }]);
     // Within one commit too.
-    expect(await store.commit([at(4, lease("u"), lease("t", { attempt: 6 }), lease("t", { attempt: 6 }))])).toEqual([fenced]);
+    expect(await store.commit([at(4, lease("u"), lease("t", { attempt: 6 }), lease("t", { attempt: 6 }))])).toEqual([
+      fenced,
+    ]);
     expect(await store.head("r")).toMatchObject({ version: 4 });
     expect(names(await store.leases(null, 9))).toEqual(["r/t"]);
   });
 
   test("a task that was removed may wake with the attempt that it had", async ({ open }) => {
     const store = await open();
-    await store.commit([create("r", { tasks: [lease("t", { attempt: 2 })] }), append("r", 1, { tasks: [remove("t")] })]);
+    await store.commit([
+      create("r", { tasks: [lease("t", { attempt: 2 })] }),
+      append("r", 1, { tasks: [remove("t")] }),
+    ]);
     expect(await store.commit([append("r", 2, { tasks: [ready("t", { attempt: 2 })] })])).toEqual([OK]);
     expect(await store.commit([append("r", 3, { tasks: [lease("t", { attempt: 2 })] })])).toEqual([OK]);
   });
@@ -90,13 +117,20 @@ export function queueTests(test: StoreTest): void {
   test("a heartbeat extends what is held and returns what is lost", async ({ open }) => {
     const store = await open();
     await store.commit([
-      create("r", { tasks: [lease("held"), lease("stolen"), lease("returned"), lease("settled"), lease("other", { worker: "w2" })] }),
+      create("r", {
+        tasks: [lease("held"), lease("stolen"), lease("returned"), lease("settled"), lease("other", { worker: "w2" })],
+      }),
       append("r", 1, { tasks: [lease("stolen", { attempt: 2, worker: "w2" }), ready("returned"), remove("settled")] }),
     ]);
-    const beat = ["held", "stolen", "returned", "settled", "other", "unknown"].map((task) => ({ run: "r", task, attempt: 1 }));
+    const beat = ["held", "stolen", "returned", "settled", "other", "unknown"].map((task) => ({
+      run: "r",
+      task,
+      attempt: 1,
+    }));
     const lost = await store.heartbeat("w", beat, NOON + 5_000);
     expect(names(lost)).toEqual(["r/stolen", "r/returned", "r/settled", "r/other", "r/unknown"]);
-    const until = async () => Object.fromEntries((await store.leases(null, 9)).map((row) => [row.task, row.leaseUntil]));
+    const until = async () =>
+      Object.fromEntries((await store.leases(null, 9)).map((row) => [row.task, row.leaseUntil]));
     expect(await until()).toEqual({ held: NOON + 5_000, stolen: NOON + 1_000, other: NOON + 1_000 });
     // A lease that ended but was not taken is held still, and none is shortened.
     expect(await store.heartbeat("w", [{ run: "r", task: "held", attempt: 1 }], NOON)).toEqual([]);
@@ -107,7 +141,9 @@ export function queueTests(test: StoreTest): void {
   test("leases that ended are found, longest ended first", async ({ open }) => {
     const store = await open();
     const until = (task: string, ms: number) => lease(task, { leaseUntil: NOON + ms });
-    await store.commit([create("r", { tasks: [until("c", 3), until("a", 1), until("b", 2), ready("queued", { expiresAt: NOON })] })]);
+    await store.commit([
+      create("r", { tasks: [until("c", 3), until("a", 1), until("b", 2), ready("queued", { expiresAt: NOON })] }),
+    ]);
     expect(await store.expiredLeases(NOON + 1, 9)).toEqual([]);
     expect(names(await store.expiredLeases(NOON + 3, 9))).toEqual(["r/a", "r/b"]);
     expect(names(await store.expiredLeases(NOON + 4, 9))).toEqual(["r/a", "r/b", "r/c"]);
@@ -118,7 +154,9 @@ export function queueTests(test: StoreTest): void {
     const store = await open();
     const living = (task: string, ms: number) => ready(task, { expiresAt: NOON + ms });
     await store.commit([
-      create("r", { tasks: [living("b", 2), living("a", 1), ready("ever"), lease("leased", { expiresAt: NOON, leaseUntil: NOON })] }),
+      create("r", {
+        tasks: [living("b", 2), living("a", 1), ready("ever"), lease("leased", { expiresAt: NOON, leaseUntil: NOON })],
+      }),
     ]);
     expect(await store.expiredTasks(NOON + 1, 9)).toEqual([]);
     expect(names(await store.peek("q", NOON + 1, 9))).toEqual(["r/a", "r/b", "r/ever"]);
@@ -130,7 +168,9 @@ export function queueTests(test: StoreTest): void {
 
   test("leases are listed by run and task, in pages", async ({ open }) => {
     const store = await open();
-    await store.commit(["r2", "r1", "r10"].map((run) => create(run, { tasks: ["t2", "t1", "t10"].map((task) => lease(task)) })));
+    await store.commit(
+      ["r2", "r1", "r10"].map((run) => create(run, { tasks: ["t2", "t1", "t10"].map((task) => lease(task)) })),
+    );
     const seen: TaskRow[] = [];
     for (;;) {
       const page = await store.leases(seen.at(-1) ?? null, 2);
@@ -167,39 +207,63 @@ export function queueTests(test: StoreTest): void {
     const store = await open({ queueDepthMax: 4 });
     const full = (depth: number) => ({ ok: false, reason: "full", depth });
     const two = { tasks: [ready("t1"), lease("t2"), ready("gone"), remove("gone")] };
-    expect(await store.commit([create("a", two), create("b", two), create("c", two), create("idle")])).toEqual([OK, OK, full(4), OK]);
+    expect(await store.commit([create("a", two), create("b", two), create("c", two), create("idle")])).toEqual([
+      OK,
+      OK,
+      full(4),
+      OK,
+    ]);
     expect(await store.commit([append("a", 1, { tasks: [ready("t3"), ready("t1", { attempt: 2 })] })])).toEqual([OK]);
     expect(await store.commit([create("c", { tasks: [ready("t")] }), create("d")])).toEqual([full(5), full(5)]);
     expect(await store.head("c")).toMatchObject({ version: 0 });
     const drain = append("b", 1, { tasks: [remove("t1"), remove("t2"), remove("t2")] });
-    expect(await store.commit([drain, create("c", { tasks: [ready("t")] }), create("e", two)])).toEqual([OK, OK, full(4)]);
+    expect(await store.commit([drain, create("c", { tasks: [ready("t")] }), create("e", two)])).toEqual([
+      OK,
+      OK,
+      full(4),
+    ]);
     // Refused commits, heartbeats and returns do not count.
     await store.commit([append("c", 0, two), append("a", 2, { tasks: [lease("t9"), lease("t2")] })]);
-    expect(await store.commit([append("c", 1, { tasks: [remove("t")] }), create("f", { tasks: [ready("t")] })])).toEqual([OK, OK]);
+    expect(
+      await store.commit([append("c", 1, { tasks: [remove("t")] }), create("f", { tasks: [ready("t")] })]),
+    ).toEqual([OK, OK]);
     expect(await store.commit([create("g", { tasks: [ready("t")] })])).toEqual([full(4)]);
   });
 
-  test("the bound holds for what is found at opening, and for removed runs", async ({ open }) => {
-    const first = await open({ queueDepthMax: 2 });
-    await first.commit([create("a", { tasks: [ready("t1"), ready("t2")], run: { status: "stopped" } })]);
-    await first.close();
-    const store = await open({ queueDepthMax: 2 });
-    const more = create("b", { tasks: [ready("t1")] });
-    expect(await store.commit([more])).toEqual([{ ok: false, reason: "full", depth: 2 }]);
-    expect(await store.commit([append("fleet", 0, { remove: ["a"] }), more])).toEqual([OK, OK]);
-  }, ["durable"]);
+  test(
+    "the bound holds for what is found at opening, and for removed runs",
+    async ({ open }) => {
+      const first = await open({ queueDepthMax: 2 });
+      await first.commit([create("a", { tasks: [ready("t1"), ready("t2")], run: { status: "stopped" } })]);
+      await first.close();
+      const store = await open({ queueDepthMax: 2 });
+      const more = create("b", { tasks: [ready("t1")] });
+      expect(await store.commit([more])).toEqual([{ ok: false, reason: "full", depth: 2 }]);
+      expect(await store.commit([append("fleet", 0, { remove: ["a"] }), more])).toEqual([OK, OK]);
+    },
+    ["durable"],
+  );
 
-  test("the bound counts what other handles put into the queue", async ({ open }) => {
-    const [one, two] = [await open({ queueDepthMax: 2 }), await open({ queueDepthMax: 2 })];
-    expect(await one.commit([create("a", { tasks: [ready("t")] })])).toEqual([OK]);
-    expect(await two.commit([create("b", { tasks: [ready("t")] })])).toEqual([OK]);
-    expect(await one.commit([create("c", { tasks: [ready("t")] })])).toEqual([{ ok: false, reason: "full", depth: 2 }]);
-  }, ["shared"]);
+  test(
+    "the bound counts what other handles put into the queue",
+    async ({ open }) => {
+      const [one, two] = [await open({ queueDepthMax: 2 }), await open({ queueDepthMax: 2 })];
+      expect(await one.commit([create("a", { tasks: [ready("t")] })])).toEqual([OK]);
+      expect(await two.commit([create("b", { tasks: [ready("t")] })])).toEqual([OK]);
+      expect(await one.commit([create("c", { tasks: [ready("t")] })])).toEqual([
+        { ok: false, reason: "full", depth: 2 },
+      ]);
+    },
+    ["shared"],
+  );
 
   test("F12: timers are due in order, until a commit clears them", async ({ open }) => {
     const store = await open();
     const set = (name: string, ms: number) => ({ op: "set", name, dueAt: NOON + ms }) as const;
-    await store.commit([create("b", { timers: [set("x", 2), set("y", 1)] }), create("a", { timers: [set("x", 2), set("z", 9)] })]);
+    await store.commit([
+      create("b", { timers: [set("x", 2), set("y", 1)] }),
+      create("a", { timers: [set("x", 2), set("z", 9)] }),
+    ]);
     expect(await store.dueTimers(NOON, 9)).toEqual([]);
     expect(await store.dueTimers(NOON + 2, 9)).toEqual([
       { run: "b", name: "y", dueAt: NOON + 1 },

@@ -85,14 +85,25 @@ export function runTests(test: StoreTest): void {
     expect(await store.runIdsByPrefix("ab", 9)).toEqual(["ab", "abc"]);
     expect(await store.runIdsByPrefix("a%", 9)).toEqual(["a%", "a%b"]);
     expect(await store.runIdsByPrefix("a_", 9)).toEqual(["a_"]);
-    expect(await store.runIdsByPrefix("a", 99)).toEqual(["a", "a%", "a%b", "aB", "a_", "ab", "abc", "a\uffee", "a\u{10ffff}"]);
+    expect(await store.runIdsByPrefix("a", 99)).toEqual([
+      "a",
+      "a%",
+      "a%b",
+      "aB",
+      "a_",
+      "ab",
+      "abc",
+      "a\uffee",
+      "a\u{10ffff}",
+    ]);
     expect(await store.runIdsByPrefix("a", 2)).toEqual(["a", "a%"]);
     expect(await store.runIdsByPrefix("c", 9)).toEqual([]);
   });
 
   test("C11: an idempotency key starts one run, in one batch and in concurrent ones", async ({ open }) => {
     const store = await open();
-    const keyed = (id: string, key: string, inputDigest = "in") => create(id, { tasks: [ready("t")] }, { idempotencyKey: key, inputDigest });
+    const keyed = (id: string, key: string, inputDigest = "in") =>
+      create(id, { tasks: [ready("t")] }, { idempotencyKey: key, inputDigest });
     const duplicate = { ok: false, reason: "duplicate", run: "r1", inputDigest: "in" };
     expect(await store.commit([keyed("r1", "k"), keyed("r2", "k", "other")])).toEqual([{ ok: true }, duplicate]);
     expect(await store.commit([keyed("r3", "k"), keyed("r4", "k4")])).toEqual([duplicate, { ok: true }]);
@@ -134,7 +145,11 @@ export function runTests(test: StoreTest): void {
 
     expect(await store.head("old")).toEqual({ version: 0, head: new Uint8Array(0) });
     expect(await store.events("old", 0, 9)).toEqual([]);
-    expect([await store.run("old"), await store.snapshot("old"), await store.runByIdempotencyKey("k")]).toEqual([null, null, null]);
+    expect([await store.run("old"), await store.snapshot("old"), await store.runByIdempotencyKey("k")]).toEqual([
+      null,
+      null,
+      null,
+    ]);
     expect((await store.peek("q", NOON, 9)).map((row) => row.run)).toEqual(["kept"]);
     expect((await store.leases(null, 9)).map((row) => row.run)).toEqual(["kept"]);
     expect((await store.dueTimers(NOON, 9)).map((row) => row.run)).toEqual(["kept"]);
@@ -152,9 +167,29 @@ export function runTests(test: StoreTest): void {
     for (const remove of [["done", "r"], ["bare"], [FLEET_JOURNAL]]) {
       await expect(store.commit([append(FLEET_JOURNAL, 0, { remove })])).rejects.toMatchObject({ code: "INVARIANT" });
     }
-    expect(await store.commit([append(FLEET_JOURNAL, 7, { remove: ["done"] })])).toMatchObject([{ reason: "conflict" }]);
+    expect(await store.commit([append(FLEET_JOURNAL, 7, { remove: ["done"] })])).toMatchObject([
+      { reason: "conflict" },
+    ]);
     expect(await store.runIdsByPrefix("", 9)).toEqual(["done", "r"]);
     expect(await store.events("done", 0, 9)).toHaveLength(1);
     expect(await store.head(FLEET_JOURNAL)).toMatchObject({ version: 0 });
+  });
+
+  test("a journal that went, by retention or with a rejected batch, is never taken for the next one", async ({
+    open,
+  }) => {
+    const store = await open();
+    await store.commit([append(FLEET_JOURNAL, 0), create("old", { run: { status: "completed" } })]);
+    await store.commit([append(FLEET_JOURNAL, 1, { remove: ["old"] }), create("next")]);
+    const gone = { ok: false, reason: "conflict", version: 0 };
+    expect(await store.commit([append("old", 1)])).toEqual([gone]);
+
+    const missing = "0".repeat(64);
+    await expect(store.commit([create("rejected"), append("next", 1, { blobRefs: [missing] })])).rejects.toMatchObject({
+      code: "BLOB_MISSING",
+    });
+    await store.commit([create("after")]);
+    expect(await store.commit([append("rejected", 1)])).toEqual([gone]);
+    for (const run of ["next", "after"]) expect(await store.events(run, 0, 9)).toEqual(sampleEvents(run, 0));
   });
 }

@@ -45,13 +45,32 @@ export function ready(task: string, fields: Partial<Ready> = {}): Ready {
 }
 
 export function lease(task: string, fields: Partial<Lease> = {}): Lease {
-  return { op: "lease", task, queue: "q", attempt: 1, rank: 0, worker: "w", leaseUntil: NOON + 1_000, expiresAt: null, ...fields };
+  return {
+    op: "lease",
+    task,
+    queue: "q",
+    attempt: 1,
+    rank: 0,
+    worker: "w",
+    leaseUntil: NOON + 1_000,
+    expiresAt: null,
+    ...fields,
+  };
 }
 
 export const remove = (task: string): TaskWrite => ({ op: "remove", task });
 
 export function deadLetter(id: string, fields: Partial<DeadLetter> = {}): DeadLetter {
-  return { id, at: NOON, kind: "failed", reason: "because", run: null, task: null, bytes: utf8(`letter ${id}`), ...fields };
+  return {
+    id,
+    at: NOON,
+    kind: "failed",
+    reason: "because",
+    run: null,
+    task: null,
+    bytes: utf8(`letter ${id}`),
+    ...fields,
+  };
 }
 
 export function sampleBlob(text: string): { hash: string; bytes: Uint8Array } {
@@ -60,7 +79,12 @@ export function sampleBlob(text: string): { hash: string; bytes: Uint8Array } {
 }
 
 /** Everything that a store shows of its fleet, with these journals and blobs, at `now`: equal for equal stores. */
-export async function contents(store: Store, journals: readonly string[], hashes: readonly string[], now: number): Promise<unknown> {
+export async function contents(
+  store: Store,
+  journals: readonly string[],
+  hashes: readonly string[],
+  now: number,
+): Promise<unknown> {
   const all = 1_000_000;
   const ofJournals = [];
   for (const journal of journals) {

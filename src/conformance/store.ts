@@ -6,12 +6,11 @@ import { queueTests } from "./store-queue.ts";
 import { recordTests } from "./store-record.ts";
 import { runTests } from "./store-run.ts";
 
-/** What some stores cannot do. A store has all of them unless it declares otherwise. */
-export type StoreCapability =
-  /** What was committed is there when the store is opened again. */
-  | "durable"
-  /** Several handles are open on one place at once, of one fleet and of several. */
-  | "shared";
+/** What some stores can and others cannot: `durable`, what was committed is there when the store is opened again;
+ *  `shared`, several handles are open on one place at once, of one fleet and of several. */
+export type StoreCapability = "durable" | "shared";
+
+const ALL: readonly StoreCapability[] = ["durable", "shared"];
 
 /** Where stores under test keep their state: a file, a database. Empty at first. */
 export interface StorePlace {
@@ -24,8 +23,8 @@ export interface StoreConformanceOptions {
   name: string;
   /** A new, empty place. */
   open(): Promise<StorePlace>;
-  /** Capabilities that the store does not have, each with the reason. */
-  lacks?: Readonly<Partial<Record<StoreCapability, string>>>;
+  /** What the store is capable of; tests that need more are skipped, and say so. Default: all. */
+  capabilities?: readonly StoreCapability[];
   /** Tests that the store does not pass, by name, each with the reason. A name that is no test's fails. */
   skip?: Readonly<Record<string, string>>;
 }
@@ -37,10 +36,14 @@ export interface StoreBench {
 }
 
 /** Declares one test, and what a store must be capable of to pass it. */
-export type StoreTest = (name: string, run: (bench: StoreBench) => Promise<void>, needs?: readonly StoreCapability[]) => void;
+export type StoreTest = (
+  name: string,
+  run: (bench: StoreBench) => Promise<void>,
+  needs?: readonly StoreCapability[],
+) => void;
 
 /** Runs, in a Vitest file, what the contract in `store.ts` promises, against one implementation (D2). */
-export function storeConformance({ name, open, lacks = {}, skip = {} }: StoreConformanceOptions): void {
+export function storeConformance({ name, open, capabilities = ALL, skip = {} }: StoreConformanceOptions): void {
   describe(`store conformance: ${name}`, () => {
     let place: StorePlace;
     let opened: Store[];
@@ -64,8 +67,8 @@ export function storeConformance({ name, open, lacks = {}, skip = {} }: StoreCon
     };
     const test: StoreTest = (title, run, needs = []) => {
       names.add(title);
-      const lacking = needs.find((capability) => lacks[capability] !== undefined);
-      const reason = skip[title] ?? (lacking && lacks[lacking]);
+      const lacking = needs.find((capability) => !capabilities.includes(capability));
+      const reason = skip[title] ?? (lacking && `the store is not ${lacking}`);
       if (reason === undefined) it(title, () => run(bench));
       else it.skip(`${title} (skipped: ${reason})`);
     };
@@ -78,7 +81,7 @@ export function storeConformance({ name, open, lacks = {}, skip = {} }: StoreCon
 
     it("skips no test that does not exist, and none without a reason", () => {
       expect(Object.keys(skip).filter((title) => !names.has(title))).toEqual([]);
-      expect([...Object.values(skip), ...Object.values(lacks)].filter((reason) => reason.trim() === "")).toEqual([]);
+      expect(Object.values(skip).filter((reason) => reason.trim() === "")).toEqual([]);
     });
   });
 }

@@ -13,7 +13,10 @@ export const SNAPSHOTS_KEPT = 2;
 export function checkCommit(commit: Commit): void {
   const { journal, expectedVersion, events, run } = commit;
   const broken = (rule: string) => `commit of ${journal}: ${rule}`;
-  invariant(Number.isSafeInteger(expectedVersion) && expectedVersion >= 0, broken("the expected version is no version"));
+  invariant(
+    Number.isSafeInteger(expectedVersion) && expectedVersion >= 0,
+    broken("the expected version is no version"),
+  );
   for (let i = 0; i < events.length; i++) {
     const event = events[i];
     invariant(event?.version === expectedVersion + 1 + i, broken("the versions of its events have a gap"));

@@ -118,7 +118,12 @@ export class MemoryFleet {
     }
   }
 
-  heartbeat(worker: string, leases: readonly (TaskKey & { attempt: number })[], leaseUntil: number, undo: Undo[]): TaskKey[] {
+  heartbeat(
+    worker: string,
+    leases: readonly (TaskKey & { attempt: number })[],
+    leaseUntil: number,
+    undo: Undo[],
+  ): TaskKey[] {
     const lost: TaskKey[] = [];
     for (const { run, task, attempt } of leases) {
       const row = this.tasks.get(run, task);
@@ -212,7 +217,12 @@ export class MemoryFleet {
 
   #writeTimers({ journal: run, timers }: Commit, undo: Undo[]): void {
     for (const write of timers ?? []) {
-      this.#setTimer(run, write.name, write.op === "set" ? { run, name: write.name, dueAt: write.dueAt } : undefined, undo);
+      this.#setTimer(
+        run,
+        write.name,
+        write.op === "set" ? { run, name: write.name, dueAt: write.dueAt } : undefined,
+        undo,
+      );
     }
   }
 
@@ -295,7 +305,8 @@ export function takeBack(undo: Undo[], mark: number): void {
 /** A copy whose byte arrays are copies too: what a caller holds is never what the store holds. */
 export function copy<T extends object>(row: T): T {
   const copied = { ...row } as Record<string, unknown>;
-  for (const [name, value] of Object.entries(copied)) if (value instanceof Uint8Array) copied[name] = Uint8Array.from(value);
+  for (const [name, value] of Object.entries(copied))
+    if (value instanceof Uint8Array) copied[name] = Uint8Array.from(value);
   return copied as T;
 }
 

@@ -119,7 +119,12 @@ class MemoryStore implements Store {
   }
 
   events(journal: JournalId, after: number, limit: number): Promise<EventRow[]> {
-    return this.#read("events", () => this.#state.events(journal).slice(after, after + limit).map(copy));
+    return this.#read("events", () =>
+      this.#state
+        .events(journal)
+        .slice(after, after + limit)
+        .map(copy),
+    );
   }
 
   head(journal: JournalId): Promise<{ version: number; head: Uint8Array }> {
@@ -140,7 +145,10 @@ class MemoryStore implements Store {
   runs({ status, workflow, before, limit }: RunFilter): Promise<RunRow[]> {
     return this.#read("runs", () =>
       this.#runs()
-        .filter((run) => (status === undefined || run.status === status) && (workflow === undefined || run.workflow === workflow))
+        .filter(
+          (run) =>
+            (status === undefined || run.status === status) && (workflow === undefined || run.workflow === workflow),
+        )
         .filter((run) => before === undefined || newestFirst(run, before) > 0)
         .sort(newestFirst)
         .slice(0, limit)
@@ -170,7 +178,11 @@ class MemoryStore implements Store {
     return this.#read("leases", () => this.#state.tasks.leases(after, limit));
   }
 
-  heartbeat(worker: string, leases: readonly (TaskKey & { attempt: number })[], leaseUntil: number): Promise<TaskKey[]> {
+  heartbeat(
+    worker: string,
+    leases: readonly (TaskKey & { attempt: number })[],
+    leaseUntil: number,
+  ): Promise<TaskKey[]> {
     return this.#write("heartbeat", (undo) => this.#state.heartbeat(worker, leases, leaseUntil, undo));
   }
 
@@ -198,7 +210,9 @@ class MemoryStore implements Store {
   }
 
   nextDue(now: number): Promise<number | null> {
-    return this.#read("nextDue", () => earliest([this.#state.tasks.nextDue(now), this.#state.timers[0]?.dueAt ?? null]));
+    return this.#read("nextDue", () =>
+      earliest([this.#state.tasks.nextDue(now), this.#state.timers[0]?.dueAt ?? null]),
+    );
   }
 
   outbox(limit: number): Promise<OutboxRow[]> {
@@ -237,7 +251,9 @@ class MemoryStore implements Store {
   }
 
   snapshot(journal: JournalId, version = Number.MAX_SAFE_INTEGER): Promise<Snapshot | null> {
-    return this.#read("snapshot", () => copyOrNull(this.#state.snapshots(journal).find((kept) => kept.version <= version)));
+    return this.#read("snapshot", () =>
+      copyOrNull(this.#state.snapshots(journal).find((kept) => kept.version <= version)),
+    );
   }
 
   async close(): Promise<void> {
@@ -277,7 +293,8 @@ class MemoryStore implements Store {
       if (transaction.state === "applied") this.#disk.crash();
       throw error;
     }
-    if (transaction.state === "lost") throw new FlotillaError("STORE_UNAVAILABLE", `${operation}: lost before its flush`);
+    if (transaction.state === "lost")
+      throw new FlotillaError("STORE_UNAVAILABLE", `${operation}: lost before its flush`);
     this.#disk.flush();
   }
 

@@ -7,7 +7,10 @@ import type { Store, StoreOptions } from "./store.ts";
 const OPENERS: Readonly<Record<string, (rest: string, options: StoreOptions) => Promise<Store>>> = {
   memory: async (_rest, options) => openMemoryStore(options),
   sqlite: async (path, options) => {
-    if (path === "") throw new FlotillaError("USAGE", "The store `sqlite:` names no file.", { hint: "Name one: sqlite:.flotilla/store.db" });
+    if (path === "")
+      throw new FlotillaError("USAGE", "The store `sqlite:` names no file.", {
+        hint: "Name one: sqlite:.flotilla/store.db",
+      });
     return await openSqliteStore(path, options);
   },
 };

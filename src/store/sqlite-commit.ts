@@ -42,7 +42,8 @@ const SQL = {
   leaseHeld: `UPDATE task SET queue = ?, attempt = ?2, rank = ?, expires_at = ?, worker = ?, lease_until = ?, fence = ?2
     WHERE fleet = ? AND run = ? AND task = ? AND fence < ?2`,
   removeTask: "DELETE FROM task WHERE fleet = ? AND run = ? AND task = ?",
-  setTimer: "INSERT INTO timer (fleet, run, name, due_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET due_at = excluded.due_at",
+  setTimer:
+    "INSERT INTO timer (fleet, run, name, due_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET due_at = excluded.due_at",
   clearTimer: "DELETE FROM timer WHERE fleet = ? AND run = ? AND name = ?",
   outbox: "INSERT INTO outbox (fleet, topic, bytes) VALUES (?, ?, ?)",
   deadLetter: `INSERT OR REPLACE INTO dead_letter (fleet, id, at, kind, reason, run, task, bytes)
@@ -50,13 +51,15 @@ const SQL = {
   blob: "INSERT INTO blob (fleet, hash, refs, bytes) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING",
   refer: "INSERT INTO blob_ref (journal, hash) VALUES (?, ?) ON CONFLICT DO NOTHING",
   referred: "UPDATE blob SET refs = refs + 1, unreferenced_at = NULL WHERE fleet = ? AND hash = ?",
-  snapshot: "INSERT INTO snapshot (journal, version, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
+  snapshot:
+    "INSERT INTO snapshot (journal, version, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes",
   snapshotsOld: `DELETE FROM snapshot WHERE journal = ?1 AND version <
     (SELECT version FROM snapshot WHERE journal = ?1 ORDER BY version DESC LIMIT 1 OFFSET ${SNAPSHOTS_KEPT - 1})`,
   removable: "SELECT no, status FROM journal WHERE fleet = ? AND id = ?",
   dropTasks: "DELETE FROM task WHERE fleet = ? AND run = ?",
   dropTimers: "DELETE FROM timer WHERE fleet = ? AND run = ?",
-  dropReferred: "UPDATE blob SET refs = refs - 1 WHERE fleet = ? AND hash IN (SELECT hash FROM blob_ref WHERE journal = ?)",
+  dropReferred:
+    "UPDATE blob SET refs = refs - 1 WHERE fleet = ? AND hash IN (SELECT hash FROM blob_ref WHERE journal = ?)",
   dropReferences: "DELETE FROM blob_ref WHERE journal = ?",
   dropSnapshots: "DELETE FROM snapshot WHERE journal = ?",
   dropEvents: "DELETE FROM event WHERE journal = ?",
@@ -147,7 +150,8 @@ export class CommitWriter {
     if (!owner && !full) return null;
     const version = this.#version(commit.journal);
     if (version !== 0) return { ok: false, reason: "conflict", version };
-    if (owner) return { ok: false, reason: "duplicate", run: String(owner.run), inputDigest: String(owner.inputDigest) };
+    if (owner)
+      return { ok: false, reason: "duplicate", run: String(owner.run), inputDigest: String(owner.inputDigest) };
     return { ok: false, reason: "full", depth };
   }
 
@@ -168,7 +172,14 @@ export class CommitWriter {
     const key = idempotencyKey ?? null;
     const digest = key === null ? null : inputDigest;
     const columns = [createdAt ?? null, status, workflow ?? null, definition ?? null, key, digest];
-    const { changes, lastInsertRowid } = this.#statement("createJournal").run(this.#fleet, journal, version, hash, at, ...columns);
+    const { changes, lastInsertRowid } = this.#statement("createJournal").run(
+      this.#fleet,
+      journal,
+      version,
+      hash,
+      at,
+      ...columns,
+    );
     if (Number(changes) === 0) return null;
     const no = Number(lastInsertRowid);
     this.#remember(journal, no);
@@ -218,7 +229,8 @@ export class CommitWriter {
       else this.#run("readyAgain", queue, attempt, rank, expiresAt, readyAt, fleet, run, task);
     } else {
       const { worker, leaseUntil } = write;
-      if (this.#run("lease", queue, attempt, rank, expiresAt, worker, leaseUntil, fleet, run, task) === 1) this.#count(1);
+      if (this.#run("lease", queue, attempt, rank, expiresAt, worker, leaseUntil, fleet, run, task) === 1)
+        this.#count(1);
       else if (this.#run("leaseHeld", queue, attempt, rank, expiresAt, worker, leaseUntil, fleet, run, task) === 0) {
         throw new LateRefusal({ ok: false, reason: "fenced", task });
       }

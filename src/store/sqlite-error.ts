@@ -13,6 +13,9 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   26: "STORE_DAMAGED", // SQLITE_NOTADB
 };
 
+/** SQLITE_IOERR_SHMSIZE: the -shm could not be given its size, which is what a full disk does at opening. */
+const EXTENDED: Readonly<Record<number, ErrorCode>> = { 4874: "STORE_FULL" };
+
 const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: "STORE_FULL",
   EDQUOT: "STORE_FULL",
@@ -41,10 +44,13 @@ interface Foreign {
 export function translate(error: unknown, path: string): unknown {
   if (isFlotillaError(error) || typeof error !== "object" || error === null) return error;
   const { code, errcode, message } = error as Foreign;
-  const ours = typeof errcode === "number" ? CODES[errcode & 0xff] : typeof code === "string" ? SYSTEM_CODES[code] : undefined;
+  const ours = typeof errcode === "number" ? (EXTENDED[errcode] ?? CODES[errcode & 0xff]) : SYSTEM_CODES[String(code)];
   if (!ours) return error;
   const details = { path, ...(typeof errcode === "number" ? { sqlite: errcode } : { system: code }) };
-  return new FlotillaError(ours, `The store ${path} ${MESSAGES[ours]} (${String(message)}).`, { cause: error, details });
+  return new FlotillaError(ours, `The store ${path} ${MESSAGES[ours]} (${String(message)}).`, {
+    cause: error,
+    details,
+  });
 }
 
 /** Runs `work`, translating what it throws. */

@@ -1,4 +1,16 @@
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
@@ -31,12 +43,17 @@ export function inspectFile(path: string, versionMax: number): number | null {
   const { pageBytes, pages, applicationId, userVersion, schemaPageKind } = header;
   if (applicationId !== APPLICATION_ID) throw damaged(path, "it is an SQLite database of another program");
   if (userVersion > versionMax) {
-    throw new FlotillaError("STORE_NEWER", `The store ${path} has schema ${userVersion}; this Flotilla knows ${versionMax}.`, {
-      details: { path, version: userVersion, versionMax },
-    });
+    throw new FlotillaError(
+      "STORE_NEWER",
+      `The store ${path} has schema ${userVersion}; this Flotilla knows ${versionMax}.`,
+      {
+        details: { path, version: userVersion, versionMax },
+      },
+    );
   }
   if (userVersion < 1 || !SCHEMA_PAGE_KINDS.includes(schemaPageKind)) throw damaged(path, "its first page is damaged");
-  if (!isInterrupted(path) && statSync(path).size < pages * pageBytes) throw damaged(path, "it is shorter than it says");
+  if (!isInterrupted(path) && statSync(path).size < pages * pageBytes)
+    throw damaged(path, "it is shorter than it says");
   return userVersion;
 }
 

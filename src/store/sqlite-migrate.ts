@@ -9,7 +9,8 @@ import { APPLICATION_ID } from "./sqlite-schema.ts";
  *  @throws {FlotillaError} STORE_UNAVAILABLE when another process has the file open */
 export function migrate(db: DatabaseSync, migrations: readonly string[], path: string): void {
   const mode = db.prepare("PRAGMA journal_mode = DELETE").get()?.journal_mode;
-  if (mode !== "delete") throw new FlotillaError("STORE_UNAVAILABLE", `The store ${path} is in use and cannot be upgraded.`);
+  if (mode !== "delete")
+    throw new FlotillaError("STORE_UNAVAILABLE", `The store ${path} is in use and cannot be upgraded.`);
   db.exec("PRAGMA synchronous = EXTRA");
   for (let version = userVersion(db); version < migrations.length; version++) {
     db.exec("BEGIN EXCLUSIVE");
@@ -45,7 +46,8 @@ export function checkSchema(db: DatabaseSync, path: string, migrations: readonly
   try {
     for (const step of migrations.slice(0, userVersion(db))) wanted.exec(step);
     const there = new Set(schemaOf(db));
-    if (!schemaOf(wanted).every((entry) => there.has(entry))) throw damaged(path, "its tables are not those of its version");
+    if (!schemaOf(wanted).every((entry) => there.has(entry)))
+      throw damaged(path, "its tables are not those of its version");
   } finally {
     wanted.close();
   }

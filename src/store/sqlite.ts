@@ -92,10 +92,14 @@ export async function openSqliteReader(path: string, options: SqliteStoreOptions
     const version = inspectFile(path, migrations.length);
     if (version === null) throw new FlotillaError("STORE_READONLY", `There is no store ${path} to read yet.`);
     if (version < migrations.length) {
-      throw new FlotillaError("STORE_READONLY", `The store ${path} was made by an older Flotilla and must be upgraded first.`, {
-        hint: "Start its fleet once with this Flotilla; that upgrades the store.",
-        details: { path, version, wanted: migrations.length },
-      });
+      throw new FlotillaError(
+        "STORE_READONLY",
+        `The store ${path} was made by an older Flotilla and must be upgraded first.`,
+        {
+          hint: "Start its fleet once with this Flotilla; that upgrades the store.",
+          details: { path, version, wanted: migrations.length },
+        },
+      );
     }
     if (!isInterrupted(path)) checkFileSchema(path, migrations);
     const db = openForReading(path, busyTimeoutMs);
@@ -135,7 +139,8 @@ const SQL = {
   events: `SELECT version, at, type, bytes, hash, payload FROM event
     WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version > ? ORDER BY version LIMIT ?`,
   head: "SELECT version, head FROM journal WHERE fleet = ? AND id = ?",
-  erase: "UPDATE event SET payload = NULL WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version = ?",
+  erase:
+    "UPDATE event SET payload = NULL WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version = ?",
   run: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ? AND id = ? AND status IS NOT NULL`,
   runs: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ?1 AND status = ?2 AND created_at <= ?3
     AND (created_at < ?3 OR ?4 IS NULL OR id < ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY created_at DESC, id DESC LIMIT ?6`,
@@ -155,7 +160,8 @@ const SQL = {
     count(*) FILTER (WHERE worker IS NULL AND ready_at > ?2) AS delayed, count(worker) AS leased,
     min(ready_at) FILTER (WHERE worker IS NULL AND ready_at <= ?2) AS oldestReadyAt
     FROM task WHERE fleet = ?1 GROUP BY queue ORDER BY queue`,
-  dueTimers: "SELECT run, name, due_at AS dueAt FROM timer WHERE fleet = ? AND due_at <= ? ORDER BY due_at, run, name LIMIT ?",
+  dueTimers:
+    "SELECT run, name, due_at AS dueAt FROM timer WHERE fleet = ? AND due_at <= ? ORDER BY due_at, run, name LIMIT ?",
   nextDue: `SELECT min(at) AS at FROM (
     SELECT (SELECT min(due_at) FROM timer WHERE fleet = ?1) AS at
     UNION ALL SELECT (SELECT min(lease_until) + 1 FROM task WHERE fleet = ?1 AND worker IS NOT NULL)
@@ -183,7 +189,12 @@ class SqliteStore implements Store {
   #closed = false;
 
   /** `no`: the fleet's number, or null to only read. */
-  constructor(db: DatabaseSync, path: string, { fleet, queueDepthMax = QUEUE_DEPTH_MAX }: StoreOptions, no: number | null) {
+  constructor(
+    db: DatabaseSync,
+    path: string,
+    { fleet, queueDepthMax = QUEUE_DEPTH_MAX }: StoreOptions,
+    no: number | null,
+  ) {
     this.fleet = fleet;
     this.#db = db;
     this.#path = path;
@@ -195,7 +206,11 @@ class SqliteStore implements Store {
     return this.#write((writer) => {
       commits.forEach(checkCommit);
       if (commits.length === 0) return [];
-      return this.#transaction(() => writer.apply(commits)) ?? this.#transaction(() => writer.applyWithSavepoints(commits)) ?? [];
+      return (
+        this.#transaction(() => writer.apply(commits)) ??
+        this.#transaction(() => writer.applyWithSavepoints(commits)) ??
+        []
+      );
     });
   }
 
@@ -258,7 +273,11 @@ class SqliteStore implements Store {
     return this.#read(() => this.#all<TaskRow>("leases", this.#no, after?.run ?? "", after?.task ?? "", limit));
   }
 
-  async heartbeat(worker: string, leases: readonly (TaskKey & { attempt: number })[], leaseUntil: number): Promise<TaskKey[]> {
+  async heartbeat(
+    worker: string,
+    leases: readonly (TaskKey & { attempt: number })[],
+    leaseUntil: number,
+  ): Promise<TaskKey[]> {
     const extend = ({ run, task, attempt }: TaskKey & { attempt: number }) =>
       this.#run("heartbeat", leaseUntil, this.#no, run, task, attempt, worker) === 1;
     return this.#write(() =>
@@ -294,7 +313,15 @@ class SqliteStore implements Store {
     this.#write(() => this.#transaction(() => ids.map((id) => this.#run("outboxSent", this.#no, id))));
   }
 
-  async deadLetters({ run, kind, limit }: { run?: JournalId; kind?: DeadLetterKind; limit: number }): Promise<DeadLetter[]> {
+  async deadLetters({
+    run,
+    kind,
+    limit,
+  }: {
+    run?: JournalId;
+    kind?: DeadLetterKind;
+    limit: number;
+  }): Promise<DeadLetter[]> {
     return this.#read(() => this.#all<DeadLetter>("deadLetters", this.#no, run ?? null, kind ?? null, limit));
   }
 
@@ -337,7 +364,8 @@ class SqliteStore implements Store {
 
   #write<T>(change: (writer: CommitWriter) => T): T {
     return this.#read(() => {
-      if (this.#writer === null) throw new FlotillaError("STORE_READONLY", `The store ${this.#path} was opened to be read only.`);
+      if (this.#writer === null)
+        throw new FlotillaError("STORE_READONLY", `The store ${this.#path} was opened to be read only.`);
       return change(this.#writer);
     });
   }

@@ -49,9 +49,16 @@ describe("the memory store's disk", () => {
     await plainStore.commit([create("done", { tasks: [lease("t")], run: { status: "completed" }, blobs: [blob] })]);
     const flushed = await contents(plainStore, ["done", "new", FLEET_JOURNAL], [blob.hash], NOON);
 
-    for (const write of ["commit", "heartbeat", "erasePayloads", "outboxSent", "deadLetterRemove", "sweepBlobs"]) doors.close(`${write}.flush`);
+    for (const write of ["commit", "heartbeat", "erasePayloads", "outboxSent", "deadLetterRemove", "sweepBlobs"])
+      doors.close(`${write}.flush`);
     const writes = [
-      store.commit([create("new", { tasks: [ready("t")], timers: [{ op: "set", name: "n", dueAt: 1 }], outbox: [{ topic: "t", bytes: utf8("x") }] })]),
+      store.commit([
+        create("new", {
+          tasks: [ready("t")],
+          timers: [{ op: "set", name: "n", dueAt: 1 }],
+          outbox: [{ topic: "t", bytes: utf8("x") }],
+        }),
+      ]),
       store.heartbeat("w", [{ run: "done", task: "t", attempt: 1 }], NOON + 99_999),
       store.commit([append(FLEET_JOURNAL, 0, { remove: ["done"] })]),
       store.sweepBlobs(NOON, NOON),

@@ -25,12 +25,21 @@ it("opens a store in a file, with its folders", async () => {
   await rm(folder, { recursive: true });
 });
 
-it.each(["sqlit:x.db", "postgres://host/db", "store.db", "", "constructor:"])("refuses %j, naming what is allowed", async (url) => {
-  const error = { code: "USAGE", details: { allowed: ["memory", "sqlite"] }, hint: expect.stringContaining("sqlite:PATH") };
-  await expect(openStore(url, { fleet: "f" })).rejects.toMatchObject(error);
-});
+it.each(["sqlit:x.db", "postgres://host/db", "store.db", "", "constructor:"])(
+  "refuses %j, naming what is allowed",
+  async (url) => {
+    const error = {
+      code: "USAGE",
+      details: { allowed: ["memory", "sqlite"] },
+      hint: expect.stringContaining("sqlite:PATH"),
+    };
+    await expect(openStore(url, { fleet: "f" })).rejects.toMatchObject(error);
+  },
+);
 
 it("suggests the nearest kind, and wants a path for a file", async () => {
-  await expect(openStore("sqlit:x.db", { fleet: "f" })).rejects.toMatchObject({ hint: expect.stringContaining("Did you mean sqlite:") });
+  await expect(openStore("sqlit:x.db", { fleet: "f" })).rejects.toMatchObject({
+    hint: expect.stringContaining("Did you mean sqlite:"),
+  });
   await expect(openStore("sqlite:", { fleet: "f" })).rejects.toMatchObject({ code: "USAGE" });
 });

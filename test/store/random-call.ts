@@ -62,7 +62,8 @@ export class RandomCalls {
     else commit.run = status;
     if (this.#chance(0.8)) commit.tasks = this.#some(4, () => this.#task(journal));
     if (this.#chance(0.3)) commit.timers = this.#some(2, () => this.#timer());
-    if (this.#chance(0.2)) commit.outbox = this.#some(2, () => ({ topic: this.#pick(QUEUES), bytes: utf8(`o${this.#int(99)}`) }));
+    if (this.#chance(0.2))
+      commit.outbox = this.#some(2, () => ({ topic: this.#pick(QUEUES), bytes: utf8(`o${this.#int(99)}`) }));
     if (this.#chance(0.1)) commit.deadLetters = this.#some(2, () => this.#letter());
     if (isRun && expectedVersion + count > 0) this.#attach(commit, expectedVersion + count);
     if (journal === FLEET_JOURNAL && this.#chance(0.5)) commit.remove = this.#some(2, () => this.#pick(REMOVED));
@@ -82,7 +83,9 @@ export class RandomCalls {
   }
 
   #create() {
-    const key = this.#chance(0.5) ? { idempotencyKey: this.#pick(["k1", "k2", "k3"]), inputDigest: `d${this.#int(2)}` } : {};
+    const key = this.#chance(0.5)
+      ? { idempotencyKey: this.#pick(["k1", "k2", "k3"]), inputDigest: `d${this.#int(2)}` }
+      : {};
     return { workflow: this.#pick(QUEUES), definition: `def${this.#int(2)}`, createdAt: NOON + this.#int(3), ...key };
   }
 
@@ -107,7 +110,12 @@ export class RandomCalls {
 
   #letter() {
     const run = this.#chance(0.5) ? this.#pick(JOURNALS) : null;
-    return deadLetter(`d${this.#int(6)}`, { at: this.#time(), kind: this.#pick(KINDS), run, task: this.#chance(0.5) ? "t" : null });
+    return deadLetter(`d${this.#int(6)}`, {
+      at: this.#time(),
+      kind: this.#pick(KINDS),
+      run,
+      task: this.#chance(0.5) ? "t" : null,
+    });
   }
 
   #queueCall(): RandomCall {
@@ -117,7 +125,9 @@ export class RandomCalls {
     const after = this.#chance(0.5) ? key : null;
     const known = this.#leases.length > 0 && this.#chance(0.7) ? this.#pick(this.#leases) : null;
     const worker = known?.worker ?? this.#pick(WORKERS);
-    const held = known ? [known] : this.#some(4, () => ({ ...key, task: this.#pick(TASKS), attempt: 1 + this.#int(6) }));
+    const held = known
+      ? [known]
+      : this.#some(4, () => ({ ...key, task: this.#pick(TASKS), attempt: 1 + this.#int(6) }));
     return this.#pick<RandomCall>([
       { name: "peek", input: [queue, now, limit], make: (store) => store.peek(queue, now, limit) },
       { name: "leases", input: [after, limit], make: (store) => store.leases(after, limit) },
@@ -143,7 +153,11 @@ export class RandomCalls {
     return this.#pick<RandomCall>([
       { name: "run", input: [id], make: (store) => store.run(id) },
       { name: "runs", input: [filter], make: (store) => store.runs(filter) },
-      { name: "runIdsByPrefix", input: [prefix, filter.limit], make: (store) => store.runIdsByPrefix(prefix, filter.limit) },
+      {
+        name: "runIdsByPrefix",
+        input: [prefix, filter.limit],
+        make: (store) => store.runIdsByPrefix(prefix, filter.limit),
+      },
       { name: "runByIdempotencyKey", input: [key], make: (store) => store.runByIdempotencyKey(key) },
     ]);
   }

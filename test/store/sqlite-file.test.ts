@@ -1,4 +1,15 @@
-import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
@@ -50,7 +61,10 @@ describe("files that are no store of this Flotilla are refused and left untouche
 
   it.each([
     ["text", (path: string) => writeFileSync(path, "name: newsroom\n".repeat(500))],
-    ["random bytes", (path: string) => writeFileSync(path, Buffer.from(Array.from({ length: 9000 }, (_, i) => (i * 7919) % 251)))],
+    [
+      "random bytes",
+      (path: string) => writeFileSync(path, Buffer.from(Array.from({ length: 9000 }, (_, i) => (i * 7919) % 251))),
+    ],
     ["a few bytes", (path: string) => writeFileSync(path, "SQLite format 3\0")],
     ["a folder", (path: string) => mkdirSync(path)],
     ["a database of another program", (path: string) => foreign(path, 0)],
@@ -66,8 +80,14 @@ describe("files that are no store of this Flotilla are refused and left untouche
     ["cut short", (path: string) => truncateSync(path, statSync(path).size - 4096)],
     ["cut in the middle of a page", (path: string) => truncateSync(path, 6000)],
     ["with a header of zeros", (path: string) => overwrite(path, 0, new Uint8Array(100))],
-    ["with a first page of garbage after its header", (path: string) => overwrite(path, 100, new Uint8Array(3996).fill(0xab))],
-    ["with garbage where its tables are described", (path: string) => overwrite(path, 104, new Uint8Array(3992).fill(0x5a))],
+    [
+      "with a first page of garbage after its header",
+      (path: string) => overwrite(path, 100, new Uint8Array(3996).fill(0xab)),
+    ],
+    [
+      "with garbage where its tables are described",
+      (path: string) => overwrite(path, 104, new Uint8Array(3992).fill(0x5a)),
+    ],
     ["without version", (path: string) => overwrite(path, 60, new Uint8Array(4))],
     ["without one of its tables", (path: string) => inSqlite(path, "DROP TABLE timer")],
     ["without one of its indexes", (path: string) => inSqlite(path, "DROP INDEX journal_by_id")],
@@ -79,7 +99,10 @@ describe("files that are no store of this Flotilla are refused and left untouche
   });
 
   function foreign(path: string, applicationId: number): void {
-    inSqlite(path, `CREATE TABLE bookmark (url TEXT); PRAGMA user_version = 1; PRAGMA application_id = ${applicationId}`);
+    inSqlite(
+      path,
+      `CREATE TABLE bookmark (url TEXT); PRAGMA user_version = 1; PRAGMA application_id = ${applicationId}`,
+    );
   }
 });
 
@@ -159,7 +182,10 @@ describe("the file of a store", () => {
     const content = readFileSync(path);
     for (let page = 4096; page < content.length; page += 4096) {
       const text = content.subarray(page, page + 4096).toString("latin1");
-      const isBroken = text.includes('"journal":"broken"') && !text.includes('"journal":"first"') && !text.includes('"journal":"last"');
+      const isBroken =
+        text.includes('"journal":"broken"') &&
+        !text.includes('"journal":"first"') &&
+        !text.includes('"journal":"last"');
       if (isBroken) overwrite(path, page, new Uint8Array(4096));
     }
     const damaged = await openSqliteStore(path, options);
@@ -172,7 +198,10 @@ describe("the file of a store", () => {
 });
 
 describe("upgrades of the schema", () => {
-  const steps = [...MIGRATIONS, `${LATER}; INSERT INTO later (note) SELECT id FROM journal; ALTER TABLE event ADD COLUMN extra TEXT`];
+  const steps = [
+    ...MIGRATIONS,
+    `${LATER}; INSERT INTO later (note) SELECT id FROM journal; ALTER TABLE event ADD COLUMN extra TEXT`,
+  ];
 
   it("apply the steps that a file lacks, keep its content, and run once", async () => {
     const path = await made(join(newFolder(), "store.db"));
@@ -230,7 +259,9 @@ describe("upgrades of the schema", () => {
     const path = await made(join(newFolder(), "store.db"));
     const reader = await openSqliteReader(path, options);
     await reader.run("r");
-    await expect(openSqliteStore(path, { ...options, migrations: steps, busyTimeoutMs: 1 })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await expect(openSqliteStore(path, { ...options, migrations: steps, busyTimeoutMs: 1 })).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+    });
     expect(await reader.run("r")).toMatchObject({ version: 1 });
     await reader.close();
     await (await openSqliteStore(path, { ...options, migrations: steps })).close();

@@ -49,7 +49,10 @@ describe("a disk that is full", () => {
     const more = append("r", 1, { tasks: [remove("t1"), ready("t3"), ready("t4")] });
     const tooLarge = { journal: "j", expectedVersion: 0, events: sampleEvents("j", 0, 1, new Uint8Array(300_000)) };
     await expect(store.commit([more, tooLarge])).rejects.toMatchObject({ code: "STORE_FULL" });
-    expect(await store.commit([create("s", { tasks: [ready("t")] }), create("u", { tasks: [ready("t")] })])).toEqual([OK, { ok: false, reason: "full", depth: 3 }]);
+    expect(await store.commit([create("s", { tasks: [ready("t")] }), create("u", { tasks: [ready("t")] })])).toEqual([
+      OK,
+      { ok: false, reason: "full", depth: 3 },
+    ]);
     await store.close();
   });
 });
@@ -82,15 +85,22 @@ describe("a folder that cannot be written", () => {
     expect(fingerprint(folder)).toEqual(before);
   });
 
-  it.skipIf(process.platform !== "linux")("is named, in a file system without files (skipped: needs /proc)", async () => {
-    await expect(openSqliteStore("/proc/flotilla/store.db", options)).rejects.toMatchObject({ code: "STORE_READONLY" });
-  });
+  it.skipIf(process.platform !== "linux")(
+    "is named, in a file system without files (skipped: needs /proc)",
+    async () => {
+      await expect(openSqliteStore("/proc/flotilla/store.db", options)).rejects.toMatchObject({
+        code: "STORE_READONLY",
+      });
+    },
+  );
 
   it("is refused for a new store, and left as it is", async ({ skip }) => {
     const folder = newFolder();
     if (!forbidWriting(folder)) skip("needs chmod, or as root chattr and a file system that knows it");
     await expect(openSqliteStore(join(folder, "store.db"), options)).rejects.toMatchObject({ code: "STORE_READONLY" });
-    await expect(openSqliteStore(join(folder, "deeper", "store.db"), options)).rejects.toMatchObject({ code: "STORE_READONLY" });
+    await expect(openSqliteStore(join(folder, "deeper", "store.db"), options)).rejects.toMatchObject({
+      code: "STORE_READONLY",
+    });
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -152,7 +162,9 @@ describe("two processes on one file", () => {
     const folder = newFolder();
     const path = join(folder, "store.db");
     mkdirSync(join(folder, "empty"));
-    await expect(openSqliteReader(join(folder, "empty", "store.db"), options)).rejects.toMatchObject({ code: "STORE_READONLY" });
+    await expect(openSqliteReader(join(folder, "empty", "store.db"), options)).rejects.toMatchObject({
+      code: "STORE_READONLY",
+    });
     expect(readdirSync(join(folder, "empty"))).toEqual([]);
     const owner = await openSqliteStore(path, options);
     await owner.commit([create("r")]);

@@ -11,7 +11,10 @@ for (;;) {
   // Three journals' worth of change in one transaction: whole or not at all.
   const task = `t${version}`;
   const [first, second] = await store.commit([
-    append("run", version, { tasks: [lease(task), remove(`t${version - 5}`)], timers: [{ op: "set", name: task, dueAt: version }] }),
+    append("run", version, {
+      tasks: [lease(task), remove(`t${version - 5}`)],
+      timers: [{ op: "set", name: task, dueAt: version }],
+    }),
     append("mirror", version - 1, { tasks: [ready(task)] }),
   ]);
   if (!first?.ok || !second?.ok) throw new Error(`refused: ${JSON.stringify([first, second])}`);
