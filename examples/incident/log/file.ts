@@ -39,22 +39,27 @@ export function findLog(log: string): LogFile {
 }
 
 /** Gives every line with its place in bytes, in order, reading the file piece by piece. A line is what `sed -n Np`
- *  prints. @throws {UnreadableLog} when the file cannot be read or is no text */
-export async function eachLine(file: LogFile, take: (line: string, offset: number) => void): Promise<void> {
+ *  prints. `start` and `end` are bytes, `end` excluded.
+ *  @throws {UnreadableLog} when the file cannot be read or is no text */
+export async function eachLine(
+  file: LogFile,
+  take: (line: string, offset: number) => void,
+  { start = 0, end = file.bytes } = {},
+): Promise<void> {
   let rest: Buffer = Buffer.alloc(0);
-  let offset = 0;
+  let offset = start;
   try {
-    for await (const chunk of createReadStream(file.path, { highWaterMark: CHUNK_BYTES, end: file.bytes - 1 })) {
+    for await (const chunk of createReadStream(file.path, { highWaterMark: CHUNK_BYTES, start, end: end - 1 })) {
       if (offset === 0 && rest.length === 0) refusePacked(file.path, chunk as Buffer);
       const piece: Buffer = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
       if ((chunk as Buffer).includes(0)) throw new UnreadableLog(`the log ${file.path} is not text: it holds NUL bytes`);
-      let start = 0;
-      for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, start)) {
-        take(textOf(piece, start, end), offset + start);
-        start = end + 1;
+      let begin = 0;
+      for (let stop = piece.indexOf(NEWLINE); stop !== -1; stop = piece.indexOf(NEWLINE, begin)) {
+        take(textOf(piece, begin, stop), offset + begin);
+        begin = stop + 1;
       }
-      rest = piece.subarray(start);
-      offset += start;
+      rest = piece.subarray(begin);
+      offset += begin;
     }
   } catch (error) {
     throw unreadable(file.path, error);

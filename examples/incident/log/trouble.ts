@@ -14,7 +14,7 @@ export interface Trouble {
   elsewhere: number;
   /** Buckets with more harm than the log's usual. */
   bad: ReadonlySet<number>;
-  /** A stretch of time without any line, just before or within: what happened there is not in the log. */
+  /** A stretch of time without any line just before: how the trouble began is not in the log. */
   hole: { after: number; before: number; seconds: number } | null;
 }
 
@@ -48,7 +48,7 @@ export function troubleIn(index: LogIndex): Trouble | null {
     symptoms: lines.length,
     elsewhere: all - lines.length,
     bad: within,
-    hole: holeBefore(index, buckets, start, end),
+    hole: holeBefore(index, buckets, start),
   };
 }
 
@@ -69,10 +69,10 @@ function quantile(list: ArrayLike<number>, share: number): number {
 }
 
 /** A silence much longer than the log's own rhythm. */
-function holeBefore(index: LogIndex, buckets: Buckets, start: number, end: number): Trouble["hole"] {
+function holeBefore(index: LogIndex, buckets: Buckets, start: number): Trouble["hole"] {
   if (buckets.unit !== "s") return null;
   const silenceMin = Math.max(HOLE_BUCKETS_MIN, buckets.count * HOLE_SHARE_MIN);
-  for (let place = Math.max(1, start - LEAD); place <= end; place++) {
+  for (let place = Math.max(1, start - LEAD); place <= start; place++) {
     const silence = (buckets.ticks[place] ?? 0) - (buckets.ticks[place - 1] ?? 0) - 1;
     if (silence < silenceMin || isSparse(buckets, place)) continue;
     const before = buckets.bucketOf.indexOf(place) + 1;
