@@ -146,7 +146,8 @@ const SQL = {
     AND (created_at < ?3 OR ?4 IS NULL OR id < ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY created_at DESC, id DESC LIMIT ?6`,
   runIdsFrom: "SELECT id FROM journal WHERE fleet = ? AND id >= ? AND status IS NOT NULL ORDER BY id LIMIT ?",
   keyOwner: "SELECT id AS run, input_digest AS inputDigest FROM journal WHERE fleet = ? AND idempotency_key = ?",
-  peek: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ?1 AND queue = ?2 AND worker IS NULL AND ready_at <= ?3
+  // Without being told, SQLite would read all that is ready and sort it.
+  peek: `SELECT ${TASK_COLUMNS} FROM task INDEXED BY task_by_rank WHERE fleet = ?1 AND queue = ?2 AND worker IS NULL AND ready_at <= ?3
     AND (expires_at IS NULL OR expires_at >= ?3) ORDER BY rank, run, task LIMIT ?4`,
   leases: `SELECT ${TASK_COLUMNS} FROM task WHERE fleet = ?1 AND worker IS NOT NULL AND (run, task) > (?2, ?3)
     ORDER BY run, task LIMIT ?4`,

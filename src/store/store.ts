@@ -72,11 +72,28 @@ export interface TaskRow extends TaskKey {
 
 export type TaskWrite =
   /** Puts or returns the task to its queue as ready from `readyAt`; releases any lease. */
-  | { op: "ready"; task: string; queue: string; attempt: number; rank: number; readyAt: number; expiresAt: number | null }
+  | {
+      op: "ready";
+      task: string;
+      queue: string;
+      attempt: number;
+      rank: number;
+      readyAt: number;
+      expiresAt: number | null;
+    }
   /** Leases the task (queued or not) to `worker`. Fenced: refused unless `attempt` is greater than any that was leased
    *  since the task was last removed. (Removing forgets: the journal's version refuses whoever comes late after that,
    *  and a task that was suspended wakes with the attempt that it had.) `readyAt` stays what it was, or 0. */
-  | { op: "lease"; task: string; queue: string; attempt: number; rank: number; worker: string; leaseUntil: number; expiresAt: number | null }
+  | {
+      op: "lease";
+      task: string;
+      queue: string;
+      attempt: number;
+      rank: number;
+      worker: string;
+      leaseUntil: number;
+      expiresAt: number | null;
+    }
   /** Removes the task from the queue: settled, suspended or cancelled. Removing what is not there is no error. */
   | { op: "remove"; task: string };
 
