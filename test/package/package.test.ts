@@ -1,0 +1,86 @@
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { root } from "../structure/source.ts";
+import { createProject, pack, type Project, type Tarball } from "./project.ts";
+
+let tarball: Tarball;
+let project: Project;
+
+beforeAll(() => {
+  tarball = pack();
+  project = createProject(tarball, { link: ["publint", "hono", "@hono/node-server"] });
+});
+
+afterAll(() => {
+  project?.[Symbol.dispose]();
+  tarball?.[Symbol.dispose]();
+});
+
+const installed = (path: string) => join(project.folder, "node_modules", "flotilla", path);
+const manifest = () =>
+  JSON.parse(readFileSync(installed("package.json"), "utf8")) as Record<string, Record<string, string>>;
+
+describe("what is published", () => {
+  test("is the compiled code, the docs, the examples and nothing else", () => {
+    const top = [...new Set(tarball.files.map((path) => path.split("/")[0]))].sort();
+    expect(top).toEqual(
+      ["CHANGELOG.md", "LICENSE", "README.md", "dist", "docs", "examples", "package.json", "schema"].sort(),
+    );
+    expect(tarball.files.filter((path) => path.startsWith("dist/") && !/\.(js|d\.ts)$/.test(path))).toEqual([]);
+    expect(tarball.sizeBytes).toBeLessThan(2_000_000);
+  });
+
+  test("runs nothing when it is installed", () => {
+    const scripts = Object.keys(manifest()["scripts"] ?? {});
+    expect(scripts.filter((name) => /^(pre|post)?install$|^(pre|post)?prepare$|^dependencies$/.test(name))).toEqual([]);
+  });
+
+  test("names no path of the machine that packed it", () => {
+    const texts = tarball.files.filter((path) => /\.(js|ts|json|md)$/.test(path));
+    expect(texts.filter((path) => readFileSync(installed(path), "utf8").includes(root))).toEqual([]);
+  });
+
+  test("passes publint", () => {
+    const output = project.node(join("node_modules", "publint", "src", "cli.js"), "run", installed("."), "--strict");
+    expect(output).toContain("All good!");
+  });
+
+  test("has a command that any Node can read, so that an old one gets one line", () => {
+    const path = installed(manifest()["bin"]?.["flotilla"] ?? "");
+    const text = readFileSync(path, "utf8");
+    expect(text.startsWith("#!/usr/bin/env node\n")).toBe(true);
+    expect(text).not.toMatch(/^import\b/m);
+    if (process.platform !== "win32") expect(statSync(path).mode & 0o111).toBe(0o111);
+  });
+
+  test("says its version", () => {
+    const { version } = manifest() as unknown as { version: string };
+    expect(project.node(installed("dist/cli/bin.js"), "--version").trim()).toBe(version);
+  });
+});
+
+describe("I6: in a strict TypeScript project", () => {
+  test("it compiles, types flow from zod to the result, and mistakes do not compile", () => {
+    expect(project.tsc()).toEqual({ status: 0, output: "" });
+  });
+
+  test("a fleet as a value starts, streams events, gives results, stops, and leaves the process as it was", () => {
+    const output = project.node("library.ts", join(project.folder, "library", "store.db"));
+    const { types, ...rest } = JSON.parse(output) as { types: string[] };
+    expect(rest).toEqual({
+      headline: "THE TIDE IS HIGH (4)",
+      same: true,
+      refused: "INPUT_INVALID",
+      outcome: "CANCELLED",
+      untouched: true,
+    });
+    expect(types[0]).toBe("run.started");
+    expect(types.at(-1)).toBe("run.completed");
+  });
+
+  test("a fleet by its file runs in worker processes", () => {
+    const output = project.node("hosts.ts", join(project.folder, "hosts", "store.db"));
+    expect(JSON.parse(output)).toEqual({ headline: "THE TIDE IS LOW (4)" });
+  });
+});
