@@ -1,10 +1,20 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
-import { CATALOGUE, hypothesis, signOf } from "./log/catalogue.ts";
+import { CATALOGUE, hypothesis, signIn } from "./log/catalogue.ts";
 import { type Circumstances, circumstances } from "./log/change.ts";
 import { eachLine, FOLDER } from "./log/file.ts";
 import { findingOf } from "./log/finding.ts";
-import { clock, frequent, hypothesesIn, linesWhere, type LogIndex, openLog, type Quote, quote, sourceAt, SYMPTOM } from "./log/log-index.ts";
+import {
+  clock,
+  frequent,
+  linesWhere,
+  type LogIndex,
+  openLog,
+  type Quote,
+  quote,
+  sourceAt,
+  SYMPTOM,
+} from "./log/log-index.ts";
 import { renderReport, type Said } from "./log/report.ts";
 import { judge, type Verdict } from "./log/verdict.ts";
 import { weigh } from "./log/weigh.ts";
@@ -65,7 +75,17 @@ export async function findAnomalies({ log, from, to }: Window): Promise<{ from: 
     const [first] = quote(index, lines.slice(0, 1));
     if (first === undefined) return [];
     const harm = lines.filter((line) => ((index.marks[line - 1] ?? 0) & SYMPTOM) !== 0).length;
-    return [{ hypothesis: id, label, signs: lines.length, harm, first: first.line, last: lines.at(-1) ?? first.line, phrase: signOf(id, first.text) ?? "" }];
+    return [
+      {
+        hypothesis: id,
+        label,
+        signs: lines.length,
+        harm,
+        first: first.line,
+        last: lines.at(-1) ?? first.line,
+        phrase: signIn(id, first.text)?.words ?? "",
+      },
+    ];
   });
   return { from, to, found: found.toSorted((a, b) => b.signs - a.signs) };
 }
@@ -115,11 +135,18 @@ export interface Side {
 export function shortlist({ log, findings }: { log: string; findings: ReaderFinding[] }) {
   const totals = CATALOGUE.flatMap(({ id, label, family }) => {
     const seen = findings.flatMap(({ suspects }) => suspects.filter((one) => one.hypothesis === id));
-    return seen.length === 0 ? [] : [{ hypothesis: id, label, family, windows: seen.length, signs: seen.reduce((sum, one) => sum + one.signs, 0) }];
+    return seen.length === 0
+      ? []
+      : [{ hypothesis: id, label, family, windows: seen.length, signs: seen.reduce((sum, one) => sum + one.signs, 0) }];
   });
   const strongest = CATALOGUE.map(({ family }) => family)
     .filter((family, place, all) => all.indexOf(family) === place)
-    .flatMap((family) => totals.filter((one) => one.family === family).toSorted((a, b) => b.signs - a.signs).slice(0, 1))
+    .flatMap((family) =>
+      totals
+        .filter((one) => one.family === family)
+        .toSorted((a, b) => b.signs - a.signs)
+        .slice(0, 1),
+    )
     .toSorted((a, b) => b.windows - a.windows || b.signs - a.signs)
     .slice(0, 2);
   const sides = strongest.map(({ family: _, ...one }, place): Side => {
@@ -151,7 +178,13 @@ export async function compareHypotheses({ log, hypotheses }: { log: string; hypo
 }
 
 /** What set a cause off, what was new before it did harm, and what ended it. */
-export async function findChange({ log, hypothesis: id }: { log: string; hypothesis: string }): Promise<Circumstances | { trigger: null }> {
+export async function findChange({
+  log,
+  hypothesis: id,
+}: {
+  log: string;
+  hypothesis: string;
+}): Promise<Circumstances | { trigger: null }> {
   return circumstances(await openLog(log), id) ?? { trigger: null };
 }
 
@@ -166,13 +199,25 @@ interface ReportRequest extends Said {
 }
 
 /** Writes the report. The same request writes the same file, so it may be repeated after a crash. */
-export async function writeReport({ log, cause, argued, report = "report.md", ...said }: ReportRequest, context: { idempotencyKey: string }) {
+export async function writeReport(
+  { log, cause, argued, report = "report.md", ...said }: ReportRequest,
+  context: { idempotencyKey: string },
+) {
   const index = await openLog(log);
   const finding = findingOf(index, cause);
   const path = resolve(FOLDER, report);
   replaceFile(path, renderReport(index, finding, judge(index, argued), said), context.idempotencyKey);
   const { summary, lines, component, trigger, action } = finding;
-  return { report: shortPath(path), summary, verdict: finding.verdict, cause: finding.cause, component, lines, trigger: trigger?.line ?? null, action };
+  return {
+    report: shortPath(path),
+    summary,
+    verdict: finding.verdict,
+    cause: finding.cause,
+    component,
+    lines,
+    trigger: trigger?.line ?? null,
+    action,
+  };
 }
 
 /** Whole or not at all, also when the process dies in the middle. */

@@ -40,7 +40,9 @@ function makeBuckets(index: LogIndex): Buckets {
     const time = index.times[line - 1] ?? Number.NaN;
     return Math.floor((Number.isNaN(time) ? first : time) / 1_000 / width);
   };
-  const ticks = [...new Set(Array.from({ length: index.lines }, (_, place) => tickOf(place + 1)))].sort((a, b) => a - b);
+  const ticks = [...new Set(Array.from({ length: index.lines }, (_, place) => tickOf(place + 1)))].sort(
+    (a, b) => a - b,
+  );
   const placeOf = new Map(ticks.map((tick, place) => [tick, place]));
   const bucketOf = new Uint32Array(index.lines);
   const symptoms = new Uint32Array(ticks.length);
@@ -63,7 +65,8 @@ function increase(list: Uint32Array, place: number): void {
 /** From the middle half of the lines, so that a few lines from another day do not stretch it. */
 function secondsOf(index: LogIndex): number {
   const times = index.times.filter((time) => !Number.isNaN(time)).sort();
-  const seconds = ((times[Math.floor(times.length * 0.75)] ?? 0) - (times[Math.floor(times.length * 0.25)] ?? 0)) / 1_000;
+  const seconds =
+    ((times[Math.floor(times.length * 0.75)] ?? 0) - (times[Math.floor(times.length * 0.25)] ?? 0)) / 1_000;
   const wanted = seconds / PIECES;
   return WIDTHS.find((width) => width >= wanted) ?? Math.ceil(wanted);
 }
@@ -89,8 +92,10 @@ export function rankCorrelation(a: ArrayLike<number>, b: ArrayLike<number>): num
 
 /** Ranks from 1; equal values share their mean rank. */
 function ranks(values: ArrayLike<number>): number[] {
-  const order = Array.from(values).map((value, place) => ({ value, place })).sort((a, b) => a.value - b.value);
-  const result = new Array<number>(order.length).fill(0);
+  const order = Array.from(values)
+    .map((value, place) => ({ value, place }))
+    .sort((a, b) => a.value - b.value);
+  const result = order.map(() => 0);
   for (let start = 0; start < order.length; ) {
     let end = start;
     while (end < order.length && order[end]?.value === order[start]?.value) end++;

@@ -67,7 +67,11 @@ export const CATALOGUE: readonly Hypothesis[] = [
     label: "Disk full",
     family: "storage",
     lasts: "state",
-    signs: [/\bno space left on device\b|\bENOSPC\b/i, /\bdisk quota exceeded\b|\bdisk (?:is )?full\b/i, /\b(?:disk|filesystem|volume)\b.{0,40}\b(?:9[89]|100) ?%/i],
+    signs: [
+      /\bno space left on device\b|\bENOSPC\b/i,
+      /\bdisk quota exceeded\b|\bdisk (?:is )?full\b/i,
+      /\b(?:disk|filesystem|volume)\b.{0,40}\b(?:9[89]|100) ?%/i,
+    ],
     aid: "free space on the volume, rotate what grows, and add an alert well before it is full",
   },
   {
@@ -139,10 +143,7 @@ export const CATALOGUE: readonly Hypothesis[] = [
   },
 ];
 
-/** One expression for each hypothesis, in the catalogue's order. */
-const COMBINED = CATALOGUE.map(({ signs }) => signs);
-
-/** Words that every sign needs one of: cheap to look for, so that most lines are done with after one look. */
+/** Every sign holds one of these: cheap to look for, so that most lines are done with after one look. */
 const HINT =
   /pool|connection|ECONN|transaction|lock|checkpoint|temporary|fsync|write|disk|flush|sync|i\/o|\bio\b|blk_|medium|blocked|iowait|space|ENOSPC|quota|filesystem|volume|memory|ENOMEM|\boom|cpu|load average|event loop|scheduler|processor|gc |unreachable|route|TIMEDOUT|pipe|resol|NXDOMAIN|ENOTFOUND|EAI_|not known|link is|netdev|packet|authentication|invalid|token|certificate|handshake|too many|Error\b|Exception|unhandled|uncaught|Traceback|goroutine|panic|segfault|segmentation|core dumped|does not exist|no such|undefined|thread/i;
 
@@ -150,27 +151,26 @@ const HINT =
 export function signsIn(text: string): number {
   if (!HINT.test(text)) return 0;
   let bits = 0;
-  for (const [index, signs] of COMBINED.entries()) {
+  for (const [index, { signs }] of CATALOGUE.entries()) {
     if (signs.some((sign) => sign.test(text))) bits |= 1 << index;
   }
   return bits;
 }
 
-/** The words in the text that are the sign, or null. */
-export function signOf(id: string, text: string): string | null {
+/** The sign in a text, and the words that are it; null when there is none. */
+export function signIn(id: string, text: string): { sign: string; words: string } | null {
   for (const sign of hypothesis(id).signs) {
     const found = sign.exec(text);
-    if (found !== null) return found[0];
+    if (found !== null) return { sign: sign.source, words: found[0] };
   }
   return null;
 }
 
-/** @throws {Error} naming those that there are */
+/** @throws {RangeError} naming those that there are */
 export function hypothesis(id: string): Hypothesis {
   const found = CATALOGUE.find((one) => one.id === id);
   if (found !== undefined) return found;
-  const error = new RangeError(`there is no hypothesis "${id}"; there are: ${CATALOGUE.map((one) => one.id).join(", ")}`);
-  throw error;
+  throw new RangeError(`there is no hypothesis "${id}"; there are: ${CATALOGUE.map((one) => one.id).join(", ")}`);
 }
 
 export const bitOf = (id: string): number => 1 << CATALOGUE.indexOf(hypothesis(id));

@@ -28,7 +28,8 @@ export interface Circumstances {
   ended: boolean;
 }
 
-const RELEASE = /\b(?:rollout|roll(?:ed|ing)? ?(?:out|back)|deploy(?:s|ed|ing|ment)?|releas(?:e|ed|ing)|upgrad(?:e|ed|ing)|migrat(?:ion|ed|ing))\b/i;
+const RELEASE =
+  /\b(?:rollout|roll(?:ed|ing)? ?(?:out|back)|deploy(?:s|ed|ing|ment)?|releas(?:e|ed|ing)|upgrad(?:e|ed|ing)|migrat(?:ion|ed|ing))\b/i;
 const SETTING =
   /\b(?:config(?:uration)?|settings?|certificates?|feature flag)\b.{0,40}\b(?:chang|updat|reload|appl|rotat|enabl|disabl|renew)|\breload(?:ed|ing)\b|\bfail(?:ed)? ?over\b|\bpromot(?:ed|ing)\b/i;
 const RESTART = /\b(?:restart(?:ed|ing)?|scal(?:e|ed|ing)|start(?:ed|ing)|stopp(?:ed|ing)|shut(?:ting)? down)\b/i;
@@ -53,7 +54,8 @@ export function circumstances(index: LogIndex, id: string): Circumstances | null
   if (trouble === null || first === null) return null;
   const begin = Math.min(first, trouble.firstLine);
   const bit = bitOf(id);
-  const component = frequent(linesWhere(index, (mark) => (mark & bit) !== 0).map((line) => sourceAt(index, line)))[0]?.name ?? "";
+  const component =
+    frequent(linesWhere(index, (mark) => (mark & bit) !== 0).map((line) => sourceAt(index, line)))[0]?.name ?? "";
   const trigger = nearest(index, component, begin, begin);
   return {
     component,
@@ -61,7 +63,7 @@ export function circumstances(index: LogIndex, id: string): Circumstances | null
     trigger,
     newKinds: trigger === null ? [] : newKinds(index, trigger.line, trouble.firstLine),
     recovery: recoveryOf(index, trouble, component),
-    ended: (bucketsOf(index).count - 1 - trouble.end) > 1,
+    ended: bucketsOf(index).count - 1 - trouble.end > 1,
   };
 }
 
@@ -75,7 +77,8 @@ function nearest(index: LogIndex, component: string, until: number, measuredAt: 
   const candidates = changes(index, until).flatMap((change) => {
     const distance = at - (bucketOf[change.line - 1] ?? 0);
     if (distance < 0 || distance > HORIZON) return [];
-    const about = component !== "" && change.text.toLowerCase().replaceAll("_", "-").includes(component.toLowerCase()) ? 0.5 : 0;
+    const about =
+      component !== "" && change.text.toLowerCase().replaceAll("_", "-").includes(component.toLowerCase()) ? 0.5 : 0;
     return [{ ...change, rank: change.weight + about + (1 - distance / HORIZON) }];
   });
   const best = candidates.toSorted((a, b) => b.rank - a.rank)[0];
@@ -142,6 +145,8 @@ function newKinds(index: LogIndex, after: number, before: number): (Quote & { ti
   }
   const harmless = [...fresh.values()].filter(({ line }) => index.marks[line - 1] === 0);
   const chosen = harmless.toSorted((a, b) => b.times - a.times || a.line - b.line).slice(0, NEW_KINDS_MAX);
-  return quote(index, chosen.map(({ line }) => line)).map((found, place) => ({ ...found, times: chosen[place]?.times ?? 1 }));
+  return quote(
+    index,
+    chosen.map(({ line }) => line),
+  ).map((found, place) => ({ ...found, times: chosen[place]?.times ?? 1 }));
 }
-

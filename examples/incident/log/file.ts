@@ -52,7 +52,8 @@ export async function eachLine(
     for await (const chunk of createReadStream(file.path, { highWaterMark: CHUNK_BYTES, start, end: end - 1 })) {
       if (offset === 0 && rest.length === 0) refusePacked(file.path, chunk as Buffer);
       const piece: Buffer = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
-      if ((chunk as Buffer).includes(0)) throw new UnreadableLog(`the log ${file.path} is not text: it holds NUL bytes`);
+      if ((chunk as Buffer).includes(0))
+        throw new UnreadableLog(`the log ${file.path} is not text: it holds NUL bytes`);
       let begin = 0;
       for (let stop = piece.indexOf(NEWLINE); stop !== -1; stop = piece.indexOf(NEWLINE, begin)) {
         take(textOf(piece, begin, stop), offset + begin);
@@ -68,7 +69,11 @@ export async function eachLine(
 }
 
 /** The lines that begin at these places, each up to `charactersMax`. */
-export function linesAt(path: string, places: readonly { offset: number; bytes: number }[], charactersMax: number): string[] {
+export function linesAt(
+  path: string,
+  places: readonly { offset: number; bytes: number }[],
+  charactersMax: number,
+): string[] {
   const descriptor = openSync(path, "r");
   try {
     return places.map(({ offset, bytes }) => {

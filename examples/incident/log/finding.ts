@@ -1,4 +1,4 @@
-import { bitOf, hypothesis } from "./catalogue.ts";
+import { bitOf, hypothesis, signIn } from "./catalogue.ts";
 import { type Change, circumstances, type Circumstances } from "./change.ts";
 import { clock, linesWhere, type LogIndex, type Quote, quote, SYMPTOM } from "./log-index.ts";
 import { type Trouble, troubleIn } from "./trouble.ts";
@@ -21,8 +21,6 @@ export interface Finding {
   action: string;
   summary: string;
 }
-
-const EVIDENCE_LINES = 6;
 
 /** Puts together what the log holds about a cause that was decided on, or about the lack of one (`cause` null).
  *  @throws {RangeError} for an unknown hypothesis */
@@ -78,33 +76,53 @@ function when(index: LogIndex, { from, to }: { from: number; to: number }): stri
   return `${start === null ? "" : ` ${start}–${end}`} (lines ${from}–${to})`;
 }
 
-/** Lines with its signs, of every kind: the first of each kind, most frequent kinds first. */
+/** The first line of each sign; when there is only one sign, also one from the middle and the last. */
 function evidenceOf(index: LogIndex, cause: string, { from, to }: { from: number; to: number }): Quote[] {
   const bit = bitOf(cause);
-  const byKind = new Map<number, number[]>();
-  for (const line of linesWhere(index, (mark) => (mark & bit) !== 0, { from, to })) {
-    const kind = index.kindOf[line - 1] ?? 0;
-    const lines = byKind.get(kind);
-    if (lines === undefined) byKind.set(kind, [line]);
-    else lines.push(line);
+  const lines = linesWhere(index, (mark) => (mark & bit) !== 0, { from, to });
+  const firsts = quote(index, firstOfEachKind(index, lines));
+  const bySign = new Map<string, Quote>();
+  for (const found of firsts) {
+    const { sign } = signIn(cause, found.text) ?? { sign: "" };
+    if (!bySign.has(sign)) bySign.set(sign, found);
   }
-  const kinds = [...byKind.values()].toSorted((a, b) => b.length - a.length).slice(0, EVIDENCE_LINES);
-  const chosen = kinds.flatMap((lines) => (kinds.length >= EVIDENCE_LINES / 2 ? lines.slice(0, 1) : spaced(lines, 3)));
-  return quote(index, chosen.toSorted((a, b) => a - b));
+  return bySign.size > 1 ? [...bySign.values()] : quote(index, spaced(lines, 3));
 }
 
-function timelineOf(index: LogIndex, first: number | null, trouble: Trouble, around: Circumstances): Finding["timeline"] {
+function firstOfEachKind(index: LogIndex, lines: readonly number[]): number[] {
+  const firsts = new Map<number, number>();
+  for (const line of lines) {
+    const kind = index.kindOf[line - 1] ?? 0;
+    if (!firsts.has(kind)) firsts.set(kind, line);
+  }
+  return [...firsts.values()];
+}
+
+function timelineOf(
+  index: LogIndex,
+  first: number | null,
+  trouble: Trouble,
+  around: Circumstances,
+): Finding["timeline"] {
   const entries = [
     ...(around.trigger === null ? [] : [{ line: around.trigger.line, what: "change that set it off" }]),
-    ...around.newKinds.map(({ line, times }) => ({ line, what: `never seen before; ${times} times until the first harm` })),
+    ...around.newKinds.map(({ line, times }) => ({
+      line,
+      what: `never seen before; ${times} times until the first harm`,
+    })),
     ...(first === null ? [] : [{ line: first, what: "first sign" }]),
     { line: trouble.firstLine, what: "first harm" },
     { line: worstLine(index, trouble), what: "first line of the most frequent harm" },
-    ...(around.recovery === null ? [] : [{ line: around.recovery.line, what: `change after which it ended, ${around.recovery.ahead} later` }]),
+    ...(around.recovery === null
+      ? []
+      : [{ line: around.recovery.line, what: `change after which it ended, ${around.recovery.ahead} later` }]),
     { line: trouble.lastLine, what: around.ended ? "last harm" : "last harm in the log; it goes on" },
   ];
   const sorted = entries.toSorted((a, b) => a.line - b.line);
-  const quotes = quote(index, sorted.map(({ line }) => line));
+  const quotes = quote(
+    index,
+    sorted.map(({ line }) => line),
+  );
   return sorted.map(({ line, what }, place) => ({ line, what, text: quotes[place]?.text ?? "" }));
 }
 
@@ -125,7 +143,12 @@ function actionOf({ trigger, component, ended, recovery }: Circumstances, aid: s
   const undo =
     trigger === null
       ? []
-      : [trigger.from === null || trigger.to === null ? `undo the change of line ${trigger.line}` : `take ${what} back from ${trigger.to} to ${trigger.from} (line ${trigger.line})`];
-  const already = ended && recovery !== null ? [`line ${recovery.line} seems to have ended it; make sure that it stays so`] : [];
+      : [
+          trigger.from === null || trigger.to === null
+            ? `undo the change of line ${trigger.line}`
+            : `take ${what} back from ${trigger.to} to ${trigger.from} (line ${trigger.line})`,
+        ];
+  const already =
+    ended && recovery !== null ? [`line ${recovery.line} seems to have ended it; make sure that it stays so`] : [];
   return [...undo, ...already, aid].join("; ");
 }

@@ -19,9 +19,11 @@ export interface Line {
 /** Only the beginning of a very long line is looked at. */
 const CHARACTERS_MAX = 2_000;
 
-const ISO = /(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(?:Z|UTC|GMT|([+-]\d\d):?(\d\d)))?/;
+const ISO =
+  /(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(?:Z|UTC|GMT|([+-]\d\d):?(\d\d)))?/;
 const COMMON = /\[(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)\]/;
-const SYSLOG = /^(?:<\d+>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (?:\S+ )?([\w./-]+?)(?:\[\d+\])?: /;
+const SYSLOG =
+  /^(?:<\d+>)?([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (?:\S+ )?([\w./-]+?)(?:\[\d+\])?: /;
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 /** Where a time is looked for in a line that does not begin with it. */
 const TIME_WITHIN = 160;
@@ -37,8 +39,10 @@ const MILD = new Set(["WARN", "WARNING", "NOTICE", "INFO", "INFORMATION", "LOG",
 const KEYED_LEVEL = /\b"?(?:level|severity|lvl)"?\s*[=:]\s*"?([A-Za-z]+|[1-6]0\b)/;
 const PINO_ERROR = 50;
 
-const STATUS_5XX = /\b(?:answered|status(?:code)?|returned|responded|response|HTTP\/[\d.]+"?)["']?[ =:]{1,3}["']?5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \/\S* 5\d\d\b/i;
-const HARM = /\b(?:error|errors|fail(?:ed|ure|ures|ing)?|fatal|panic|timed out|refused|segfault|killed process|out of memory|cannot|could not|unable to|core dumped|exit-code|denied|no space left)\b/i;
+const STATUS_5XX =
+  /\b(?:answered|status(?:code)?|returned|responded|response|HTTP\/[\d.]+"?)["']?[ =:]{1,3}["']?5\d\d\b|\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \/\S* 5\d\d\b/i;
+const HARM =
+  /\b(?:error|errors|fail(?:ed|ure|ures|ing)?|fatal|panic|timed out|refused|segfault|killed process|out of memory|cannot|could not|unable to|core dumped|exit-code|denied|no space left)\b/i;
 
 /** Reads one line of any format: PostgreSQL, syslog, nginx, access logs, services that print time and level, JSON. */
 export function readLine(whole: string): Line {
@@ -48,7 +52,14 @@ export function readLine(whole: string): Line {
   const stamp = timeOf(line);
   const { level, source, text } = partsOf(line, stamp);
   if (CONTINUES.has(level)) return { ...continued(text), time: stamp.time };
-  return { time: stamp.time, symptom: isSymptom(level, line, text), signs: signsIn(text), source, text, continuation: false };
+  return {
+    time: stamp.time,
+    symptom: isSymptom(level, line, text),
+    signs: signsIn(text),
+    source,
+    text,
+    continuation: false,
+  };
 }
 
 function continued(text: string): Line {
@@ -70,12 +81,20 @@ function timeOf(line: string): Stamp {
     const [, year, month, day, hour, minute, second, fraction = "0", zone = "0", zoneMinutes = "0"] = iso;
     const utc = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
     const milliseconds = Number(`0.${fraction}`) * 1_000;
-    return { time: utc + milliseconds - offsetMs(zone, zoneMinutes), end: iso.index <= 1 ? iso.index + iso[0].length : 0, program: null };
+    return {
+      time: utc + milliseconds - offsetMs(zone, zoneMinutes),
+      end: iso.index <= 1 ? iso.index + iso[0].length : 0,
+      program: null,
+    };
   }
   const syslog = SYSLOG.exec(head);
   if (syslog !== null) {
     const [all, month = "", day, hour, minute, second, program = ""] = syslog;
-    return { time: Date.UTC(2000, monthOf(month), Number(day), Number(hour), Number(minute), Number(second)), end: all.length, program };
+    return {
+      time: Date.UTC(2000, monthOf(month), Number(day), Number(hour), Number(minute), Number(second)),
+      end: all.length,
+      program,
+    };
   }
   const common = COMMON.exec(head);
   if (common !== null) {
@@ -104,10 +123,15 @@ function partsOf(line: string, stamp: Stamp): { level: string; source: string; t
   if (stamp.program !== null) return { level: "", source: baseName(stamp.program), text: rest };
   const service = SERVICE.exec(rest);
   if (service !== null && isLevel(service[1])) {
-    return { level: (service[1] ?? "").toUpperCase(), source: baseName(service[2] ?? ""), text: rest.slice(service[0].length) };
+    return {
+      level: (service[1] ?? "").toUpperCase(),
+      source: baseName(service[2] ?? ""),
+      text: rest.slice(service[0].length),
+    };
   }
   const levelled = LEVELLED.exec(rest);
-  if (levelled !== null && isLevel(levelled[1])) return { level: (levelled[1] ?? "").toUpperCase(), source: "", text: rest.slice(levelled[0].length) };
+  if (levelled !== null && isLevel(levelled[1]))
+    return { level: (levelled[1] ?? "").toUpperCase(), source: "", text: rest.slice(levelled[0].length) };
   return { level: keyedLevel(rest), source: "", text: rest };
 }
 

@@ -1,4 +1,3 @@
-import { CATALOGUE } from "./catalogue.ts";
 import { eachLine, findLog, linesAt, type LogFile, UnreadableLog } from "./file.ts";
 import { readLine } from "./line.ts";
 
@@ -129,7 +128,9 @@ type Numbers = Float64Array | Uint32Array | Uint16Array;
 class Column<T extends Numbers> {
   length = 0;
   private data: T;
-  private readonly make: new (length: number) => T;
+  private readonly make: new (
+    length: number,
+  ) => T;
 
   constructor(make: new (length: number) => T) {
     this.make = make;
@@ -192,6 +193,3 @@ export function frequent(names: Iterable<string>): { name: string; count: number
   for (const name of names) if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count);
 }
-
-/** Ids of the hypotheses whose signs a line shows. */
-export const hypothesesIn = (mark: number): string[] => CATALOGUE.flatMap(({ id }, bit) => ((mark & (1 << bit)) === 0 ? [] : [id]));

@@ -38,7 +38,10 @@ export function troubleIn(index: LogIndex): Trouble | null {
   if (worst === undefined || sum(worst) < SYMPTOMS_MIN) return null;
   const [start, end] = [worst[0] ?? 0, worst.at(-1) ?? 0];
   const within = new Set(worst);
-  const lines = linesWhere(index, (mark, line) => (mark & SYMPTOM) !== 0 && within.has(buckets.bucketOf[line - 1] ?? 0));
+  const lines = linesWhere(
+    index,
+    (mark, line) => (mark & SYMPTOM) !== 0 && within.has(buckets.bucketOf[line - 1] ?? 0),
+  );
   const all = buckets.symptoms.reduce((total, count) => total + count, 0);
   return {
     start,
@@ -84,6 +87,8 @@ function holeBefore(index: LogIndex, buckets: Buckets, start: number): Trouble["
 
 /** Where such silences are usual, they say nothing. */
 function isSparse(buckets: Buckets, except: number): boolean {
-  const silences = buckets.ticks.filter((tick, place) => place > 0 && place !== except && tick - (buckets.ticks[place - 1] ?? tick) > 2);
+  const silences = buckets.ticks.filter(
+    (tick, place) => place > 0 && place !== except && tick - (buckets.ticks[place - 1] ?? tick) > 2,
+  );
   return silences.length > buckets.count * HOLE_SHARE_MIN;
 }

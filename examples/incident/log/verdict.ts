@@ -30,23 +30,41 @@ export function judge(index: LogIndex, argued: readonly string[]): Verdict {
   const table = weights.map(({ hypothesis, label, score, coverage, precision, dose, named, comesFirst }) => {
     return { hypothesis, label, score, coverage, precision, dose, named, comesFirst };
   });
-  const none = (...why: string[]): Verdict => ({ verdict: "no cause found", cause: null, label: "No cause found", why, table });
+  const none = (...why: string[]): Verdict => ({
+    verdict: "no cause found",
+    cause: null,
+    label: "No cause found",
+    why,
+    table,
+  });
   const trouble = troubleIn(index);
-  if (trouble === null) return none("the log tells of no trouble: there is no stretch of time with more harm than usual");
+  if (trouble === null)
+    return none("the log tells of no trouble: there is no stretch of time with more harm than usual");
   const harm = `${trouble.symptoms} lines of harm (${trouble.firstLine}–${trouble.lastLine})`;
   if (trouble.hole !== null) {
     const { after, before, seconds } = trouble.hole;
-    return none(`between lines ${after} and ${before} nothing was logged for ${seconds} s, right before ${harm}: how they began is not in the log`);
+    return none(
+      `between lines ${after} and ${before} nothing was logged for ${seconds} s, right before ${harm}: how they began is not in the log`,
+    );
   }
   const [best, ...others] = weights.filter(({ hypothesis }) => argued.includes(hypothesis));
   if (best === undefined) return none(`there are ${harm}, and no signs of a known cause`);
   const weak = weaknesses(best, trouble.bad.size, trouble.symptoms);
-  if (weak.length > 0) return none(`the best explanation of ${harm}, ${lower(best.label)}, is not backed: ${weak.join("; ")}`);
+  if (weak.length > 0)
+    return none(`the best explanation of ${harm}, ${lower(best.label)}, is not backed: ${weak.join("; ")}`);
   const rival = others.find(({ family }) => family !== best.family);
   if (rival !== undefined && best.score - rival.score < MARGIN_MIN) {
-    return none(`${lower(best.label)} (${best.score}) and ${lower(rival.label)} (${rival.score}) explain ${harm} equally well`);
+    return none(
+      `${lower(best.label)} (${best.score}) and ${lower(rival.label)} (${rival.score}) explain ${harm} equally well`,
+    );
   }
-  return { verdict: "cause found", cause: best.hypothesis, label: best.label, why: reasons(best, rival, weights), table };
+  return {
+    verdict: "cause found",
+    cause: best.hypothesis,
+    label: best.label,
+    why: reasons(best, rival, weights),
+    table,
+  };
 
   function weaknesses({ score, coverage, precision, named }: Weight, pieces: number, symptoms: number): string[] {
     const { width, unit } = bucketsOf(index);

@@ -71,7 +71,10 @@ function weighed(index: LogIndex, buckets: Buckets, trouble: Trouble, one: Hypot
   const bit = bitOf(one.id);
   const inRun = (line: number) => run !== null && within(buckets.bucketOf[line - 1] ?? 0, run);
   const lines = linesWhere(index, (mark, line) => (mark & bit) !== 0 && inRun(line));
-  const naming = linesWhere(index, (mark, line) => (mark & bit) !== 0 && (mark & SYMPTOM) !== 0 && inTrouble(trouble, line));
+  const naming = linesWhere(
+    index,
+    (mark, line) => (mark & bit) !== 0 && (mark & SYMPTOM) !== 0 && inTrouble(trouble, line),
+  );
   const [first = null, last = null] = [lines[0], lines.at(-1)];
   const parts = {
     coverage: share(bad.filter((place) => (active[place] ?? 0) > 0).length, bad.length),
@@ -154,11 +157,17 @@ function points(
       says: `${quiet.length} of its ${weight.signs} signs come where nothing is harmed, such as at ${places(index, quiet)}`,
       evidence: quote(index, spaced(quiet, 2)),
     });
-  } else if (weight.signs > 0) pro.push({ says: `none of its ${weight.signs} signs comes where nothing is harmed`, evidence: [] });
+  } else if (weight.signs > 0)
+    pro.push({ says: `none of its ${weight.signs} signs comes where nothing is harmed`, evidence: [] });
   if (weight.first !== null) {
-    const lead = buckets.unit === "s" ? secondsText((index.times[trouble.firstLine - 1] ?? 0) - (index.times[weight.first - 1] ?? 0)) : `${trouble.firstLine - weight.first} lines`;
+    const lead =
+      buckets.unit === "s"
+        ? secondsText((index.times[trouble.firstLine - 1] ?? 0) - (index.times[weight.first - 1] ?? 0))
+        : `${trouble.firstLine - weight.first} lines`;
     (weight.comesFirst ? pro : contra).push({
-      says: weight.comesFirst ? `its first sign is ${lead} ahead of the first harm` : "its first sign comes after the first harm, or far too early",
+      says: weight.comesFirst
+        ? `its first sign is ${lead} ahead of the first harm`
+        : "its first sign comes after the first harm, or far too early",
       evidence: quote(index, [weight.first, trouble.firstLine]),
     });
   }
@@ -171,7 +180,7 @@ function points(
     });
   } else contra.push({ says: `none of the ${trouble.symptoms} lines of harm names it`, evidence: [] });
   (weight.dose >= 0.4 ? pro : contra).push({
-    says: `more of its signs ${weight.dose >= 0.4 ? "go" : "do not go"} with more harm (rank correlation ${weight.dose})`,
+    says: `${weight.dose >= 0.4 ? "the more of its signs, the more harm" : "more of its signs do not mean more harm"} (rank correlation ${weight.dose})`,
     evidence: [],
   });
   return { pro, contra };
@@ -191,7 +200,10 @@ function places(index: LogIndex, lines: readonly number[]): string {
 /** The first and the last of the lines, and some between. */
 export function spaced(lines: readonly number[], count: number): number[] {
   if (lines.length <= count) return [...lines];
-  return Array.from({ length: count }, (_, place) => lines[Math.round((place * (lines.length - 1)) / Math.max(1, count - 1))] ?? 0);
+  return Array.from(
+    { length: count },
+    (_, place) => lines[Math.round((place * (lines.length - 1)) / Math.max(1, count - 1))] ?? 0,
+  );
 }
 
 export const secondsText = (milliseconds: number): string => {
@@ -214,5 +226,8 @@ function rounded<T extends { coverage: number; precision: number; dose: number; 
 
 function meanWhere(values: ArrayLike<number>, wanted: (place: number) => boolean): number {
   const chosen = Array.from(values).filter((_, place) => wanted(place));
-  return share(chosen.reduce((sum, value) => sum + value, 0), chosen.length);
+  return share(
+    chosen.reduce((sum, value) => sum + value, 0),
+    chosen.length,
+  );
 }
