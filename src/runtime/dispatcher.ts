@@ -90,6 +90,7 @@ export class Dispatcher {
   readonly #ledger: () => Ledger;
   readonly #now: () => number;
   readonly #wanted: (queue: string) => void;
+  readonly #lookAgain: () => void;
   readonly #failed: (error: unknown) => void;
   #stopped = false;
 
@@ -99,12 +100,15 @@ export class Dispatcher {
     now: () => number;
     /** Tasks wait in this queue and no worker serves it. */
     wanted: (queue: string) => void;
+    /** The store could not be read: `look` should be called again, a little later. */
+    lookAgain: () => void;
     failed: (error: unknown) => void;
   }) {
     this.#store = ports.store;
     this.#ledger = ports.ledger;
     this.#now = ports.now;
     this.#wanted = ports.wanted;
+    this.#lookAgain = ports.lookAgain;
     this.#failed = ports.failed;
   }
 
@@ -309,6 +313,7 @@ export class Dispatcher {
         pool.refilling = false;
         pool.overflow = true;
         this.#failed(error);
+        this.#lookAgain();
       },
     );
   }

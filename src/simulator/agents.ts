@@ -9,7 +9,7 @@ import { FlotillaError, toErrorRecord } from "../error.ts";
 import type { ModelRegistry } from "../model/registry.ts";
 import { type PlanInput, runPlanTask } from "../runtime/remote-planner.ts";
 import type { ToolRunner } from "../tool/tool.ts";
-import { broken, type Process, type World } from "./world.ts";
+import { broken, type Process } from "./world.ts";
 
 /** One attempt as the simulated code of agents, tools and models sees it. */
 export interface Attempt {
@@ -72,8 +72,7 @@ function plan(patterns: ReadonlyMap<string, Planner>, port: TaskPort): AgentOutc
 export const hang = (): Promise<never> => new Promise(() => {});
 
 /** Ends a process from within, as a crash of users' code does. */
-export function die(world: World, process: Process, why: string): Promise<never> {
-  world.note(`${process.name} ${why}`);
+export function die(process: Process, why: string): Promise<never> {
   process.end(why);
   return hang();
 }

@@ -1,5 +1,4 @@
 import type { AgentOutcome } from "../agent/port.ts";
-import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { AgentCode } from "../definition/agent.ts";
 import { FlotillaError, toErrorRecord } from "../error.ts";
@@ -8,21 +7,13 @@ import type { ModelRegistry } from "../model/registry.ts";
 import { sleep } from "../platform/clock.ts";
 import type { ToolRunner } from "../tool/tool.ts";
 import { type Attempt, die, hang, type SimulatedCode } from "./agents.ts";
-import type { Faults } from "./fault.ts";
 import { HOSTED_PATTERNS } from "./fleet.ts";
-import type { Caller, Outside } from "./outside.ts";
+import type { Caller } from "./outside.ts";
 import { Prng } from "./prng.ts";
 import { perform, programOf } from "./program.ts";
-import type { World } from "./world.ts";
+import type { CodeParts } from "./simulation.ts";
 
-interface Parts {
-  world: World;
-  faults: Faults;
-  outside: Outside;
-  definition: FleetDefinition;
-  /** False where agents run in the coordinator's own process, which they must not take down. */
-  mayDie: boolean;
-}
+type Parts = CodeParts;
 
 /** The code of a campaign's fleet: agents that follow a program of the seed, tools that reach the simulated outside,
  *  and a model that thinks in rules. */
@@ -73,7 +64,7 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
         return 1;
       });
       if (program.end === "refuse") throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
-      if (program.end === "poison" && mayDie) return die(world, process, "is poisoned");
+      if (program.end === "poison" && mayDie) return die(process, "is poisoned");
       return { task, results };
     },
   };

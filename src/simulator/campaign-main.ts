@@ -1,4 +1,4 @@
-import { simulateSeed } from "./simulation.ts";
+import { simulateSeed } from "./campaign-seed.ts";
 const seed = Number(process.argv[2] ?? 1);
 const n = Number(process.argv[3] ?? 1);
 let bad = 0, events = 0; const t0 = performance.now();

@@ -25,7 +25,8 @@ export interface ClientPorts {
   accepted(order: Order, run: string): void;
   /** A client was told that its run is stopped. */
   stopped(order: Order, run: string): void;
-  repeated(order: Order): void;
+  /** A client that asked before was answered with the run that it had started then. */
+  same(order: Order): void;
   refused(order: Order, code: string): void;
 }
 
@@ -56,7 +57,6 @@ export class Client {
     this.#tries += 1;
     if (owner === null) return this.#later(() => this.#ask());
     const { workflow, input, idempotencyKey } = this.order;
-    if (this.#tries > 1 && idempotencyKey !== null) this.#ports.repeated(this.order);
     const options = idempotencyKey === null ? {} : { idempotencyKey };
     this.#call(
       owner,
@@ -70,6 +70,7 @@ export class Client {
 
   #answered(run: string): void {
     this.#ports.accepted(this.order, run);
+    if (this.#answers > 0) this.#ports.same(this.order);
     this.#answers += 1;
     if (this.order.asksTwice && this.#answers === 1) return this.#later(() => this.#ask());
     const { stopAfterMs } = this.order;

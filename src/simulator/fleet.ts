@@ -38,6 +38,9 @@ const declared = fleet({
   workflows: { unused: graph({ tasks: { only: { agent: ada } } }) },
 });
 
+/** Longer than any simulation: whoever waits for this deadline was forgotten. */
+const DAY_MS = 86_400_000;
+
 const WORKERS = ["ada", "bob", "muse"] as const;
 const LEAD = "lead";
 
@@ -60,7 +63,16 @@ export function simulatedFleet(seed: number): FleetDefinition {
     fan: workflow("fan", { width: random.int(1, 6) }),
     remote: workflow("remote", { width: random.int(1, 3) }),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
+  for (const declaration of Object.values(workflows)) tighten(declaration, random);
   return { ...declared.definition, workflows };
+}
+
+/** Some workflows meet their limits. */
+function tighten(declaration: WorkflowDefinition, random: Prng): void {
+  const { limits } = declaration;
+  if (random.chance(0.08)) limits.timeMs = random.int(2_000, 15_000);
+  if (random.chance(0.08)) limits.tokensMax = random.int(4_000, 20_000);
+  if (random.chance(0.05)) limits.stepsMax = random.int(3, 20);
 }
 
 function builtIn(name: string, options: Json): WorkflowDefinition {
@@ -76,7 +88,7 @@ function workflow(pattern: string, options: Json): WorkflowDefinition {
     options,
     input: null,
     output: null,
-    limits: { ...DEFAULT_LIMITS, timeMs: 1_200_000, tokensMax: 200_000 },
+    limits: { ...DEFAULT_LIMITS, timeMs: DAY_MS, tokensMax: 200_000 },
     priority: 2,
     agents: [...WORKERS, LEAD],
   };

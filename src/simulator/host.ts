@@ -10,6 +10,7 @@ import { Worker } from "../runtime/worker.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
 import type { Faults } from "./fault.ts";
 import { type End, Link } from "./link.ts";
+import type { PlantedHooks } from "./machine.ts";
 import { Prng } from "./prng.ts";
 import { Process, type World } from "./world.ts";
 
@@ -25,8 +26,7 @@ export interface HostParts {
   hosts: number;
   slots: number;
   sent(frame: CoordinatorFrame): void;
-  /** Set by a planted bug: a host stays when its coordinator is gone. */
-  orphans: boolean;
+  planted: PlantedHooks;
 }
 
 interface Host {
@@ -93,17 +93,22 @@ export class SimulatedHosts {
   #start(queue: string, slots: number): void {
     const { world } = this.#parts;
     const id = `${this.#owner.name}-h${this.#started++}${queue.slice(this.#queue.length)}`;
-    const process = new Process(id, "host");
+    const process = new Process(world, id, "host", this.#owner);
     const now = world.elapsedMs;
     const host: Host = { process, queue, slots, attached: false, heardMs: now, idleSinceMs: now, ending: null };
     this.#hosts.add(host);
     process.onEnd = (why) => this.#ended(host, why);
+    // A thread of its own sees to that, also while the host's code blocks the loop.
+    this.#owner.onGone(() => {
+      if (this.#parts.planted.orphans === true) return;
+      world.in(this.#random.next() * ORPHAN_MS_MAX, null, `${id} is an orphan`, () => process.end("its coordinator is gone"));
+    });
     world.in(20 + this.#random.next() * 200, process, "boots", () => this.#connect(host));
   }
 
   /** Both sides of the handshake; the production one exchanges them as plain records before anything else. */
   #connect(host: Host): void {
-    const { world, faults, keys, carrier, code, orphans } = this.#parts;
+    const { world, faults, keys, carrier, code, planted } = this.#parts;
     const { process } = host;
     const down: End = { process: this.#owner, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
     const up: End = { process, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
@@ -123,14 +128,9 @@ export class SimulatedHosts {
     up.onFrame = (frame) => worker.receive(frame as unknown as CoordinatorFrame);
     up.onRefused = () => process.end("it refused a record");
     up.onClose = () => {
-      if (!orphans) process.end("its coordinator is gone");
+      if (planted.orphans !== true) process.end("its coordinator is gone");
     };
     process.onExit = () => link.close();
-    this.#owner.onGone(() => {
-      // The owner's end of the pipe closes with it, whatever the owner does.
-      if (orphans) return;
-      world.in(this.#random.next() * ORPHAN_MS_MAX, process, "notices that it is an orphan", () => process.end("its coordinator is gone"));
-    });
     world.in(this.#random.next() * 2, this.#owner, `attaches ${process.name}`, () => this.#attach(host, link, down, session));
   }
 
@@ -166,7 +166,7 @@ export class SimulatedHosts {
         slots,
         send: (frame) => {
           this.#parts.sent(frame);
-          link.toHost(frame as unknown as Json);
+          link.toHost((this.#parts.planted.frame?.(frame) ?? frame) as unknown as Json);
         },
         kill: (why) => this.#kill(host, why, true),
       },

@@ -16,6 +16,9 @@ export interface End {
   onClose: () => void;
 }
 
+/** How long a record that is to be overtaken waits for the one that overtakes it. */
+const HELD_MS = 500;
+
 interface Direction {
   readonly from: End;
   readonly to: End;
@@ -88,10 +91,16 @@ export class Link {
     const arrive = () => this.#arrive(way, bytes, delayMs);
     if (this.#faults.take("frame.reordered") !== null && way.held === null) {
       way.held = arrive;
+      // Behind the next one, or late when there is none.
+      this.#world.in(HELD_MS, null, "a held record goes on", () => this.#release(way));
       return;
     }
     arrive();
     if (this.#faults.take("frame.doubled") !== null) arrive();
+    this.#release(way);
+  }
+
+  #release(way: Direction): void {
     const { held } = way;
     way.held = null;
     held?.();

@@ -1,4 +1,6 @@
 import type { CoordinatorFrame } from "../carrier/frame.ts";
+import type { decide } from "../core/decide.ts";
+import type { Planner } from "../core/planner.ts";
 import { type FlotillaError, isFlotillaError } from "../error.ts";
 import type { KeyRing } from "../message/keys.ts";
 import { Coordinator, type CoordinatorPorts, type Notice, queueName } from "../runtime/coordinator.ts";
@@ -8,7 +10,6 @@ import type { Store } from "../store/store.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
 import { type Disk, FLEET } from "./disk.ts";
 import type { Faults } from "./fault.ts";
-import { plannerOf } from "./fleet.ts";
 import { type Carrier, type HostParts, ORPHAN_MS_MAX, SimulatedHosts } from "./host.ts";
 import { Prng } from "./prng.ts";
 import { Process, type World } from "./world.ts";
@@ -21,6 +22,8 @@ export interface MachineParts {
   disk: Disk;
   keys: KeyRing;
   code: SimulatedCode;
+  /** The patterns that the coordinator has as code. */
+  planners(pattern: string): Planner | undefined;
   mode: Mode;
   hosts: number;
   slots: number;
@@ -37,9 +40,13 @@ export interface MachineParts {
 
 /** Where planted bugs reach into a machine; none of them is in production code. */
 export interface PlantedHooks {
-  store?(store: Store, process: Process): Store;
-  ports?(ports: CoordinatorPorts, process: Process): CoordinatorPorts;
-  coordinator?(coordinator: Coordinator): Coordinator;
+  store?(store: Store, world: World, process: Process): Store;
+  /** Stands in for the coordinator's decisions. */
+  decide?: typeof decide;
+  /** Stands in for the coordinator. */
+  coordinator?(ports: CoordinatorPorts): Coordinator;
+  /** Changes what is sent to hosts. */
+  frame?(frame: CoordinatorFrame): CoordinatorFrame;
   orphans?: boolean;
 }
 
@@ -80,7 +87,7 @@ export class Machine {
   /** Starts a process that will own the store. */
   start(): void {
     const { world } = this.#parts;
-    const process = new Process(`c${this.#generation++}`, "coordinator");
+    const process = new Process(world, `c${this.#generation++}`, "coordinator", null);
     process.onEnd = () => this.#ended();
     world.in(this.#random.next() * 50, process, "boots", () => {
       this.#boot(process).catch((error: unknown) => {
@@ -93,9 +100,9 @@ export class Machine {
   }
 
   async #boot(process: Process): Promise<void> {
-    const { world, disk, keys, code, mode, planted, faults } = this.#parts;
+    const { world, disk, keys, code, mode, planners, planted, faults } = this.#parts;
     const opened = await disk.open(process);
-    const store = planted.store?.(opened, process) ?? opened;
+    const store = planted.store?.(opened, world, process) ?? opened;
     let hosts: SimulatedHosts | null = null;
     const queue = queueName(digestOf(code.definition as never));
     const ports: CoordinatorPorts = {
@@ -103,13 +110,12 @@ export class Machine {
       clock: world.clockOf(process),
       random: new Prng(world.seed, process.name),
       keys,
-      planners: (_definition, pattern) => plannerOf(pattern),
+      planners: (_definition, pattern) => planners(pattern),
       wanted: (wanted) => hosts?.wantSuspects(wanted),
       failed: (error) => this.#failed(error),
       notify: (notice) => this.#parts.notify(notice),
     };
-    const real = new Coordinator(planted.ports?.(ports, process) ?? ports);
-    const coordinator = planted.coordinator?.(real) ?? real;
+    const coordinator = planted.coordinator?.(ports) ?? new Coordinator(ports);
     await coordinator.register(code.definition);
     // Nothing is answered before a flush of its own, which covers what a predecessor wrote and did not flush.
     await coordinator.fleet.append("fleet.opened", { fleet: FLEET, version: "simulated", definition: digestOf(code.definition as never) });
@@ -119,7 +125,7 @@ export class Machine {
       this.#owner = { process, coordinator, hosts: null };
       return;
     }
-    const parts: HostParts = { world, faults, keys, code, carrier: mode, hosts: this.#parts.hosts, slots: this.#parts.slots, sent: this.#parts.sent, orphans: planted.orphans ?? false };
+    const parts: HostParts = { world, faults, keys, code, carrier: mode, hosts: this.#parts.hosts, slots: this.#parts.slots, sent: this.#parts.sent, planted };
     hosts = new SimulatedHosts(parts, process, coordinator, queue);
     hosts.serve();
     await coordinator.recover();

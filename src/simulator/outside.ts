@@ -91,6 +91,16 @@ export class Outside {
     return (this.#underWay.get(key) ?? 0) > 0;
   }
 
+  /** Writes that took effect more often than once. */
+  duplicates(): number {
+    const times = new Map<string, number>();
+    for (const { tool, run, task, key } of this.effects) {
+      const name = `${tool}/${run}/${task}/${key}`;
+      times.set(name, (times.get(name) ?? 0) + 1);
+    }
+    return [...times.values()].filter((count) => count > 1).length;
+  }
+
   /** The truth about a write, for people. */
   outcomeOf(key: string): Json | undefined {
     return this.#done.get(key)?.output;

@@ -1,26 +1,25 @@
+import type { FleetDefinition } from "../core/definition.ts";
+import type { Planner } from "../core/planner.ts";
 import { isFlotillaError } from "../error.ts";
 import { sha256 } from "../message/canonical.ts";
 import { COORDINATOR } from "../message/envelope.ts";
 import { KeyRing } from "../message/keys.ts";
 import { digestOf } from "../runtime/journal.ts";
 import { FLEET_JOURNAL } from "../store/store.ts";
-import { campaignCode } from "./campaign-code.ts";
-import type { Checker, CheckerMaker, Scene } from "./checker/checker.ts";
-import { TERMINAL } from "./checker/checker.ts";
-import { checkers } from "./checker/index.ts";
-import { Client, ordersOf } from "./client.ts";
+import type { SimulatedCode } from "./agents.ts";
+import { type Checker, type CheckerMaker, TERMINAL } from "./checker/checker.ts";
+import { Client, type Order } from "./client.ts";
 import { Coverage } from "./coverage.ts";
 import { type Disk, memoryDisk, sqliteDisk } from "./disk.ts";
-import { type FaultPlan, Faults, type FaultTaken, swarm } from "./fault.ts";
-import { simulatedFleet, WORKFLOWS } from "./fleet.ts";
-import { History } from "./history.ts";
+import { type FaultPlan, Faults, type FaultTaken } from "./fault.ts";
+import { type DurableEvent, History } from "./history.ts";
 import { Machine, type Mode, type PlantedHooks } from "./machine.ts";
 import { Outside } from "./outside.ts";
 import { Person } from "./person.ts";
 import { Prng } from "./prng.ts";
 import { EPOCH_MS, type Process, World } from "./world.ts";
 
-/** A seed's own circumstances; everything else follows from it as well. */
+/** A simulation's circumstances; everything else follows from the seed. */
 export interface Configuration {
   readonly seed: number;
   readonly store: "memory" | "sqlite";
@@ -28,15 +27,30 @@ export interface Configuration {
   readonly hosts: number;
   readonly slots: number;
   readonly queueDepthMax: number;
-  readonly workflows: readonly string[];
 }
 
-export interface SimulationOptions {
-  store?: "memory" | "sqlite";
-  /** Default: the seed's own mix. */
-  faults?: FaultPlan;
-  planted?: PlantedHooks;
-  checkers?: readonly CheckerMaker[];
+/** What the code of a fleet in a simulation is made of. */
+export interface CodeParts {
+  world: World;
+  faults: Faults;
+  outside: Outside;
+  definition: FleetDefinition;
+  /** False where agents run in the coordinator's own process, which they must not take down. */
+  mayDie: boolean;
+}
+
+export interface Setting {
+  readonly configuration: Configuration;
+  readonly faults: FaultPlan;
+  readonly definition: FleetDefinition;
+  code(parts: CodeParts): SimulatedCode;
+  /** The patterns that the coordinator has as code. */
+  planners(pattern: string): Planner | undefined;
+  readonly orders: readonly Order[];
+  readonly checkers: readonly CheckerMaker[];
+  readonly planted?: PlantedHooks;
+  /** How long things may go wrong, in virtual milliseconds. */
+  readonly safetyMs: number;
 }
 
 export interface Violation {
@@ -45,30 +59,28 @@ export interface Violation {
   readonly atMs: number;
 }
 
+/** How one run of a simulation ended, as its journal says. */
+export interface SimulatedRun {
+  readonly run: string;
+  readonly order: string | null;
+  readonly outcome: "completed" | "failed" | "stopped" | "lost";
+  readonly output: unknown;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
 export interface Report {
   readonly configuration: Configuration;
   readonly violations: readonly Violation[];
   readonly faults: readonly FaultTaken[];
   readonly coverage: Coverage;
+  readonly runs: readonly SimulatedRun[];
+  /** Writes that took effect more than once. */
+  readonly duplicatedEffects: number;
   readonly simulatedMs: number;
   readonly happenings: number;
-  readonly runs: number;
   /** Equal for equal histories: every byte of every journal, and everything that happened, in order. */
   readonly digest: string;
   readonly trace: readonly string[];
-}
-
-export function configurationOf(seed: number, store: "memory" | "sqlite" = "memory"): Configuration {
-  const random = new Prng(seed, "configuration");
-  return {
-    seed,
-    store,
-    mode: random.pick(["channel", "channel", "frames", "library"] as const),
-    hosts: random.int(1, 3),
-    slots: random.pick([1, 2, 4, 64]),
-    queueDepthMax: random.chance(0.1) ? random.int(3, 8) : 1_000_000,
-    workflows: random.chance(0.5) ? WORKFLOWS : [random.pick(WORKFLOWS)],
-  };
 }
 
 /** Virtual time after which a world without faults must have brought everything to an end. */
@@ -79,128 +91,190 @@ const REST_MS = 15_000;
 const CLOCK_LOOK_MS = 2_000;
 const LOOK_MS = 500;
 
-/** Runs one seed: a time with faults, then one without in which everything that was accepted must end. Never throws for
+/** Runs a world: a time with faults, then one without in which everything that was accepted must end. Never throws for
  *  what it finds; whatever goes wrong is a violation. */
-export async function simulateSeed(seed: number, options: SimulationOptions = {}): Promise<Report> {
-  const configuration = configurationOf(seed, options.store);
-  const world = new World(seed);
-  const faults = new Faults(seed, options.faults ?? swarm(seed), () => world.elapsedMs);
-  const history = new History(() => world.elapsedMs);
-  const outside = new Outside(world, faults);
-  const coverage = new Coverage();
-  const violations: Violation[] = [];
-  const fail = (promise: string, message: string) => violations.push({ promise, message, atMs: world.elapsedMs });
-  const parts = { world, faults, history, queueDepthMax: configuration.queueDepthMax };
-  const disk: Disk = configuration.store === "sqlite" ? await sqliteDisk(parts) : memoryDisk(parts);
-  const definition = simulatedFleet(seed);
-  const code = campaignCode({ world, faults, outside, definition, mayDie: configuration.mode !== "library" });
-  const watching: Checker[] = [];
-  const machine = new Machine({
-    world,
-    faults,
-    disk,
-    keys: keyRing(definition.agents),
-    code,
-    mode: configuration.mode,
-    hosts: configuration.hosts,
-    slots: configuration.slots,
-    notify: (notice) => {
-      if (notice.type === "event") for (const checker of watching) checker.notice?.(notice.run, notice.version);
-    },
-    failed: (error) => coverage.failure(error),
-    sent: (frame) => {
-      for (const checker of watching) checker.frame?.(frame);
-    },
-    defect: (error) => fail("defect", describe(error)),
-    planted: options.planted ?? {},
-  });
-  const scene: Scene = { world, history, outside, machine, disk: disk.reader, definition };
-  for (const make of options.checkers ?? checkers) {
-    const checker = make(scene, (message) => fail(checker.promise, message));
-    watching.push(checker);
-  }
-  const open = new Set<string>();
-  history.onEvent((event) => {
-    coverage.event(event);
-    for (const checker of watching) checker.event?.(event);
-    if (event.journal === FLEET_JOURNAL) return;
-    if (event.type === "run.started") open.add(event.journal);
-    if (TERMINAL.has(event.type)) open.delete(event.journal);
-  });
-  outside.onCall((call) => {
-    for (const checker of watching) checker.call?.(call);
-  });
-  world.before = (process, label) => crashes(process, label, faults);
-  const clients = ordersOf(seed, configuration.workflows).map(
-    (order) =>
-      new Client(order, {
-        world,
-        machine,
-        definition: digestOf(definition as never),
-        accepted: (by, run) => {
-          coverage.count("client.accepted");
-          for (const checker of watching) checker.accepted?.(by, run);
-        },
-        stopped: (by, run) => {
-          coverage.count("client.stopped");
-          for (const checker of watching) checker.stopped?.(by, run);
-        },
-        repeated: () => coverage.count("client.repeated"),
-        refused: (_by, reason) => coverage.count(`client.refused ${reason}`),
-      }),
-  );
-  new Person({ world, machine, outside, history });
-  disturbClock(world, faults);
-  every(world, LOOK_MS, "checkers look", () => {
-    for (const checker of watching) checker.look?.();
-  });
-  machine.start();
-
-  const stray = (reason: unknown) => fail("defect", `unhandled rejection: ${describe(reason)}`);
+export async function runSimulation(setting: Setting): Promise<Report> {
+  const simulation = await Simulation.open(setting);
+  const stray = (reason: unknown) => simulation.fail("defect", `unhandled rejection: ${describe(reason)}`);
   process.on("unhandledRejection", stray);
   try {
-    const random = new Prng(seed, "phases");
-    const ended = () => violations.length > 0 || (clients.every((client) => client.done) && open.size === 0 && machine.owner !== null);
-    await world.run(ended, { untilMs: random.int(4_000, 40_000), happeningsMax: HAPPENINGS_MAX });
-    faults.stop();
-    const until = world.elapsedMs + LIVENESS_MS;
-    await world.run(ended, { untilMs: until, happeningsMax: HAPPENINGS_MAX });
-    const rest = world.elapsedMs + REST_MS;
-    await world.run(() => violations.length > 0, { untilMs: rest, happeningsMax: HAPPENINGS_MAX });
-    if (violations.length === 0) for (const checker of watching) await checker.end?.();
+    await simulation.run();
   } finally {
     process.off("unhandledRejection", stray);
-    await disk.close();
+    await simulation.disk.close();
   }
-  coverage.faults(faults.taken);
-  return {
-    configuration,
-    violations,
-    faults: faults.taken,
-    coverage,
-    simulatedMs: world.elapsedMs,
-    happenings: world.happenings,
-    runs: history.journals.size - 1,
-    digest: `${history.digest} ${sha256(world.trace.join("\n")).toString("hex")}`,
-    trace: world.trace,
-  };
+  return simulation.report();
+}
+
+interface Parts {
+  world: World;
+  faults: Faults;
+  history: History;
+  queueDepthMax: number;
+}
+
+class Simulation {
+  readonly disk: Disk;
+  readonly #setting: Setting;
+  readonly #world: World;
+  readonly #faults: Faults;
+  readonly #history: History;
+  readonly #outside: Outside;
+  readonly #machine: Machine;
+  readonly #checkers: Checker[];
+  readonly #clients: Client[];
+  readonly #coverage = new Coverage();
+  readonly #violations: Violation[] = [];
+  readonly #open = new Set<string>();
+  readonly #runs = new Map<string, SimulatedRun>();
+  readonly #orderOf = new Map<string, string>();
+
+  static async open(setting: Setting): Promise<Simulation> {
+    const { seed, store, queueDepthMax } = setting.configuration;
+    const world = new World(seed);
+    const faults = new Faults(seed, setting.faults, () => world.elapsedMs);
+    const parts = { world, faults, history: new History(() => world.elapsedMs), queueDepthMax };
+    return new Simulation(setting, parts, store === "sqlite" ? await sqliteDisk(parts) : memoryDisk(parts));
+  }
+
+  constructor(setting: Setting, parts: Parts, disk: Disk) {
+    const { world, faults, history } = parts;
+    this.#setting = setting;
+    this.#world = world;
+    this.#faults = faults;
+    this.#history = history;
+    this.disk = disk;
+    this.#outside = new Outside(world, faults);
+    this.#machine = this.#assemble();
+    const scene = { world, history, outside: this.#outside, machine: this.#machine, disk: disk.reader, definition: setting.definition };
+    this.#checkers = setting.checkers.map((make) => {
+      const checker: Checker = make(scene, (message) => this.fail(checker.promise, message));
+      return checker;
+    });
+    history.onEvent((event) => this.#observe(event));
+    this.#outside.onCall((call) => this.#each((checker) => checker.call?.(call)));
+    this.#clients = setting.orders.map((order) => this.#client(order));
+    new Person({ world, machine: this.#machine, outside: this.#outside, history });
+  }
+
+  fail(promise: string, message: string): void {
+    this.#violations.push({ promise, message, atMs: this.#world.elapsedMs });
+  }
+
+  async run(): Promise<void> {
+    const world = this.#world;
+    world.before = (process, label) => crashes(process, label, this.#faults);
+    every(world, CLOCK_LOOK_MS, "clock", () => disturbClock(world, this.#faults));
+    every(world, LOOK_MS, "checkers look", () => this.#each((checker) => checker.look?.()));
+    this.#machine.start();
+    const failed = () => this.#violations.length > 0;
+    const ended = () => failed() || (this.#clients.every((client) => client.done) && this.#open.size === 0 && this.#machine.owner !== null);
+    await world.run(ended, { untilMs: this.#setting.safetyMs, happeningsMax: HAPPENINGS_MAX });
+    this.#faults.stop();
+    await world.run(ended, { untilMs: world.elapsedMs + LIVENESS_MS, happeningsMax: HAPPENINGS_MAX });
+    await world.run(failed, { untilMs: world.elapsedMs + REST_MS, happeningsMax: HAPPENINGS_MAX });
+    if (failed()) return;
+    for (const checker of this.#checkers) await checker.end?.();
+  }
+
+  report(): Report {
+    const world = this.#world;
+    this.#coverage.faults(this.#faults.taken);
+    return {
+      configuration: this.#setting.configuration,
+      violations: this.#violations,
+      faults: this.#faults.taken,
+      coverage: this.#coverage,
+      runs: [...this.#runs.values()].map((run) => ({ ...run, order: this.#orderOf.get(run.run) ?? null })),
+      duplicatedEffects: this.#outside.duplicates(),
+      simulatedMs: world.elapsedMs,
+      happenings: world.happenings,
+      digest: `${this.#history.digest} ${sha256(world.trace.join("\n")).toString("hex")}`,
+      trace: world.trace,
+    };
+  }
+
+  #assemble(): Machine {
+    const { configuration, definition, planted = {}, planners } = this.#setting;
+    const { mode, hosts, slots } = configuration;
+    const [world, faults, outside] = [this.#world, this.#faults, this.#outside];
+    return new Machine({
+      world,
+      faults,
+      disk: this.disk,
+      keys: keyRing(Object.keys(definition.agents)),
+      code: this.#setting.code({ world, faults, outside, definition, mayDie: mode !== "library" }),
+      planners,
+      mode,
+      hosts,
+      slots,
+      notify: (notice) => {
+        if (notice.type === "event") this.#each((checker) => checker.notice?.(notice.run, notice.version));
+      },
+      failed: (error) => this.#coverage.failure(error),
+      sent: (frame) => this.#each((checker) => checker.frame?.(frame)),
+      defect: (error) => this.fail("defect", describe(error)),
+      planted,
+    });
+  }
+
+  #client(order: Order): Client {
+    return new Client(order, {
+      world: this.#world,
+      machine: this.#machine,
+      definition: digestOf(this.#setting.definition as never),
+      accepted: (by, run) => {
+        this.#coverage.count("client.accepted");
+        this.#orderOf.set(run, by.id);
+        this.#each((checker) => checker.accepted?.(by, run));
+      },
+      stopped: (by, run) => {
+        this.#coverage.count("client.stopped");
+        this.#each((checker) => checker.stopped?.(by, run));
+      },
+      same: () => this.#coverage.count("client.answered with its earlier run"),
+      refused: (_by, reason) => this.#coverage.count(`client.refused ${reason}`),
+    });
+  }
+
+  #observe(event: DurableEvent): void {
+    this.#coverage.event(event);
+    this.#each((checker) => checker.event?.(event));
+    const { journal, type } = event;
+    if (journal === FLEET_JOURNAL) return;
+    if (type === "run.started") {
+      this.#open.add(journal);
+      this.#runs.set(journal, { run: journal, order: null, outcome: "lost", output: null, error: null });
+    }
+    if (!TERMINAL.has(type)) return;
+    this.#open.delete(journal);
+    this.#runs.set(journal, ending(event));
+  }
+
+  #each(tell: (checker: Checker) => void): void {
+    for (const checker of this.#checkers) tell(checker);
+  }
+}
+
+function ending({ journal, type, data, payload }: DurableEvent): SimulatedRun {
+  const outcome = type.slice("run.".length) as "completed" | "failed" | "stopped";
+  const error = outcome === "failed" ? { code: data.error.code as string, message: data.error.message as string } : null;
+  return { run: journal, order: null, outcome, output: payload?.output ?? null, error };
 }
 
 /** Whether a process dies before something happens to it. */
 function crashes(process: Process, label: string, faults: Faults): boolean {
   if (faults.take(process.kind === "coordinator" ? "coordinator.crash" : "host.crash") === null) return false;
-  process.end(`crashed before ${label}`);
+  process.end(`it crashed before: ${label}`);
   return true;
 }
 
 function disturbClock(world: World, faults: Faults): void {
-  every(world, CLOCK_LOOK_MS, "clock", () => {
-    const forward = faults.take("clock.forward");
-    if (forward !== null) world.clockOffsetMs += forward.int(1_000, 120_000);
-    const backward = faults.take("clock.backward");
-    if (backward !== null) world.clockOffsetMs -= backward.int(1_000, 120_000);
-    if (forward !== null || backward !== null) world.note(`clock is off by ${world.clockOffsetMs} ms`);
-  });
+  const forward = faults.take("clock.forward");
+  if (forward !== null) world.clockOffsetMs += forward.int(1_000, 120_000);
+  const backward = faults.take("clock.backward");
+  if (backward !== null) world.clockOffsetMs -= backward.int(1_000, 120_000);
+  if (forward !== null || backward !== null) world.note(`the clock is off by ${world.clockOffsetMs} ms`);
 }
 
 function every(world: World, everyMs: number, label: string, what: () => void): void {
@@ -210,21 +284,19 @@ function every(world: World, everyMs: number, label: string, what: () => void): 
   });
 }
 
-const KEYS_SEED = 1;
+const rings = new Map<string, KeyRing>();
 
-/** Keys of the fleet. Making them costs more than a simulation, so all seeds share them; what is signed differs. */
-function keyRing(agents: Readonly<Record<string, unknown>>): KeyRing {
-  const names = [COORDINATOR, "$plan", ...Object.keys(agents)];
+/** Keys of a fleet. Making them costs more than a simulation does, so all seeds share them; what is signed differs. */
+function keyRing(agents: readonly string[]): KeyRing {
+  const names = [COORDINATOR, "$plan", ...agents];
   const known = rings.get(names.join());
   if (known !== undefined) return known;
   const ring = new KeyRing();
-  const random = new Prng(KEYS_SEED, "keys");
+  const random = new Prng("keys");
   ring.ensure(names, (count) => random.bytes(count), EPOCH_MS);
   rings.set(names.join(), ring);
   return ring;
 }
-
-const rings = new Map<string, KeyRing>();
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

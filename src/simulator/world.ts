@@ -20,17 +20,25 @@ interface Happening {
 export class Process {
   readonly name: string;
   readonly kind: "coordinator" | "host";
+  /** The process that started it and without which it must not go on; null for one that init started. */
+  readonly parent: Process | null;
   alive = true;
+  /** When it ended, in virtual milliseconds. */
+  endedMs: number | null = null;
   /** True while its loop is blocked: what happens to it is lost, as it will be killed. */
   blocked = false;
   /** What the operating system does at its end: tells the parent, closes its descriptors. */
   onEnd: (why: string) => void = () => {};
   onExit: () => void = () => {};
+  readonly #world: World;
   readonly #gone: (() => void)[] = [];
 
-  constructor(name: string, kind: Process["kind"]) {
+  constructor(world: World, name: string, kind: Process["kind"], parent: Process | null) {
     this.name = name;
     this.kind = kind;
+    this.parent = parent;
+    this.#world = world;
+    world.processes.push(this);
   }
 
   onGone(listener: () => void): void {
@@ -41,6 +49,8 @@ export class Process {
   end(why: string): void {
     if (!this.alive) return;
     this.alive = false;
+    this.endedMs = this.#world.elapsedMs;
+    this.#world.note(`${this.name} ends: ${why}`);
     this.onExit();
     this.onEnd(why);
     for (const listener of this.#gone) listener();
@@ -58,6 +68,8 @@ export class World {
   before: (process: Process, label: string) => boolean = () => false;
   /** Everything that happened, for the comparison of two runs of one seed. */
   readonly trace: string[] = [];
+  /** Every process that was ever started. */
+  readonly processes: Process[] = [];
   happenings = 0;
   /** What the machine's clock is off by, in milliseconds. */
   clockOffsetMs = 0;

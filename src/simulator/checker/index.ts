@@ -4,14 +4,16 @@ import { chained } from "./chain.ts";
 import type { CheckerMaker } from "./checker.ts";
 import { edges } from "./edges.ts";
 import { granted } from "./granted.ts";
+import { noOrphan } from "./no-orphan.ts";
 import { nothingLost } from "./nothing-lost.ts";
 import { oneEnd } from "./one-end.ts";
 import { queueEmpty } from "./queue-empty.ts";
 import { stepsOnce } from "./steps-once.ts";
 import { stopped } from "./stopped.ts";
+import { withinLimits } from "./within-limits.ts";
 
-/** One for each invariant of the design that a run can break today. The twelfth, one history for one seed, is checked
- *  by running a seed twice; the fifth comes with budgets of more than one run. */
+/** One for each invariant of the design that applies here. The twelfth, one history for one seed, is checked by running
+ *  a seed twice. */
 export const checkers: readonly CheckerMaker[] = [
   oneEnd,
   stepsOnce,
@@ -23,4 +25,6 @@ export const checkers: readonly CheckerMaker[] = [
   granted,
   queueEmpty,
   boundedMemory,
+  noOrphan,
+  withinLimits,
 ];

@@ -1,0 +1,44 @@
+import { campaignCode } from "./campaign-code.ts";
+import type { CheckerMaker } from "./checker/checker.ts";
+import { checkers } from "./checker/index.ts";
+import { ordersOf } from "./client.ts";
+import { type FaultPlan, swarm } from "./fault.ts";
+import { plannerOf, simulatedFleet, WORKFLOWS } from "./fleet.ts";
+import type { Mode, PlantedHooks } from "./machine.ts";
+import { Prng } from "./prng.ts";
+import { type Report, runSimulation } from "./simulation.ts";
+
+export interface SeedOptions {
+  store?: "memory" | "sqlite";
+  /** Default: the seed's own mix. */
+  faults?: FaultPlan;
+  mode?: Mode;
+  planted?: PlantedHooks;
+  checkers?: readonly CheckerMaker[];
+}
+
+/** Runs one seed of a campaign: fleet, circumstances, orders and faults all follow from the number. */
+export function simulateSeed(seed: number, options: SeedOptions = {}): Promise<Report> {
+  const random = new Prng(seed, "configuration");
+  const mode = random.pick(["channel", "channel", "frames", "library"] as const);
+  const configuration = {
+    seed,
+    store: options.store ?? "memory",
+    mode: options.mode ?? mode,
+    hosts: random.int(1, 3),
+    slots: random.pick([1, 2, 4, 64]),
+    queueDepthMax: random.chance(0.1) ? random.int(3, 8) : 1_000_000,
+  };
+  const workflows = random.chance(0.5) ? WORKFLOWS : [random.pick(WORKFLOWS)];
+  return runSimulation({
+    configuration,
+    faults: options.faults ?? swarm(seed),
+    definition: simulatedFleet(seed),
+    code: campaignCode,
+    planners: plannerOf,
+    orders: ordersOf(seed, workflows),
+    checkers: options.checkers ?? checkers,
+    ...(options.planted === undefined ? {} : { planted: options.planted }),
+    safetyMs: random.int(4_000, 40_000),
+  });
+}
