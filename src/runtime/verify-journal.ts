@@ -50,8 +50,9 @@ export async function walkJournal(
   for await (const row of rowsOf(store, walk)) {
     walk.problem ??= chainProblem(walk, row);
     const { event, erased, problem } = await openRow(row, (hash) => store.blob(hash));
-    const wrong = problem ?? (event && schemaProblem(journal, event));
-    if (wrong !== null) walk.problem ??= broken("altered", walk, row.version, `was altered: ${wrong}`);
+    if (problem !== null) walk.problem ??= broken("altered", walk, row.version, `was altered: ${problem}`);
+    const unknown = event && schemaProblem(journal, event);
+    if (unknown !== null) walk.problem ??= broken("unreadable", walk, row.version, `is as it was recorded, but not understood here: ${unknown}`);
     walk.events += 1;
     walk.version = row.version;
     walk.head = row.hash;

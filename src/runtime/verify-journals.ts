@@ -84,7 +84,7 @@ export async function verifyJournals(
   for (const { run, problem } of await heads.vanished()) tell(nothing(run), problem);
 
   const cut = head.version <= fleet.version ? null : truncated(fleet, head.version);
-  const seals = fleet.problem === null ? await proofs.checkSeals(store) : null;
+  const seals = await proofs.checkSeals(store);
   tell(fleet, fleet.problem ?? heads.problem ?? cut ?? seals);
   const counts = { ...proofs.counts(), heads: heads.sound, unsignedRuns, unchecked: heads.unchecked + proofs.unchecked };
   return { ...total, signatures: { ...counts, keys: options.keys === undefined ? "recorded" : "given" } };

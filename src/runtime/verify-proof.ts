@@ -49,12 +49,13 @@ export class Proofs {
 
   /** Reads the fleet's journal for seals; returns the first one that does not hold. */
   async checkSeals(store: Store): Promise<JournalProblem | null> {
+    let problem: JournalProblem | null = null;
     for await (const { row, opened } of readJournal(store, FLEET_JOURNAL)) {
       if (opened.event?.type !== "messages.sealed") continue;
       const wrong = this.#sealProblem(opened.event.data as FleetEventData["messages.sealed"]);
-      if (wrong !== null) return broken("signature", { journal: FLEET_JOURNAL }, row.version, wrong);
+      if (wrong !== null) problem ??= broken("signature", { journal: FLEET_JOURNAL }, row.version, wrong);
     }
-    return null;
+    return problem;
   }
 
   #sealProblem({ worker, ...seal }: FleetEventData["messages.sealed"]): string | null {

@@ -1,0 +1,93 @@
+import type { RunRow, RunStatus, Store } from "../../store/store.ts";
+import { type Context, printJson } from "../context.ts";
+import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { costText } from "../format/cost.ts";
+import { count, duration, grouped } from "../format/number.ts";
+import { oneLine } from "../format/brief.ts";
+import { dateTime } from "../format/sentence.ts";
+import { runSign, shortId } from "../format/status.ts";
+import { table } from "../format/table.ts";
+import { runNumbers, type RunNumbers } from "../run-number.ts";
+import { oneOf, wholeNumber } from "../option.ts";
+import type { Options } from "../program.ts";
+import { findProject, openToRead } from "../project.ts";
+
+const STATUSES = ["running", "completed", "failed", "stopped"] as const satisfies RunStatus[];
+const LIMIT_DEFAULT = 20;
+const LIMIT_MAX = 10_000;
+
+/** `flotilla ls`: runs, newest first. */
+export async function run(context: Context, _args: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+  const limit = wholeNumber(options.limit, "--limit", { min: 1, max: LIMIT_MAX }) ?? LIMIT_DEFAULT;
+  const status = oneOf(options.status, "--status", STATUSES);
+  const workflow = typeof options.workflow === "string" ? options.workflow : undefined;
+  const store = await openToRead(context, await findProject(context, { optional: true }));
+  try {
+    const filter = { limit, ...(status === undefined ? {} : { status }), ...(workflow === undefined ? {} : { workflow }) };
+    const rows = store === null ? [] : await store.runs(filter);
+    const runs = await Promise.all(rows.map(async (row) => ({ row, numbers: await numbersOf(store, row) })));
+    if (context.json) printJson(context, runs.map(document));
+    else print(context, runs, limit, status !== undefined || workflow !== undefined);
+    return EXIT.ok;
+  } finally {
+    await store?.close();
+  }
+}
+
+interface Listed {
+  row: RunRow;
+  numbers: RunNumbers;
+}
+
+function numbersOf(store: Store | null, row: RunRow): Promise<RunNumbers> {
+  if (store === null) throw usageError("there is no store");
+  return runNumbers(store, row);
+}
+
+/** A run as `--json` lists it; times in ISO 8601, money in micro-USD. */
+function document({ row, numbers }: Listed) {
+  const { id, workflow, status, version, definition } = row;
+  const { tasks, steps, inputTokens, outputTokens, costMicroUsd, unpriced, simulated, endedAt, error } = numbers;
+  return {
+    id,
+    workflow,
+    status,
+    startedAt: new Date(row.createdAt).toISOString(),
+    endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
+    tasks,
+    steps,
+    inputTokens,
+    outputTokens,
+    costMicroUsd,
+    unpriced,
+    simulated,
+    error,
+    version,
+    definition,
+  };
+}
+
+function print({ terminal }: Context, runs: readonly Listed[], limit: number, filtered: boolean): void {
+  const paint = terminal.outPaint;
+  const [newest] = runs;
+  if (newest === undefined) {
+    terminal.note(filtered ? "No run matches.  All of them: flotilla ls" : "No runs yet.  Next: flotilla run");
+    return;
+  }
+  const head = ["", "RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", "TASKS", "TOKENS", "COST", ""].map(paint.dim);
+  const lines = runs.map(({ row, numbers }) => [
+    runSign(row.status, paint),
+    shortId(row.id),
+    row.workflow,
+    row.status,
+    dateTime(row.createdAt),
+    duration((numbers.endedAt ?? Date.now()) - row.createdAt),
+    grouped(numbers.tasks),
+    count(numbers.inputTokens + numbers.outputTokens),
+    costText(numbers),
+    numbers.error === null ? "" : paint.red(oneLine(numbers.error, 60)),
+  ]);
+  terminal.out(table([head, ...lines], { right: [5, 6, 7] }));
+  if (runs.length === limit) terminal.note(`The newest ${limit}; more with --limit.`);
+  terminal.note(`Next: flotilla show ${shortId(newest.row.id)}`);
+}

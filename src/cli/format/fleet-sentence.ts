@@ -1,0 +1,39 @@
+import type { JournalEvent } from "../../runtime/journal.ts";
+import type { FleetEventData, FleetEventType } from "../../runtime/fleet-journal.ts";
+import { plural } from "./number.ts";
+
+type FleetEvent = { [K in FleetEventType]: { type: K; data: FleetEventData[K] } }[FleetEventType];
+
+/** One event of the fleet's journal in one sentence. */
+export function fleetSentence(given: JournalEvent): string {
+  const event = given as unknown as FleetEvent;
+  switch (event.type) {
+    case "fleet.opened":
+      return `fleet ${event.data.fleet} opened by Flotilla ${event.data.version}, definition ${event.data.definition.slice(0, 12)}`;
+    case "fleet.closed":
+      return `fleet closed: ${event.data.why}`;
+    case "key.created":
+      return `key of ${event.data.name} created: ${event.data.publicKey}`;
+    case "definition.registered":
+      return `definition ${event.data.definition.slice(0, 12)} of ${event.data.name} registered`;
+    case "definition.missing":
+      return `run ${event.data.run} waits for the code of definition ${event.data.definition.slice(0, 12)}, which is not here any more`;
+    case "worker.started":
+      return `worker ${event.data.worker} started with ${plural(event.data.agents, "agent")}`;
+    case "worker.stopped":
+      return `worker ${event.data.worker} ${event.data.crashed ? "crashed" : "stopped"}: ${event.data.why}`;
+    case "messages.sealed": {
+      const { agent, from, to, worker } = event.data;
+      return `${agent} signed messages ${from} to ${to} of ${worker}`;
+    }
+    case "message.refused":
+      return `a ${event.data.what} of ${event.data.sender} from ${event.data.worker} was refused: ${event.data.why}`;
+    case "heads.signed":
+      return `heads of ${plural(event.data.heads.length, "run")} signed`;
+    case "run.removed":
+      return `run ${event.data.run} removed at version ${event.data.version}`;
+    default:
+      event satisfies never;
+      return given.type;
+  }
+}

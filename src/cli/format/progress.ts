@@ -1,0 +1,191 @@
+import type { RunEvent } from "../../core/event.ts";
+import { emptyRun, emptyScratch, evolve, type RunState, SETTLED, type TaskState } from "../../core/state.ts";
+import type { Notice } from "../../runtime/coordinator.ts";
+import type { Paint } from "../paint.ts";
+import { brief, harmless, oneLine } from "./brief.ts";
+import { usageText } from "./cost.ts";
+import { clock, duration, plural } from "./number.ts";
+import { errorText, sentence } from "./sentence.ts";
+import { runSign, shortId, taskSign } from "./status.ts";
+
+export interface ProgressOptions {
+  paint: Paint;
+  /** One line for every step too. */
+  verbose: boolean;
+  /** Members of groups larger than this are told as one, when the group has ended. */
+  foldFrom: number;
+  /** In front of every line, where several runs are shown. */
+  prefix: string;
+}
+
+/** Groups beyond this many members are told as one line on a terminal (ux.md, section 3). */
+export const FOLD_FROM = 12;
+const TASKS_SHOWN = 6;
+const SAID_WIDTH = 70;
+
+/** What a run is doing, from its events: lines that stay, and lines for now. Times come from the events. */
+export class RunProgress {
+  readonly state: RunState;
+  readonly #options: ProgressOptions;
+  readonly #startedAt = new Map<string, number>();
+  readonly #doing = new Map<string, string>();
+
+  constructor(run: string, options: ProgressOptions) {
+    this.state = emptyRun(run);
+    this.#options = options;
+  }
+
+  /** Takes the next event in; returns the line that it is worth, or null. */
+  add(event: RunEvent): string | null {
+    evolve(this.state, event);
+    this.state.scratch = emptyScratch();
+    if (event.type === "task.assigned") this.#startedAt.set(event.data.task, this.#startedAt.get(event.data.task) ?? event.at);
+    if ("task" in event.data && typeof event.data.task === "string") this.#note(event.data.task, event);
+    const line = this.#lineOf(event);
+    return line === null ? null : `${this.#options.prefix}${harmless(line)}`;
+  }
+
+  /** What streams beside the events: shown as what the task is doing now. */
+  stream(notice: Exclude<Notice, { type: "event" }>): void {
+    if (notice.type === "status") this.#doing.set(notice.task, oneLine(notice.text, SAID_WIDTH));
+    if (notice.type === "token") this.#say(notice.task, notice.text);
+  }
+
+  /** The head line and the tasks at work, for the moment `now`. */
+  live(now: number): string[] {
+    const { paint } = this.#options;
+    const active = this.#active();
+    const shown = active.slice(0, TASKS_SHOWN).map((task) => this.#taskLine(task, now));
+    const more = active.length > TASKS_SHOWN ? [paint.dim(`  and ${active.length - TASKS_SHOWN} more`)] : [];
+    return [this.headline(now), ...shown, ...more].map(harmlessLine);
+  }
+
+  /** `incident r-7f3a91 running  14/19 tasks  0:08  12k tokens · simulated`. */
+  headline(now: number): string {
+    const { paint } = this.#options;
+    const { state } = this;
+    const { completed, failed, skipped, cancelled } = state.counts;
+    const settled = completed + failed + skipped + cancelled;
+    const cost = usageText(state.usage);
+    const head = `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(state.id)}`)} ${state.status}`;
+    const parts = [head, `${settled}/${state.tasks.size} tasks`, clock((state.endedAt ?? now) - state.startedAt)];
+    return [...parts, ...(cost === "" ? [] : [cost])].join("  ");
+  }
+
+  #active(): TaskState[] {
+    const order = { blocked: 0, assigned: 1, delayed: 2, suspended: 3 } as const;
+    const rank = ({ status }: TaskState): number | undefined => (order as { [status: string]: number })[status];
+    const active = [...this.state.tasks.values()].filter((task) => rank(task) !== undefined);
+    return active.toSorted((a, b) => (rank(a) ?? 0) - (rank(b) ?? 0));
+  }
+
+  #taskLine(task: TaskState, now: number): string {
+    const { paint } = this.#options;
+    const since = this.#startedAt.get(task.id);
+    const took = since === undefined ? "" : clock(now - since);
+    return `  ${taskSign(task.status, paint)} ${nameOf(task)}  ${paint.dim(took)}  ${paint.dim(this.#doingOf(task, now))}`;
+  }
+
+  #doingOf(task: TaskState, now: number): string {
+    switch (task.status) {
+      case "blocked": {
+        const step = [...task.steps.values()].find(({ status }) => status === "unknown");
+        return `waiting for you: flotilla settle ${shortId(this.state.id)} ${task.id}/${step?.key ?? ""}`;
+      }
+      case "delayed":
+        return `again in ${duration(Math.max(0, task.readyAt - now))}: ${task.error === undefined ? "" : errorText(task.error)}`;
+      case "suspended":
+        return `waits ${duration(Math.max(0, task.readyAt - now))}`;
+      default:
+        return this.#doing.get(task.id) ?? "";
+    }
+  }
+
+  #note(task: string, event: RunEvent): void {
+    if (event.type === "step.completed" || event.type === "step.started") this.#doing.set(task, `after ${event.data.key}`);
+    const state = this.state.tasks.get(task);
+    if (state !== undefined && SETTLED.has(state.status)) this.#doing.delete(task);
+  }
+
+  #say(task: string, text: string): void {
+    const before = this.#doing.get(task) ?? "";
+    const said = `${before.startsWith("“") ? before.slice(1) : ""}${text}`;
+    this.#doing.set(task, `“${oneLine(said.slice(-SAID_WIDTH), SAID_WIDTH)}`);
+  }
+
+  #lineOf(event: RunEvent): string | null {
+    const { paint, verbose } = this.#options;
+    switch (event.type) {
+      case "task.completed":
+        return this.#completed(event.data.task, event.at);
+      case "task.failed":
+        return `${paint.red("✗")} ${this.#named(event.data.task)}${this.#took(event.data.task, event.at)}  ${paint.red(errorText(event.data.error))}`;
+      case "task.skipped":
+      case "task.cancelled":
+        return this.#isFolded(event.data.task) ? null : `${paint.dim("–")} ${this.#named(event.data.task)}  ${paint.dim(`${event.type.slice("task.".length)}: ${event.data.why}`)}`;
+      case "task.retried":
+        return `${paint.yellow("↻")} ${this.#named(event.data.task)}  again in ${duration(event.data.delayMs)}: ${errorText(event.data.error)}`;
+      case "task.released":
+        return `${paint.yellow("↻")} ${this.#named(event.data.task)}  taken back: ${event.data.why}${event.data.suspect ? "; goes on alone" : ""}`;
+      case "step.unknown":
+        return `${paint.yellow("◐")} ${this.#named(event.data.task)}  interrupted inside ${event.data.key}: whether it happened is not known`;
+      case "step.completed":
+      case "step.failed":
+      case "step.started":
+      case "step.settled":
+      case "result.late":
+      case "plan.revised":
+        return verbose ? paint.dim(`· ${oneLine(sentence(event, this), 160)}`) : null;
+      default:
+        return null;
+    }
+  }
+
+  #completed(id: string, at: number): string | null {
+    const { paint } = this.#options;
+    const task = this.state.tasks.get(id);
+    if (task === undefined || this.#isFolded(id)) return null;
+    if (task.kind === "group") {
+      const members = task.members ?? [];
+      if (members.length <= this.#options.foldFrom) return null;
+      return `${paint.green("✓")} ${id}  ${this.agentOf(members[0] ?? "") ?? "task"} ×${members.length}`;
+    }
+    const said = brief(task.output, SAID_WIDTH);
+    return `${paint.green("✓")} ${this.#named(id)}${this.#took(id, at)}${said === "" ? "" : `  ${paint.dim(said)}`}`;
+  }
+
+  #isFolded(id: string): boolean {
+    const group = this.state.tasks.get(id)?.group ?? null;
+    const members = group === null ? null : (this.state.tasks.get(group)?.members ?? null);
+    return members !== null && members.length > this.#options.foldFrom;
+  }
+
+  agentOf(task: string): string | null {
+    return this.state.tasks.get(task)?.agent ?? null;
+  }
+
+  #named(id: string): string {
+    const task = this.state.tasks.get(id);
+    return task === undefined ? id : nameOf(task);
+  }
+
+  #took(id: string, at: number): string {
+    const since = this.#startedAt.get(id);
+    this.#startedAt.delete(id);
+    return since === undefined ? "" : `  ${this.#options.paint.dim(duration(at - since))}`;
+  }
+}
+
+function nameOf({ id, agent }: TaskState): string {
+  return agent === null || agent === id ? id : `${agent} ${id}`;
+}
+
+const harmlessLine = (line: string): string => line.replaceAll("\n", " ");
+
+/** The last words on a run: how it ended, what it took. */
+export function endLine(state: RunState, paint: Paint): string {
+  const took = duration((state.endedAt ?? state.startedAt) - state.startedAt);
+  const cost = usageText(state.usage);
+  const parts = [`${state.status} in ${took}`, plural(state.tasks.size, "task"), plural(state.usage.steps, "step"), ...(cost === "" ? [] : [cost])];
+  return `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(state.id)}`)} ${parts.join(" · ")}`;
+}

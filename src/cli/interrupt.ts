@@ -1,0 +1,35 @@
+/** What the person at the terminal, or the system, has asked for so far. */
+export interface Interrupts {
+  /** Aborts with the first Ctrl-C, SIGINT or SIGTERM: end in good order. */
+  readonly first: AbortSignal;
+  /** Aborts with the second: end now. */
+  readonly second: AbortSignal;
+  /** A Ctrl-C that came as a key. */
+  press(): void;
+  /** Gives the signals back to the system. */
+  dispose(): void;
+}
+
+/** Takes SIGINT and SIGTERM over until `dispose`; also as process 1 of a container, where nobody else would. */
+export function takeInterrupts(): Interrupts {
+  const first = new AbortController();
+  const second = new AbortController();
+  const press = () => (first.signal.aborted ? second.abort() : first.abort());
+  process.on("SIGINT", press);
+  process.on("SIGTERM", press);
+  return {
+    first: first.signal,
+    second: second.signal,
+    press,
+    dispose() {
+      process.off("SIGINT", press);
+      process.off("SIGTERM", press);
+    },
+  };
+}
+
+/** Resolves when a signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
