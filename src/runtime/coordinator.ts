@@ -108,7 +108,7 @@ export class Coordinator {
         dropped: (run) => {
           this.#dispatcher.forget(run);
           // What was given out and taken back waits in the store, where nobody looks before something becomes due.
-          this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
+          this.#lookAgain();
         },
         loaded: (hot) => this.#adopt(hot),
         resumed: (hot) => this.#reconcile(hot),
@@ -121,6 +121,7 @@ export class Coordinator {
       ledger: () => this.#ledger,
       now: () => this.#clock.now(),
       wanted: (queue) => ports.wanted(queue),
+      lookAgain: () => this.#lookAgain(),
       failed: (error) => ports.failed(error),
     });
   }
@@ -324,7 +325,7 @@ export class Coordinator {
     const taken = session.verifier.add(frame.agent, frame.seq, digest);
     if (!taken.ok) return this.#refuse(worker, frame.agent, frame.f, taken.reason);
     session.unsealedSince ??= this.#clock.now();
-    const proof: Proof = { session: worker, seq: frame.seq, digest: digest.toString("base64url") };
+    const proof: Proof = { digest: digest.toString("base64url"), seq: frame.seq, session: worker };
     const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
     if (held === undefined) return this.#late(state, frame);
     if (frame.f === "step") return this.#step(state, held, frame.step, proof);
@@ -487,6 +488,10 @@ export class Coordinator {
     }
   }
 
+  #lookAgain(): void {
+    this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
+  }
+
   #wakeBefore(at: number): void {
     if (this.#closed || (this.#tick !== null && this.#tick.at <= at)) return;
     this.#tick?.timer.cancel();
@@ -494,7 +499,7 @@ export class Coordinator {
       this.#tick = null;
       this.#fire().catch((error: unknown) => {
         this.#ports.failed(error);
-        this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
+        this.#lookAgain();
       });
     });
     this.#tick = { at, timer };
@@ -593,7 +598,7 @@ export function requestOf(
     timestamp: at,
     needsAck: true,
     priority,
-    payload: { run, task, attempt, agent, input, deadline: null },
+    payload: { agent, attempt, deadline: null, input, run, task },
   });
 }
 
