@@ -4,6 +4,8 @@ export interface Interrupts {
   readonly first: AbortSignal;
   /** Aborts with the second: end now. */
   readonly second: AbortSignal;
+  /** What the first one was; null while there was none. */
+  readonly by: "SIGINT" | "SIGTERM" | null;
   /** A Ctrl-C that came as a key. */
   press(): void;
   /** Gives the signals back to the system. */
@@ -14,16 +16,26 @@ export interface Interrupts {
 export function takeInterrupts(): Interrupts {
   const first = new AbortController();
   const second = new AbortController();
-  const press = () => (first.signal.aborted ? second.abort() : first.abort());
+  let by: Interrupts["by"] = null;
+  const take = (signal: "SIGINT" | "SIGTERM") => {
+    by ??= signal;
+    if (first.signal.aborted) second.abort();
+    else first.abort();
+  };
+  const press = () => take("SIGINT");
+  const terminate = () => take("SIGTERM");
   process.on("SIGINT", press);
-  process.on("SIGTERM", press);
+  process.on("SIGTERM", terminate);
   return {
     first: first.signal,
     second: second.signal,
+    get by() {
+      return by;
+    },
     press,
     dispose() {
       process.off("SIGINT", press);
-      process.off("SIGTERM", press);
+      process.off("SIGTERM", terminate);
     },
   };
 }

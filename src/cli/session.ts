@@ -45,7 +45,7 @@ export async function openSession(context: Context, project: Project, more: Part
 }
 
 /** The definition that new runs are pinned to: the owner's, which may differ from the file's of today. */
-async function definitionOf(app: OpenFleet): Promise<FleetDefinition> {
+export async function definitionOf(app: OpenFleet): Promise<FleetDefinition> {
   const bytes = await app.store.blob(app.definitionHash);
   if (bytes === null) throw new FlotillaError("DEFINITION_MISSING", `definition ${app.definitionHash.slice(0, 12)} is not in the store`);
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as FleetDefinition;

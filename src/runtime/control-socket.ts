@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
 import type { FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
@@ -83,6 +83,12 @@ export async function serveControl(path: string, control: OwnerControl): Promise
   };
 }
 
+/** The interface passes errors of its input on: without a listener of its own, a client that went away in the middle of
+ *  an answer would end the owner's process. The socket's listener has dealt with them. */
+function linesOf(socket: Socket): Interface {
+  return createInterface({ input: socket }).on("error", () => {});
+}
+
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -100,7 +106,7 @@ function serve(socket: Socket, control: OwnerControl): void {
   socket.on("close", () => {
     for (const watch of watches.values()) watch.abort();
   });
-  createInterface({ input: socket }).on("line", (line) => {
+  linesOf(socket).on("line", (line) => {
     const { success, data: request } = Request.safeParse(parsed(line));
     if (!success) return socket.destroy();
     if (request.method === "unwatch") return watches.get(request.id)?.abort();
@@ -163,7 +169,7 @@ export class ControlClient implements OwnerControl {
     socket.removeAllListeners("error");
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#gone());
-    createInterface({ input: socket }).on("line", (line) => this.#receive(line));
+    linesOf(socket).on("line", (line) => this.#receive(line));
   }
 
   start(request: StartRequest): Promise<string> {
