@@ -1,0 +1,170 @@
+import type { Json } from "../src/index.ts";
+import { RawCommits } from "./limit.ts";
+import { median, quantile } from "./statistics.ts";
+import { type Mode, openSubject, proportionalMiB, type StoreKind, storeBytes, type Subject } from "./subject.ts";
+
+/** How much of everything is done. */
+export interface Size {
+  /** W1: runs, one at a time. */
+  single: number;
+  /** W2: runs of ten tasks, one at a time. */
+  pipelines: number;
+  /** W3: runs of ten tasks. */
+  diamonds: number;
+  /** W3: runs under way at a time. */
+  inFlight: number;
+  /** W5: tasks of the small and of the large fan-out. */
+  fanSmall: number;
+  fanLarge: number;
+}
+
+export const FULL: Size = { single: 500, pipelines: 100, diamonds: 2_000, inFlight: 256, fanSmall: 1_000, fanLarge: 10_000 };
+export const QUICK: Size = { single: 60, pipelines: 12, diamonds: 100, inFlight: 32, fanSmall: 50, fanLarge: 200 };
+
+/** What one round of one workload found; whichever apply. */
+export interface Measured {
+  n: number;
+  p50Ms?: number;
+  p99Ms?: number;
+  perTaskMs?: number;
+  tasksPerSecond?: number;
+  /** W5: tasks per second of the large fan-out over that of the small one; 1 is flat. */
+  growth?: number;
+  pssMiB?: number;
+  coldStartMs?: number;
+  resumeMs?: number;
+  /** Durable transactions for each run (W1) or each task (others). */
+  flushes?: number;
+  /** Bytes of the store for each task. */
+  bytesPerTask?: number;
+  /** W8: the same calls without Flotilla, for each step. */
+  bareMs?: number;
+  overheadMs?: number;
+  /** Medians of raw one-row commits that were made between the samples. */
+  commitMs?: number;
+  /** Processor time of this process for each task, user and system: steadier than the clock on a shared machine. */
+  cpuMsPerTask?: number;
+  ratioToCommit?: number;
+}
+
+/** Runs between two lots of raw commits: they share the minute, and the disk's mood. */
+const LOT = 20;
+const INPUT: Json = { text: "a small input" };
+
+/** W1: one task in a run, one run at a time. */
+export async function measureSingle(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  await using subject = await openSubject(mode, store);
+  for (let i = 0; i < size.single / 5; i++) await subject.run("one", INPUT);
+  const { times, commitMs, flushes } = await oneByOne(subject, "one", size.single);
+  const p50Ms = median(times);
+  return { n: size.single, p50Ms, p99Ms: quantile(times, 0.99), flushes, ...ratio(p50Ms, commitMs) };
+}
+
+/** W2: a pipeline of ten tasks, one run at a time: milliseconds for each task. */
+export async function measurePipeline(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  await using subject = await openSubject(mode, store);
+  for (let i = 0; i < size.pipelines / 5; i++) await subject.run("ten", INPUT);
+  const { times, commitMs, flushes } = await oneByOne(subject, "ten", size.pipelines);
+  const perTaskMs = median(times) / 10;
+  return { n: size.pipelines, perTaskMs, flushes: flushes / 10, ...ratio(perTaskMs, commitMs) };
+}
+
+/** W3: diamonds of ten tasks, many runs at a time; with W4's memory and disk, as they are afterwards. */
+export async function measureDiamonds(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  await using subject = await openSubject(mode, store);
+  using raw = new RawCommits(subject.folder);
+  const warmUp = Math.ceil(size.diamonds / 10);
+  await manyAtOnce(subject, "diamond", warmUp, size.inFlight);
+  const commits = lotOf(raw, LOT);
+  const before = subject.commits();
+  const cpu = process.cpuUsage();
+  const elapsedMs = await manyAtOnce(subject, "diamond", size.diamonds, size.inFlight);
+  const cpuMsPerTask = cpuMs(cpu) / (size.diamonds * 10);
+  const flushes = (subject.commits() - before) / (size.diamonds * 10);
+  commits.push(...lotOf(raw, LOT));
+  const tasks = size.diamonds * 10;
+  const pssMiB = proportionalMiB(await subject.pids());
+  const bytesPerTask = storeBytes(subject.folder) / (tasks + warmUp * 10);
+  return {
+    n: size.diamonds,
+    tasksPerSecond: (tasks / elapsedMs) * 1_000,
+    perTaskMs: elapsedMs / tasks,
+    cpuMsPerTask,
+    flushes,
+    ...(pssMiB === null ? {} : { pssMiB }),
+    ...(store === "memory" ? {} : { bytesPerTask }),
+    ...ratio(elapsedMs / tasks, median(commits)),
+  };
+}
+
+/** W5: one run of many parallel tasks, and whether more of them cost more each. */
+export async function measureFan(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  await using subject = await openSubject(mode, store);
+  using raw = new RawCommits(subject.folder);
+  const fan = async (tasks: number) => {
+    const items = Array.from({ length: tasks }, (_, index) => ({ index }));
+    const start = performance.now();
+    await subject.run("fan", items);
+    return performance.now() - start;
+  };
+  // Until the compiler has seen it; then small ones before and after the large one, so that its warmth is no advantage.
+  for (let i = 0; i < 3; i++) await fan(size.fanSmall);
+  const small = [await fan(size.fanSmall), await fan(size.fanSmall)];
+  const commits = lotOf(raw, LOT);
+  const cpu = process.cpuUsage();
+  const large = await fan(size.fanLarge);
+  const cpuMsPerTask = cpuMs(cpu) / size.fanLarge;
+  small.push(await fan(size.fanSmall), await fan(size.fanSmall));
+  commits.push(...lotOf(raw, LOT));
+  const perTaskMs = large / size.fanLarge;
+  return {
+    n: size.fanLarge,
+    tasksPerSecond: 1_000 / perTaskMs,
+    perTaskMs,
+    cpuMsPerTask,
+    growth: median(small) / size.fanSmall / perTaskMs,
+    ...ratio(perTaskMs, median(commits)),
+  };
+}
+
+async function oneByOne(subject: Subject, workflow: string, runs: number) {
+  using raw = new RawCommits(subject.folder);
+  const times: number[] = [];
+  const commits: number[] = [];
+  let flushed = 0;
+  for (let i = 0; i < runs; i++) {
+    if (i % LOT === 0) commits.push(...lotOf(raw, LOT));
+    const before = subject.commits();
+    const start = performance.now();
+    await subject.run(workflow, INPUT);
+    times.push(performance.now() - start);
+    flushed += subject.commits() - before;
+  }
+  return { times, commitMs: median(commits), flushes: flushed / runs };
+}
+
+async function manyAtOnce(subject: Subject, workflow: string, runs: number, inFlight: number): Promise<number> {
+  let left = runs;
+  const one = async () => {
+    while (left > 0) {
+      left -= 1;
+      await subject.run(workflow, INPUT);
+    }
+  };
+  const start = performance.now();
+  await Promise.all(Array.from({ length: Math.min(inFlight, runs) }, one));
+  return performance.now() - start;
+}
+
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1_000;
+}
+
+function lotOf(raw: RawCommits, count: number): number[] {
+  return Array.from({ length: count }, () => raw.time(1));
+}
+
+function ratio(ms: number, commitMs: number): { commitMs: number; ratioToCommit: number } {
+  return { commitMs, ratioToCommit: ms / commitMs };
+}
