@@ -149,8 +149,9 @@ export function shortlist({ log, findings }: { log: string; findings: ReaderFind
     )
     .toSorted((a, b) => b.windows - a.windows || b.signs - a.signs)
     .slice(0, 2);
-  const sides = strongest.map(({ family: _, ...one }, place): Side => {
-    const rival = strongest[1 - place];
+  const argued = totals.filter((one) => strongest.includes(one));
+  const sides = argued.map(({ family: _, ...one }, place): Side => {
+    const rival = argued[1 - place];
     return { log, ...one, rival: rival?.hypothesis ?? null, rivalLabel: rival?.label ?? null };
   });
   return {

@@ -1,5 +1,5 @@
 import { CATALOGUE } from "./catalogue.ts";
-import { type LogIndex, SYMPTOM } from "./log-index.ts";
+import { isTimed, type LogIndex, SYMPTOM } from "./log-index.ts";
 
 /** A log cut into equal pieces of time; pieces in which nothing was printed are left out. In a log without times a
  *  piece is a number of lines. */
@@ -21,7 +21,6 @@ export interface Buckets {
 const PIECES = 60;
 const LINES_MIN = 10;
 const WIDTHS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
-const TIMED_MIN = 0.5;
 
 const made = new WeakMap<LogIndex, Buckets>();
 
@@ -32,7 +31,7 @@ export function bucketsOf(index: LogIndex): Buckets {
 }
 
 function makeBuckets(index: LogIndex): Buckets {
-  const timed = index.timed >= TIMED_MIN;
+  const timed = isTimed(index);
   const width = timed ? secondsOf(index) : Math.max(LINES_MIN, Math.ceil(index.lines / (PIECES * 2)));
   const first = index.times.find((time) => !Number.isNaN(time)) ?? 0;
   const tickOf = (line: number): number => {

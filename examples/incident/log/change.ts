@@ -1,8 +1,8 @@
 import { bucketsOf } from "./bucket.ts";
 import { bitOf } from "./catalogue.ts";
-import { frequent, linesWhere, type LogIndex, type Quote, quote, sourceAt, SYMPTOM } from "./log-index.ts";
+import { distance, frequent, linesWhere, type LogIndex, type Quote, quote, sourceAt, SYMPTOM } from "./log-index.ts";
 import { type Trouble, troubleIn } from "./trouble.ts";
-import { secondsText, weigh } from "./weigh.ts";
+import { weigh } from "./weigh.ts";
 
 /** Something that people or schedulers did to the system. */
 export interface Change extends Quote {
@@ -75,11 +75,11 @@ function nearest(index: LogIndex, component: string, until: number, measuredAt: 
   const { bucketOf } = bucketsOf(index);
   const at = bucketOf[measuredAt - 1] ?? 0;
   const candidates = changes(index, until).flatMap((change) => {
-    const distance = at - (bucketOf[change.line - 1] ?? 0);
-    if (distance < 0 || distance > HORIZON) return [];
+    const away = at - (bucketOf[change.line - 1] ?? 0);
+    if (away < 0 || away > HORIZON) return [];
     const about =
       component !== "" && change.text.toLowerCase().replaceAll("_", "-").includes(component.toLowerCase()) ? 0.5 : 0;
-    return [{ ...change, rank: change.weight + about + (1 - distance / HORIZON) }];
+    return [{ ...change, rank: change.weight + about + (1 - away / HORIZON) }];
   });
   const best = candidates.toSorted((a, b) => b.rank - a.rank)[0];
   return best === undefined ? null : described(index, best, measuredAt);
@@ -93,9 +93,7 @@ function recoveryOf(index: LogIndex, trouble: Trouble, component: string): Chang
 
 function described(index: LogIndex, { line, text }: Quote, measuredAt: number): Change {
   const [, from = null, to = null] = VERSIONS.exec(text) ?? [];
-  const milliseconds = (index.times[measuredAt - 1] ?? Number.NaN) - (index.times[line - 1] ?? Number.NaN);
-  const ahead = Number.isNaN(milliseconds) ? `${measuredAt - line} lines` : secondsText(milliseconds);
-  return { line, text, ahead, from, to };
+  return { line, text, ahead: distance(index, line, measuredAt), from, to };
 }
 
 const known = new WeakMap<LogIndex, readonly (Quote & { weight: number })[]>();

@@ -1,5 +1,5 @@
 import { closeSync, createReadStream, openSync, readSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 
 /** Where paths of logs and reports start from: the folder of the example. */
 export const FOLDER = resolve(import.meta.dirname, "..");
@@ -34,7 +34,7 @@ export function findLog(log: string): LogFile {
     if (found.size === 0) throw new UnreadableLog(`the log ${path} is empty`);
     return { path, bytes: found.size, modifiedMs: found.mtimeMs };
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(path, error, isAbsolute(log) ? "" : `; relative paths start from ${FOLDER}`);
   }
 }
 
@@ -103,8 +103,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: "does not exist: a part of its path is a file",
 };
 
-function unreadable(path: string, error: unknown): unknown {
+function unreadable(path: string, error: unknown, more = ""): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reason = error instanceof UnreadableLog ? undefined : REASONS[code];
-  return reason === undefined ? error : new UnreadableLog(`the log ${path} ${reason}`);
+  return reason === undefined ? error : new UnreadableLog(`the log ${path} ${reason}${more}`);
 }

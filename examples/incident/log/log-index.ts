@@ -36,6 +36,7 @@ const SOURCES_MAX = 0xffff;
 const KINDS_MAX = 200_000;
 const KIND_CHARACTERS = 90;
 const QUOTE_CHARACTERS = 220;
+const TIMED_MIN = 0.5;
 const KEPT_MAX = 4;
 
 const kept = new Map<string, Promise<LogIndex>>();
@@ -174,15 +175,21 @@ export function linesWhere(
   return found;
 }
 
+/** Whether times can be relied on; else lines are counted instead. */
+export const isTimed = ({ timed }: LogIndex): boolean => timed >= TIMED_MIN;
+
 /** Words for a line's time, to be read by people; null when the log has none. */
 export function clock(index: LogIndex, line: number): string | null {
+  if (!isTimed(index)) return null;
   const time = index.times[line - 1] ?? Number.NaN;
   return Number.isNaN(time) ? null : new Date(time).toISOString().slice(11, 19);
 }
 
-/** Seconds from one line to another. */
-export function secondsBetween(index: LogIndex, from: number, to: number): number {
-  return ((index.times[to - 1] ?? Number.NaN) - (index.times[from - 1] ?? Number.NaN)) / 1_000;
+/** How long it is from one line to another, in words. */
+export function distance(index: LogIndex, from: number, to: number): string {
+  const seconds = ((index.times[to - 1] ?? Number.NaN) - (index.times[from - 1] ?? Number.NaN)) / 1_000;
+  if (!isTimed(index) || Number.isNaN(seconds)) return `${to - from} lines`;
+  return seconds >= 120 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds * 10) / 10} s`;
 }
 
 export const sourceAt = (index: LogIndex, line: number): string => index.sources[index.sourceOf[line - 1] ?? 0] ?? "";

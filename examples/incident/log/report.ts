@@ -69,7 +69,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 function table({ table: rows }: Verdict): string {
   if (rows.length === 0) return "";
   const head =
-    "| Hypothesis | Score | Covers the harm | Harm with its signs | Dose | Named by harm | Comes first |\n|---|---|---|---|---|---|---|";
+    "| Hypothesis | Score | Covers the harm | Signs with harm | Dose | Named by harm | Comes first |\n|---|---|---|---|---|---|---|";
   const body = rows.map(
     (row) =>
       `| ${row.label} | ${row.score} | ${row.coverage} | ${row.precision} | ${row.dose} | ${row.named} | ${row.comesFirst ? "yes" : "no"} |`,

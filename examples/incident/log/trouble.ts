@@ -12,7 +12,7 @@ export interface Trouble {
   /** Lines that tell of harm within it, and in all other places. */
   symptoms: number;
   elsewhere: number;
-  /** Buckets with more harm than the log's usual. */
+  /** Buckets with more harm than the log's usual, also outside. */
   bad: ReadonlySet<number>;
   /** A stretch of time without any line just before: how the trouble began is not in the log. */
   hole: { after: number; before: number; seconds: number } | null;
@@ -50,7 +50,7 @@ export function troubleIn(index: LogIndex): Trouble | null {
     lastLine: lines.at(-1) ?? index.lines,
     symptoms: lines.length,
     elsewhere: all - lines.length,
-    bad: within,
+    bad: new Set(bad),
     hole: holeBefore(index, buckets, start),
   };
 }

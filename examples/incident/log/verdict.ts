@@ -1,6 +1,7 @@
 import { bucketsOf } from "./bucket.ts";
+import { hypothesis } from "./catalogue.ts";
 import type { LogIndex } from "./log-index.ts";
-import { troubleIn } from "./trouble.ts";
+import { type Trouble, troubleIn } from "./trouble.ts";
 import { type Weight, weighAll } from "./weigh.ts";
 
 /** What the evidence allows to say, by rules that are written down here and nowhere else. */
@@ -19,7 +20,8 @@ const COVERAGE_MIN = 0.4;
 const PRECISION_MIN = 0.4;
 /** By how much a cause must beat the best one of another family. */
 const MARGIN_MIN = 0.1;
-/** In fewer pieces of time than this anything goes with anything, so the lines of harm must name the cause. */
+/** In fewer pieces of time than this anything goes with anything, so the lines of harm must name the cause, or an event
+ *  must come right before them. */
 const PIECES_MIN = 3;
 const NAMED_MIN = 0.6;
 
@@ -49,7 +51,7 @@ export function judge(index: LogIndex, argued: readonly string[]): Verdict {
   }
   const [best, ...others] = weights.filter(({ hypothesis }) => argued.includes(hypothesis));
   if (best === undefined) return none(`there are ${harm}, and no signs of a known cause`);
-  const weak = weaknesses(best, trouble.bad.size, trouble.symptoms);
+  const weak = weaknesses(best, trouble);
   if (weak.length > 0)
     return none(`the best explanation of ${harm}, ${lower(best.label)}, is not backed: ${weak.join("; ")}`);
   const rival = others.find(({ family }) => family !== best.family);
@@ -66,13 +68,15 @@ export function judge(index: LogIndex, argued: readonly string[]): Verdict {
     table,
   };
 
-  function weaknesses({ score, coverage, precision, named }: Weight, pieces: number, symptoms: number): string[] {
+  function weaknesses(best: Weight, { bad, symptoms, firstLine }: Trouble): string[] {
+    const { score, coverage, precision, named, first } = best;
     const { width, unit } = bucketsOf(index);
+    const leads = hypothesis(best.hypothesis).lasts === "event" && first !== null && first <= firstLine;
     return [
       ...(score < SCORE_MIN ? [`it scores ${score}, less than ${SCORE_MIN}`] : []),
-      ...(coverage < COVERAGE_MIN ? [`it covers ${coverage} of the time of harm, less than ${COVERAGE_MIN}`] : []),
+      ...(coverage < COVERAGE_MIN ? [`it covers ${coverage} of the harm, less than ${COVERAGE_MIN}`] : []),
       ...(precision < PRECISION_MIN ? [`harm goes with ${precision} of its signs, less than ${PRECISION_MIN}`] : []),
-      ...(pieces < PIECES_MIN && named < NAMED_MIN
+      ...(bad.size < PIECES_MIN && named < NAMED_MIN && !leads
         ? [`the harm lasts less than ${PIECES_MIN * width} ${unit}, and ${named} of ${symptoms} lines name it`]
         : []),
     ];

@@ -1,6 +1,16 @@
 import { type Buckets, bucketsOf, placesIn, rankCorrelation } from "./bucket.ts";
 import { bitOf, CATALOGUE, type Hypothesis, hypothesis } from "./catalogue.ts";
-import { clock, frequent, type LogIndex, linesWhere, type Quote, quote, sourceAt, SYMPTOM } from "./log-index.ts";
+import {
+  clock,
+  distance,
+  frequent,
+  type LogIndex,
+  linesWhere,
+  type Quote,
+  quote,
+  sourceAt,
+  SYMPTOM,
+} from "./log-index.ts";
 import { stretches, type Trouble, troubleIn } from "./trouble.ts";
 
 /** How well a hypothesis fits what happened. Shares are from 0 to 1. */
@@ -10,7 +20,7 @@ export interface Weight {
   family: string;
   /** Lines with its signs. */
   signs: number;
-  /** Share of the time of harm in which its signs are there. */
+  /** Share of the lines of harm that come while its signs are there. */
   coverage: number;
   /** Share of the time of its signs in which there is harm. */
   precision: number;
@@ -65,6 +75,7 @@ function weighed(index: LogIndex, buckets: Buckets, trouble: Trouble, one: Hypot
   const counts = buckets.signs[CATALOGUE.indexOf(one)] ?? new Uint32Array();
   const active = spread(counts, REACH[one.lasts]);
   const bad = [...trouble.bad];
+  const harmIn = (list: readonly number[]) => list.reduce((sum, place) => sum + (buckets.symptoms[place] ?? 0), 0);
   const places = placesIn(counts);
   const harmful = (place: number) => [-1, 0, 1, 2].some((step) => trouble.bad.has(place + step));
   const run = runWith(places, trouble);
@@ -77,7 +88,7 @@ function weighed(index: LogIndex, buckets: Buckets, trouble: Trouble, one: Hypot
   );
   const [first = null, last = null] = [lines[0], lines.at(-1)];
   const parts = {
-    coverage: share(bad.filter((place) => (active[place] ?? 0) > 0).length, bad.length),
+    coverage: share(harmIn(bad.filter((place) => (active[place] ?? 0) > 0)), harmIn(bad)),
     precision: share(places.filter(harmful).length, places.length),
     dose: rankCorrelation(one.lasts === "event" ? active : counts, buckets.symptoms),
     named: share(naming.length, trouble.symptoms),
@@ -147,9 +158,9 @@ function points(
   const contra: Point[] = [];
   const span = (count: number) => `${Math.round(count * buckets.width)} ${buckets.unit}`;
   const quiet = linesWhere(index, (mark, line) => has(mark) && !nearTrouble(buckets, trouble, line));
-  const covered = `${percent(weight.coverage)} of the time of harm`;
+  const covered = `${percent(weight.coverage)} of the harm`;
   (weight.coverage >= 0.5 ? pro : contra).push({
-    says: `its signs are there in ${covered} (${span(trouble.bad.size)}), with ${weight.rateWith} lines of harm per ${span(1)} against ${weight.rateWithout} without them`,
+    says: `its signs are there with ${covered} (${span(trouble.bad.size)} of it), ${weight.rateWith} lines of harm per ${span(1)} against ${weight.rateWithout} without them`,
     evidence: quote(index, weight.first === null ? [] : [...new Set([weight.first, weight.last ?? weight.first])]),
   });
   if (quiet.length > 0) {
@@ -160,10 +171,7 @@ function points(
   } else if (weight.signs > 0)
     pro.push({ says: `none of its ${weight.signs} signs comes where nothing is harmed`, evidence: [] });
   if (weight.first !== null) {
-    const lead =
-      buckets.unit === "s"
-        ? secondsText((index.times[trouble.firstLine - 1] ?? 0) - (index.times[weight.first - 1] ?? 0))
-        : `${trouble.firstLine - weight.first} lines`;
+    const lead = distance(index, weight.first, trouble.firstLine);
     (weight.comesFirst ? pro : contra).push({
       says: weight.comesFirst
         ? `its first sign is ${lead} ahead of the first harm`
@@ -188,7 +196,8 @@ function points(
 
 function nearTrouble(buckets: Buckets, trouble: Trouble, line: number): boolean {
   const place = buckets.bucketOf[line - 1] ?? 0;
-  return place >= trouble.start - PAUSE_MAX * 2 && place <= trouble.end + 2;
+  if (place >= trouble.start - PAUSE_MAX * 2 && place <= trouble.end + 2) return true;
+  return [-1, 0, 1, 2].some((step) => trouble.bad.has(place + step));
 }
 
 function places(index: LogIndex, lines: readonly number[]): string {
@@ -205,11 +214,6 @@ export function spaced(lines: readonly number[], count: number): number[] {
     (_, place) => lines[Math.round((place * (lines.length - 1)) / Math.max(1, count - 1))] ?? 0,
   );
 }
-
-export const secondsText = (milliseconds: number): string => {
-  const seconds = milliseconds / 1_000;
-  return seconds >= 120 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds * 10) / 10} s`;
-};
 
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 const percent = (part: number): string => `${Math.round(part * 100)} %`;
