@@ -8,6 +8,9 @@ const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
 const compiler = join(root, "node_modules/typescript/bin/tsc");
-const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
+const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit",
+});
 if (status === 0) chmodSync(join(dist, "cli/bin.js"), 0o755);
 process.exitCode = status ?? 1;
