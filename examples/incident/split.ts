@@ -4,18 +4,16 @@ interface Context {
   status(text: string): void;
 }
 
-const DEFAULT_LOG = "data/incident.log";
 const WINDOWS = 12;
 const WINDOW_LINES_MIN = 50;
 
 /** An agent of code: looks how long the log is, and cuts it into windows for the readers. */
-export async function split(context: Context, input: { log?: string; report?: string } | null) {
-  const log = input?.log ?? DEFAULT_LOG;
+export async function split(context: Context, { log, report = "report.md" }: { log: string; report?: string }) {
   context.status(`measuring ${log}`);
   const { lines } = (await context.tool("log_overview", { log })) as { lines: number };
   const size = Math.max(WINDOW_LINES_MIN, Math.ceil(lines / WINDOWS));
   const windows = Array.from({ length: Math.ceil(lines / size) }, (_, place) => {
     return { log, from: place * size + 1, to: Math.min(lines, (place + 1) * size) };
   });
-  return { log, report: input?.report ?? "report.md", lines, windows };
+  return { log, report, lines, windows };
 }

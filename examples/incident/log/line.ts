@@ -146,7 +146,7 @@ function keyedLevel(text: string): string {
   return isLevel(level) ? level.toUpperCase() : "";
 }
 
-/** `orders_worker-2` and `orders-worker` are one program. */
+/** `web_api-2` and `web-api` are one program. */
 function baseName(name: string): string {
   if (name === "[unknown]") return "";
   return name.replaceAll("_", "-").replace(/[-.#]\d+$/, "");
