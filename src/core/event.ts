@@ -11,7 +11,8 @@ const id = z.string().min(1);
 const count = z.number().int().min(0);
 const time = z.number().int().min(0);
 
-const errorRecord = z.strictObject({
+/** An `ErrorRecord` as it may stand in an event. */
+export const errorRecordSchema = z.strictObject({
   code: z.string(),
   class: z.enum(["transient", "permanent", "business"]),
   message: z.string(),
@@ -56,7 +57,8 @@ const taskSpec = z.strictObject({
   why: z.string().optional(),
 });
 
-const usage = z.strictObject({
+/** What a model call used. */
+export const usageSchema = z.strictObject({
   inputTokens: count,
   outputTokens: count,
   /** Null when the model has no price: shown as unpriced, never as 0. */
@@ -67,12 +69,14 @@ const usage = z.strictObject({
 /** The sender's signature that covers this record: session and sequence name the leaf, `digest` is the leaf (design: trust on the wire). */
 const proof = z.strictObject({ session: id, seq: count, digest: z.string() });
 
+export const stepKindSchema = z.enum(["model", "tool", "fetch", "effect", "now", "random", "sleep", "compaction"]);
+
 const stepHead = {
   task: id,
   attempt: count,
   /** `name#ordinal`: how a resumed agent finds its record. */
   key: id,
-  kind: z.enum(["model", "tool", "fetch", "effect", "now", "random", "sleep", "compaction"]),
+  kind: stepKindSchema,
   name: z.string(),
   /** SHA-256 of the canonical input: a mismatch on resume is NONDETERMINISTIC. */
   inputHash: z.string(),
@@ -98,8 +102,8 @@ const schemas = {
   "task.bound": z.strictObject({ task: id }),
   "task.assigned": z.strictObject({ task: id, attempt: count, worker: id, why: z.string() }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
-  "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecord, proof: proof.optional() }),
-  "task.retried": z.strictObject({ task: id, attempt: count, readyAt: time, delayMs: count, error: errorRecord, proof: proof.optional() }),
+  "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecordSchema, proof: proof.optional() }),
+  "task.retried": z.strictObject({ task: id, attempt: count, readyAt: time, delayMs: count, error: errorRecordSchema, proof: proof.optional() }),
   "task.released": z.strictObject({ task: id, attempt: count, why: z.string(), suspect: z.boolean() }),
   "task.suspended": z.strictObject({ task: id, attempt: count, wakeAt: time.nullable(), proof: proof.optional() }),
   "task.woken": z.strictObject({ task: id }),
@@ -107,14 +111,14 @@ const schemas = {
   "task.cancelled": z.strictObject({ task: id, why: z.string() }),
   "task.expired": z.strictObject({ task: id }),
   "step.started": z.strictObject({ ...stepHead, idempotencyKey: id, settle: z.enum(["check", "retry", "person"]), proof: proof.optional() }),
-  "step.completed": z.strictObject({ ...stepHead, durationMs: count, usage: usage.optional(), proof: proof.optional() }),
-  "step.failed": z.strictObject({ ...stepHead, durationMs: count, error: errorRecord, usage: usage.optional(), proof: proof.optional() }),
+  "step.completed": z.strictObject({ ...stepHead, durationMs: count, usage: usageSchema.optional(), proof: proof.optional() }),
+  "step.failed": z.strictObject({ ...stepHead, durationMs: count, error: errorRecordSchema, usage: usageSchema.optional(), proof: proof.optional() }),
   "step.unknown": z.strictObject({ task: id, key: id, settle: z.enum(["check", "retry", "person"]) }),
   "step.settled": z.strictObject({ task: id, key: id, outcome: z.enum(["done", "not-done"]), by: z.string(), note: z.string() }),
   /** A frame that came too late or from the wrong attempt: recorded, not acted on. */
   "result.late": z.strictObject({ task: id, attempt: count, what: z.string(), why: z.string() }),
   "run.completed": z.strictObject({}),
-  "run.failed": z.strictObject({ error: errorRecord, task: z.string().nullable() }),
+  "run.failed": z.strictObject({ error: errorRecordSchema, task: z.string().nullable() }),
   "run.stopped": z.strictObject({ why: z.string(), by: z.string() }),
 } as const;
 
@@ -129,7 +133,7 @@ export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventDat
 
 export type TaskSpecData = z.infer<typeof taskSpec>;
 export type Need = z.infer<typeof need>;
-export type Usage = z.infer<typeof usage>;
+export type Usage = z.infer<typeof usageSchema>;
 export type Proof = z.infer<typeof proof>;
 export type StepKind = z.infer<(typeof schemas)["step.completed"]>["kind"];
 export type SettlePolicy = "check" | "retry" | "person";
@@ -147,7 +151,7 @@ export function checkEventData(type: string, data: unknown): string | null {
 
 /** What is wrong with an error record, in words; null when it is sound. */
 export function checkError(error: unknown): string | null {
-  const result = errorRecord.safeParse(error);
+  const result = errorRecordSchema.safeParse(error);
   return result.success ? null : `an error must have code, class and message: ${z.prettifyError(result.error)}`;
 }
 

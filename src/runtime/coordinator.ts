@@ -1,3 +1,4 @@
+import { workerFrameProblem } from "../carrier/check-frame.ts";
 import type { CoordinatorFrame, RecordedStep, WorkerFrame } from "../carrier/frame.ts";
 import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, errorRecord, type StepRecord } from "../core/decide.ts";
@@ -221,6 +222,7 @@ export class Coordinator {
       verifier: new SealVerifier(session),
       heardAt: this.#clock.now(),
       unsealedSince: null,
+      refused: false,
     });
     void this.fleet.append("worker.started", { worker: link.id, session, queue: link.queue, agents: agents.size });
     this.#dispatcher.attach(link);
@@ -290,8 +292,10 @@ export class Coordinator {
   receive(worker: string, frame: WorkerFrame): void {
     const session = this.#sessions.get(worker);
     const state = this.#dispatcher.link(worker);
-    if (session === undefined || state === undefined) return;
+    if (session === undefined || state === undefined || session.refused) return;
     session.heardAt = this.#clock.now();
+    const malformed = workerFrameProblem(frame);
+    if (malformed !== null) return this.#refuse(worker, "?", "frame", malformed);
     switch (frame.f) {
       case "ready":
       case "heartbeat":
@@ -312,7 +316,7 @@ export class Coordinator {
       case "suspend":
         return this.#report(state, session, frame);
       default:
-        this.#refuse(worker, "?", "frame", `unknown frame ${String((frame as { f: unknown }).f)}`);
+        frame satisfies never;
     }
   }
 
@@ -396,7 +400,13 @@ export class Coordinator {
   #refuse(worker: string, sender: string, what: string, why: string): void {
     void this.fleet.append("message.refused", { worker, sender, what, why });
     this.#ports.failed(new FlotillaError("MESSAGE_REFUSED", `${what} of ${sender} refused: ${why}`, { details: { worker } }));
-    this.#dispatcher.link(worker)?.link.kill(`refused: ${why}`);
+    const session = this.#sessions.get(worker);
+    const state = this.#dispatcher.link(worker);
+    // Until its process is gone, nothing that it sent already is acted on, and it is given nothing.
+    if (session !== undefined) session.refused = true;
+    if (state === undefined) return;
+    state.draining = true;
+    state.link.kill(`refused: ${why}`);
   }
 
   #do(run: string, command: Command): void {
@@ -569,6 +579,8 @@ interface Session {
   verifier: SealVerifier;
   heardAt: number;
   unsealedSince: number | null;
+  /** Something of it did not verify: it is not heard any more. */
+  refused: boolean;
 }
 
 /** The queue of a definition's tasks. */
