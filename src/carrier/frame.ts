@@ -20,7 +20,13 @@ export type RecordedStep = Pick<
   "key" | "kind" | "name" | "inputHash" | "status" | "settle" | "idempotencyKey" | "output" | "error" | "outcome"
 >;
 
+/** Characters of one step or result, as canonical JSON without its escapes. However it is escaped, it then fits into a
+ *  record of any carrier. */
+export const SAID_CHARACTERS_MAX = 10 * 1024 * 1024;
+
 export type CoordinatorFrame =
+  /** Recorded steps that do not fit into the assignment, which follows. */
+  | ({ f: "steps"; steps: RecordedStep[] } & TaskRef)
   /** The envelope is a task.request whose payload holds input and deadline. */
   | ({ f: "assign"; agent: string; envelope: Envelope; steps: RecordedStep[]; output: JsonSchema | null } & TaskRef)
   /** The step is durable (or was refused: the attempt is not current any more). */

@@ -18,6 +18,8 @@ export class Pipe {
   #closed = false;
   onFrame: (frame: Json) => void = () => {};
   onRefused: (refused: RefusedRecord) => void = () => {};
+  /** A frame that no record can hold: it is not sent, and those around it are. */
+  onUnsendable: (frame: Json, error: unknown) => void = () => {};
   onClose: () => void = () => {};
 
   constructor(stream: Duplex) {
@@ -66,7 +68,22 @@ export class Pipe {
     if (this.#channel === null || this.#closed || this.#outgoing.length === 0) return;
     const frames = this.#outgoing;
     this.#outgoing = [];
-    this.#stream.write(this.#channel.seal(frames));
+    this.#write(this.#channel, frames);
+  }
+
+  #write(channel: Channel, frames: Json[]): void {
+    let record: Buffer;
+    try {
+      record = channel.seal(frames);
+    } catch (error) {
+      // Too long together, perhaps not one by one.
+      const middle = frames.length >> 1;
+      if (middle === 0) return this.onUnsendable(frames[0] as Json, error);
+      this.#write(channel, frames.slice(0, middle));
+      this.#write(channel, frames.slice(middle));
+      return;
+    }
+    this.#stream.write(record);
   }
 
   /** Sends what is waiting and closes. */

@@ -1,4 +1,5 @@
 import { workerFrameProblem } from "../carrier/check-frame.ts";
+import { SAID_CHARACTERS_MAX } from "../carrier/frame.ts";
 import type { CoordinatorFrame, RecordedStep, WorkerFrame } from "../carrier/frame.ts";
 import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, errorRecord, type StepRecord } from "../core/decide.ts";
@@ -288,6 +289,13 @@ export class Coordinator {
     this.#ledger.close();
   }
 
+  /** No carrier takes a frame: the attempt of which it speaks cannot go on. */
+  unsendable(frame: CoordinatorFrame, why: string): void {
+    if (frame.f !== "assign" && frame.f !== "steps") return this.#ports.failed(new FlotillaError("INVARIANT", `${frame.f}: ${why}`));
+    const { run, task, attempt } = frame;
+    this.#do(run, { type: "task.fail", task, attempt, error: errorRecord("INPUT_INVALID", `it cannot be sent to a host: ${why}`) });
+  }
+
   /** A frame from a worker, authenticated by its channel. */
   receive(worker: string, frame: WorkerFrame): void {
     const session = this.#sessions.get(worker);
@@ -467,7 +475,7 @@ export class Coordinator {
     const held = state?.tasks.get(keyOf(hot.id, id, attempt));
     if (state === undefined || held === undefined || held.sent) return;
     held.sent = true;
-    state.link.send(assignFrame(hot, task, attempt, at));
+    for (const frame of assignFrames(hot, task, attempt, at)) state.link.send(frame);
   }
 
   /** What workers hold of a run that was folded is in flight. */
@@ -614,13 +622,34 @@ export function requestOf(
   });
 }
 
-function assignFrame(hot: HotRun, task: TaskState, attempt: number, at: number): CoordinatorFrame {
+/** An assignment, after those of its recorded steps that do not fit into it. */
+function* assignFrames(hot: HotRun, task: TaskState, attempt: number, at: number): Generator<CoordinatorFrame> {
   const agent = task.agent ?? "";
   const steps: RecordedStep[] = [...task.steps.values()].map(({ input: _, ...step }) => step);
   const { cause, priority } = task;
   const input = task.kind === "plan" ? planningInput(hot, task) : (task.input ?? null);
   const envelope = requestOf(hot.id, { agent, task: task.id, attempt, cause, priority, input, at });
-  return { f: "assign", run: hot.id, task: task.id, attempt, agent, envelope, steps, output: task.outputSchema };
+  const ref = { run: hot.id, task: task.id, attempt };
+  const lots = stepLots(steps);
+  const last = lots.pop() ?? [];
+  for (const lot of lots) yield { f: "steps", ...ref, steps: lot };
+  yield { f: "assign", ...ref, agent, envelope, steps: last, output: task.outputSchema };
+}
+
+/** Steps in lots that a record holds, as each step alone is known to be. */
+function stepLots(steps: readonly RecordedStep[]): RecordedStep[][] {
+  const lots: RecordedStep[][] = [];
+  let left = 0;
+  for (const step of steps) {
+    const size = JSON.stringify(step).length;
+    if (lots.length === 0 || left < size) {
+      lots.push([]);
+      left = SAID_CHARACTERS_MAX;
+    }
+    left -= size;
+    lots.at(-1)?.push(step);
+  }
+  return lots;
 }
 
 function planningInput({ state, context }: HotRun, task: TaskState): Json {

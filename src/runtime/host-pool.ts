@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
-import type { WorkerFrame } from "../carrier/frame.ts";
+import type { CoordinatorFrame, WorkerFrame } from "../carrier/frame.ts";
 import { Pipe } from "../carrier/pipe.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
@@ -220,6 +220,9 @@ export class HostPool {
       void this.#coordinator.fleet.append("message.refused", { worker: host.id, sender: "?", what: "record", why: reason });
       this.#failed(new FlotillaError("MESSAGE_REFUSED", `a record on the pipe of ${host.id} was refused: ${reason}`));
       this.#kill(host, `refused: ${reason}`, true);
+    };
+    pipe.onUnsendable = (frame, error) => {
+      this.#coordinator.unsendable(frame as unknown as CoordinatorFrame, error instanceof Error ? error.message : String(error));
     };
     host.attached = true;
     host.heardAt = this.#clock.now();

@@ -1,10 +1,11 @@
 import type { AgentOutcome, Assignment, TaskPort } from "../agent/port.ts";
-import type { CoordinatorFrame, WorkerFrame } from "../carrier/frame.ts";
+import { type CoordinatorFrame, type RecordedStep, SAID_CHARACTERS_MAX, type WorkerFrame } from "../carrier/frame.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import { errorRecord, PLAN_AGENT, type StepRecord } from "../core/decide.ts";
-import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
+import { type ErrorRecord, FlotillaError, fromErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
 import { COORDINATOR, createEnvelope, type Envelope } from "../message/envelope.ts";
 import type { Identity } from "../message/identity.ts";
+import { jsonFault } from "../message/json-bound.ts";
 import { FrameSigner } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
@@ -43,6 +44,8 @@ export class Worker {
   readonly #ports: WorkerPorts;
   readonly #signer: FrameSigner;
   readonly #running = new Map<string, Running>();
+  /** Recorded steps that came ahead of their assignment. */
+  readonly #recorded = new Map<string, RecordedStep[]>();
   readonly #permits = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
   #permitId = 0;
   #sealTimer: Timer | null = null;
@@ -62,6 +65,11 @@ export class Worker {
 
   receive(frame: CoordinatorFrame): void {
     switch (frame.f) {
+      case "steps": {
+        const known = this.#recorded.get(keyOf(frame)) ?? [];
+        this.#recorded.set(keyOf(frame), [...known, ...frame.steps]);
+        return;
+      }
       case "assign":
         return this.#assign(frame);
       case "ack": {
@@ -135,7 +143,9 @@ export class Worker {
     const { run, task, attempt, agent } = frame;
     const ref = { run, task, attempt };
     const { payload } = frame.envelope as Envelope<"task.request">;
-    const steps = new Map(frame.steps.map((step) => [step.key, step]));
+    const recorded = [...(this.#recorded.get(keyOf(frame)) ?? []), ...frame.steps];
+    this.#recorded.delete(keyOf(frame));
+    const steps = new Map(recorded.map((step) => [step.key, step]));
     const assignment: Assignment = { ...ref, agent, input: payload.input, output: frame.output, steps };
     const { signal } = running.abort;
     return {
@@ -183,6 +193,7 @@ export class Worker {
   /** Sends what its agent answers for, numbered and covered by the agent's next signature. */
   #report(unsafe: Unnumbered<Reported>): void {
     const frame = this.#redacted(unsafe);
+    refuseTooLarge(frame);
     const signer = frame.agent;
     const { seq } = this.#signer.add(signer, frameDigest(frame as Reported));
     this.#ports.send({ ...frame, seq } as Reported);
@@ -207,8 +218,8 @@ export class Worker {
       if (outcome.type === "suspended") this.#report({ f: "suspend", ...ref, agent, wakeAt: outcome.wakeAt });
       else this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, outcome) });
     } catch (error) {
-      // What an agent returned may not be JSON: that is its failure.
-      const failed = { type: "failed" as const, error: outputError(error) };
+      // What an agent returned may not be JSON, or be too large: that is its failure.
+      const failed = { type: "failed" as const, error: outcome.type === "failed" ? shortened(outcome.error) : outputError(error) };
       this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, failed) });
     }
     this.#drainedYet();
@@ -264,6 +275,25 @@ interface Running {
 
 const keyOf = ({ run, task, attempt }: { run: string; task: string; attempt: number }): string => `${run}/${task}/${attempt}`;
 
+/** Whatever is larger would be refused where it goes. @throws {FlotillaError} OUTPUT_INVALID */
+function refuseTooLarge(frame: Unnumbered<Reported>): void {
+  if (frame.f === "suspend") return;
+  const fault = jsonFault(frame.f === "step" ? frame.step : frame.envelope.payload, SAID_CHARACTERS_MAX);
+  if (fault === null) return;
+  const what = frame.f === "step" ? `step ${frame.step.key}` : "the output";
+  throw new FlotillaError("OUTPUT_INVALID", `${what} cannot be put on record: ${fault}`, {
+    hint: "Write large content to a file, and return where it is.",
+  });
+}
+
+const MESSAGE_CHARACTERS_MAX = 10_000;
+
+/** An error whose text or details are too large to be sent. */
+function shortened({ code, class: cls, message }: ErrorRecord): ErrorRecord {
+  return { code, class: cls, message: message.slice(0, MESSAGE_CHARACTERS_MAX).toWellFormed() };
+}
+
 function outputError(error: unknown): ErrorRecord {
+  if (isFlotillaError(error) && error.code === "OUTPUT_INVALID") return toErrorRecord(error);
   return { ...errorRecord("OUTPUT_INVALID", `the output is not JSON: ${toErrorRecord(error).message}`) };
 }
