@@ -141,8 +141,4 @@ describe("what the agents are given", () => {
       expect(text).not.toMatch(new RegExp(`\\b${line}\\b`));
     }
   });
-
-  it("is so little YAML that it is read in two minutes", () => {
-    expect(readFileSync(join(EXAMPLE, "fleet.yaml"), "utf8").split("\n").length).toBeLessThan(80);
-  });
 });
