@@ -8,6 +8,7 @@ import { EXIT, type ExitCode, type problemDocument, reportFailure } from "../fai
 import { fixProblems, type Fixed } from "../fix.ts";
 import { plural } from "../format/number.ts";
 import type { Options } from "../program.ts";
+import { unpinnedTools, writePins } from "../pin.ts";
 import { fileOf, findProject } from "../project.ts";
 import { missingSecrets } from "../strict.ts";
 
@@ -20,7 +21,7 @@ export async function run(context: Context, _args: readonly (string | undefined)
   const fixed: Fixed[] = [];
   for (let round = 0; ; round++) {
     const result = await look(file);
-    const now = options.fix === true && round < ROUNDS_MAX ? await fixProblems(file, result) : [];
+    const now = options.fix === true && round < ROUNDS_MAX ? await fixes(context, file, result) : [];
     fixed.push(...now);
     if (now.length > 0) continue;
     if (!("definition" in result)) return fail(context, result, fixed);
@@ -28,6 +29,14 @@ export async function run(context: Context, _args: readonly (string | undefined)
     if (strict.length > 0) return failStrict(context, strict, fixed);
     return succeed(context, file, result, fixed);
   }
+}
+
+/** Corrections first; a definition that is valid gets the pins of its MCP tools. */
+async function fixes(context: Context, file: string, looked: Looked): Promise<Fixed[]> {
+  if (!("definition" in looked)) return fixProblems(file, looked);
+  const unpinned = await unpinnedTools(looked.definition, file, context.terminal.env);
+  if (!context.json) for (const { name, description, approved } of unpinned) context.terminal.note(`${approved === null ? "approving" : "approving the change of"} ${name}: ${description}`);
+  return writePins(file, unpinned);
 }
 
 export type Looked = { definition: FleetDefinition; hash: string } | { error: Error; problems: readonly Problem[] };
