@@ -15,5 +15,5 @@ export async function split(context: Context, { log, report = "report.md" }: { l
   const windows = Array.from({ length: Math.ceil(lines / size) }, (_, place) => {
     return { log, from: place * size + 1, to: Math.min(lines, (place + 1) * size) };
   });
-  return { log, report, lines, windows };
+  return { summary: `${lines} lines in ${windows.length} windows`, report, lines, windows };
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, relative, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { CATALOGUE, hypothesis, signIn } from "./log/catalogue.ts";
 import { type Circumstances, circumstances } from "./log/change.ts";
 import { eachLine, FOLDER } from "./log/file.ts";
@@ -155,6 +155,7 @@ export function shortlist({ log, findings }: { log: string; findings: ReaderFind
     return { log, ...one, rival: rival?.hypothesis ?? null, rivalLabel: rival?.label ?? null };
   });
   return {
+    summary: sides.length === 0 ? "no sign of a known trouble" : argued.map(({ label }) => label).join(" against "),
     sides,
     harm: findings.reduce((sum, { harm }) => sum + harm, 0),
     windows: findings.length,
@@ -210,7 +211,7 @@ export async function writeReport(
   replaceFile(path, renderReport(index, finding, judge(index, argued), said), context.idempotencyKey);
   const { summary, lines, component, trigger, action } = finding;
   return {
-    report: shortPath(path),
+    report: path,
     summary,
     verdict: finding.verdict,
     cause: finding.cause,
@@ -231,9 +232,4 @@ function replaceFile(path: string, text: string, key: string): void {
   } finally {
     rmSync(half, { force: true });
   }
-}
-
-function shortPath(path: string): string {
-  const short = relative(process.cwd(), path);
-  return short.startsWith("..") ? path : short;
 }
