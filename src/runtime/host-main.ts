@@ -9,7 +9,7 @@ import { identitiesFromSeeds } from "../message/keys.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openAgents } from "./agents.ts";
-import { startWatchdog } from "./watchdog.ts";
+import { endWithGroup, startWatchdog } from "./watchdog.ts";
 import { Worker } from "./worker.ts";
 
 // The process in which users' code runs. It is given code by path, keys and secrets over its pipe, and nothing in its
@@ -31,9 +31,13 @@ export interface HostBoot {
 /** The pipe's file descriptor, beside stdin, stdout and stderr. */
 const PIPE_FD = 3;
 
-startWatchdog();
+startWatchdog(Number(process.argv[2]));
 const pipe = new Pipe(new Socket({ fd: PIPE_FD, readable: true, writable: true }));
-pipe.onClose = () => process.exit(0);
+let drained = false;
+pipe.onClose = () => {
+  if (!drained) endWithGroup();
+  process.exit(0);
+};
 pipe.onRefused = () => process.exit(1);
 // The terminal's Ctrl-C reaches the whole group; the coordinator decides what it means.
 process.on("SIGINT", () => {});
@@ -63,7 +67,13 @@ async function boot(given: HostBoot): Promise<void> {
       send: (frame) => pipe.send(frame as unknown as Json),
       redact: agents.redact,
       run: agents.run,
-      drained: () => pipe.end(),
+      drained() {
+        drained = true;
+        agents.close().then(
+          () => pipe.end(),
+          () => pipe.end(),
+        );
+      },
     });
     pipe.onFrame = (frame) => worker.receive(frame as unknown as CoordinatorFrame);
     pipe.sendPlain({ hello });

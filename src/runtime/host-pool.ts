@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
+import { fileURLToPath } from "node:url";
 import type { CoordinatorFrame, WorkerFrame } from "../carrier/frame.ts";
 import { Pipe } from "../carrier/pipe.ts";
 import type { FleetDefinition } from "../core/definition.ts";
@@ -56,6 +57,9 @@ interface Host {
   readonly child: ChildProcess;
   pipe: Pipe | null;
   attached: boolean;
+  readonly startedAt: number;
+  /** Its pipe is closed: it should be gone soon. */
+  leaving: Timer | null;
   /** Why it is being ended, when that is our doing. */
   ending: { why: string; crashed: boolean } | null;
   heardAt: number;
@@ -68,6 +72,10 @@ const RESTART_MS_MIN = 50;
 const RESTART_MS_MAX = 5_000;
 /** A host that lived this long was sound: the next restart does not wait. */
 const SOUND_AFTER_MS = 5_000;
+/** Loading the definition's code takes no longer, or it never ends. */
+const BOOT_MS_MAX = 60_000;
+/** How long a process whose pipe is closed may take to end by itself, and tell why. */
+const END_MS_MAX = 1_000;
 /** All that users' code sees of the environment: no secrets (X8). */
 const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
@@ -132,14 +140,20 @@ export class HostPool {
     for (const host of this.#hosts.values()) if (host.hosted.queue === queue) this.#drain(host);
   }
 
-  /** Suspects wait: they get hosts of their own, up to the bound. */
-  wantSuspects(queue: string): void {
+  /** Suspects wait: they get hosts of their own, as many as they can use, up to the bound for all of them. */
+  wantSuspects(queue: string, waiting = 1): void {
     const { base, slots } = parseQueue(queue);
     const served = this.#served.get(base);
     if (served === undefined || slots === null || this.#closing) return;
-    let running = 0;
-    for (const host of this.#hosts.values()) if (host.queue !== base && host.ending === null) running += 1;
-    if (running < this.#options.suspectHostsMax) this.#start(served.hosted, queue, slots);
+    let all = 0;
+    let here = 0;
+    for (const host of this.#hosts.values()) {
+      if (host.queue === host.hosted.queue || host.ending !== null) continue;
+      all += 1;
+      if (host.queue === queue) here += 1;
+    }
+    const wanted = Math.ceil(waiting / slots);
+    for (; here < wanted && all < this.#options.suspectHostsMax; here++, all++) this.#start(served.hosted, queue, slots);
   }
 
   /** Ends all hosts: those that run something first get `drainMs` to end it. */
@@ -173,16 +187,23 @@ export class HostPool {
         `--max-old-space-size=${this.#options.heapMbMax}`,
         "--max-semi-space-size=4",
         "--disable-warning=ExperimentalWarning",
-        main.pathname,
+        fileURLToPath(main),
+        String(process.pid),
       ],
-      { cwd: hosted.folder ?? process.cwd(), env: environment(), stdio: ["ignore", "pipe", "pipe", "pipe"] },
+      // A group of its own: the terminal's Ctrl-C does not reach it, and what users' code starts ends with it.
+      { cwd: hosted.folder ?? process.cwd(), env: environment(), stdio: ["ignore", "pipe", "pipe", "pipe"], detached: GROUPS },
     );
     const now = this.#clock.now();
-    const host: Host = { id, hosted, queue, slots, child, pipe: null, attached: false, ending: null, heardAt: now, idleSince: now };
+    const host: Host = { id, hosted, queue, slots, child, pipe: null, attached: false, ending: null, leaving: null, startedAt: now, heardAt: now, idleSince: now };
     this.#hosts.set(id, host);
     this.#capture(host, "stdout");
     this.#capture(host, "stderr");
-    child.once("error", (error) => this.#failed(error));
+    child.once("error", (error) => {
+      this.#failed(error);
+      // One that could not be started tells nothing else.
+      if (child.pid === undefined) this.#exited(host, null, null);
+    });
+    if (child.pid === undefined) return;
     child.once("exit", (code, signal) => this.#exited(host, code, signal));
     this.#boot(host).catch((error: unknown) => {
       this.#failed(error);
@@ -206,6 +227,9 @@ export class HostPool {
       slots: host.slots,
       env: this.#env,
       model: this.#model,
+    };
+    pipe.onClose = () => {
+      if (this.#hosts.has(host.id)) host.leaving = this.#clock.after(END_MS_MAX, () => this.#kill(host, "it closed its pipe", true));
     };
     pipe.sendPlain(boot);
     const answer = (await pipe.nextPlain()) as { hello?: unknown; failed?: ErrorRecord } | null;
@@ -248,33 +272,40 @@ export class HostPool {
       rest = (lines.pop() ?? "").slice(-LINE_MAX);
       for (const line of lines) this.#output(host.id, name, line.slice(0, LINE_MAX));
     });
+    host.child[name]?.once("end", () => {
+      if (rest !== "") this.#output(host.id, name, rest);
+    });
   }
 
   #drain(host: Host): void {
     if (host.ending !== null) return;
-    host.ending = { why: "drained", crashed: false };
+    host.ending = { why: DRAINED, crashed: false };
     if (host.attached) this.#coordinator.drain(host.id);
-    else this.#kill(host, "drained", false);
+    else this.#kill(host, DRAINED, false);
   }
 
   #kill(host: Host, why: string, crashed: boolean): void {
-    host.ending = { why, crashed };
-    host.child.kill("SIGKILL");
+    // The first reason is the one; being drained is none.
+    if (host.ending === null || host.ending.why === DRAINED) host.ending = { why, crashed };
+    endGroup(host.child);
   }
 
   #exited(host: Host, code: number | null, signal: NodeJS.Signals | null): void {
-    this.#hosts.delete(host.id);
+    if (!this.#hosts.delete(host.id)) return;
+    host.leaving?.cancel();
+    endGroup(host.child);
     const why = host.ending?.why ?? `it ended with ${signal ?? `exit code ${code}`}`;
     const crashed = host.ending?.crashed ?? true;
-    const lived = this.#clock.now() - host.heardAt;
+    // One that dies of its work is replaced at once, since the work is what gets convicted.
+    const sound = this.#coordinator.held(host.id) > 0 || this.#clock.now() - host.startedAt > SOUND_AFTER_MS;
     if (host.attached) this.#coordinator.detach(host.id, why, crashed);
-    if (host.queue === host.hosted.queue) this.#replace(host, lived);
+    if (host.queue === host.hosted.queue) this.#replace(host, sound);
   }
 
-  #replace(host: Host, lived: number): void {
+  #replace(host: Host, sound: boolean): void {
     const served = this.#served.get(host.hosted.queue);
     if (served === undefined || this.#closing || served.restarting !== null) return;
-    if (host.attached || lived > SOUND_AFTER_MS) served.restartMs = RESTART_MS_MIN;
+    if (sound) served.restartMs = RESTART_MS_MIN;
     else served.restartMs = Math.min(served.restartMs * 2, RESTART_MS_MAX);
     served.restarting = this.#clock.after(served.restartMs, () => {
       served.restarting = null;
@@ -290,27 +321,48 @@ export class HostPool {
       this.#looking = null;
       const now = this.#clock.now();
       for (const host of this.#hosts.values()) this.#lookAt(host, now);
-      for (const { queue, waiting, workers } of this.#coordinator.depth()) {
-        if (waiting > 0 && workers === 0) this.wantSuspects(queue);
+      for (const { queue, waiting, running } of this.#coordinator.depth()) {
+        if (waiting > 0) this.wantSuspects(queue, waiting + running);
       }
       if (!this.#closing) this.#look();
     });
   }
 
   #lookAt(host: Host, now: number): void {
-    if (!host.attached) return;
-    if (this.#coordinator.held(host.id) > 0) host.idleSince = now;
-    else if (host.queue !== host.hosted.queue && now - host.idleSince > SUSPECT_IDLE_MS) this.#drain(host);
     const bytes = residentBytes(host.child.pid);
     if (bytes !== null && bytes > this.#options.memoryBytesMax) {
-      this.#kill(host, `it took ${Math.round(bytes / 2 ** 20)} MiB of memory`, true);
-    } else if (now - host.heardAt > this.#options.hangMs) {
+      return this.#kill(host, `it took ${Math.round(bytes / 2 ** 20)} MiB of memory`, true);
+    }
+    if (!host.attached) {
+      if (now - host.startedAt > BOOT_MS_MAX) this.#kill(host, `it did not start within ${BOOT_MS_MAX} ms`, false);
+      return;
+    }
+    if (this.#coordinator.held(host.id) > 0) host.idleSince = now;
+    else if (host.queue !== host.hosted.queue && now - host.idleSince > SUSPECT_IDLE_MS) this.#drain(host);
+    if (now - host.heardAt > this.#options.hangMs) {
       this.#kill(host, `it did not answer for ${now - host.heardAt} ms: its code blocks the loop`, true);
     }
   }
 }
 
+const DRAINED = "drained";
 const LINE_MAX = 16_384;
+/** Whether processes have groups here. */
+const GROUPS = process.platform !== "win32";
+
+/** Kills a host and whatever it started, also what outlived it. */
+function endGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  if (!GROUPS) return void child.kill("SIGKILL");
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch (error) {
+    // Nothing of it is left; some systems say EPERM then.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
+  }
+}
+
 const PAGE_BYTES = 4_096;
 
 /** Memory that a process holds; null where the system does not say, and V8's own limit is all there is. */
@@ -335,6 +387,6 @@ function environment(): Record<string, string> {
 }
 
 function exited(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return Promise.resolve();
   return new Promise((resolve) => child.once("exit", () => resolve()));
 }
