@@ -56,7 +56,7 @@ export interface App<F = Fleet> extends AsyncDisposable {
  *  processes. Installs no signal handlers and no globals; opening again, after a hot reload for instance, is safe: the
  *  earlier app of this process gives its store up. When another process owns the store, this one works through it.
  *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
-export async function open<F extends Fleet<never>>(fleet: F, options?: OpenOptions): Promise<App<F>>;
+export async function open<F extends Fleet>(fleet: F, options?: OpenOptions): Promise<App<F>>;
 export async function open<F = Fleet>(fleet: URL | string, options?: OpenOptions): Promise<App<F>>;
 export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions = {}): Promise<App<F>> {
   const opened = await openFleet({ ...options, fleet });

@@ -45,8 +45,8 @@ export class CauseFinder {
           if (input !== undefined) this.#inputs.set(task, input);
         }
         return;
-      case "task.bound":
-        this.#inputs.set(event.data.task, event.payload?.input ?? null);
+      case "tasks.bound":
+        for (const task of event.data.tasks) this.#inputs.set(task, event.payload?.[task] ?? null);
         return;
       case "task.retried":
         return this.#note(event.data.task, `attempt ${event.data.attempt} failed: ${errorText(event.data.error)}; tried again after ${duration(event.data.delayMs)}`);

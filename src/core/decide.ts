@@ -86,12 +86,11 @@ class Decision {
   readonly events: RunEvent[] = [];
   readonly state: RunState;
   readonly context: DecideContext;
-  readonly view: RunView;
+  #view: RunView | null = null;
 
   constructor(state: RunState, context: DecideContext) {
     this.state = state;
     this.context = context;
-    this.view = runView(state, context);
   }
 
   handle(command: Command): void {
@@ -124,6 +123,12 @@ class Decision {
       default:
         command satisfies never;
     }
+  }
+
+  /** Made when a planner is asked, which most commands do not need. */
+  private get view(): RunView {
+    this.#view ??= runView(this.state, this.context);
+    return this.#view;
   }
 
   private emit(event: RunEvent): void {
@@ -163,7 +168,7 @@ class Decision {
     this.emit({
       type: "task.assigned",
       at: this.now,
-      data: { task: task.id, attempt: task.attempt + 1, worker: command.worker, why: command.why },
+      data: { attempt: task.attempt + 1, task: task.id, why: command.why, worker: command.worker },
     });
   }
 
@@ -194,34 +199,24 @@ class Decision {
     const { step } = command;
     const known = task.steps.get(step.key);
     if (known !== undefined && !advances(known, step)) return;
-    const head = {
-      task: task.id,
-      attempt: task.attempt,
-      key: step.key,
-      kind: step.kind,
-      name: step.name,
-      inputHash: step.inputHash,
-      ...(step.proof === undefined ? {} : { proof: step.proof }),
-    };
-    const measured = { durationMs: step.durationMs ?? 0, ...(step.usage === undefined ? {} : { usage: step.usage }) };
     const input: Payload = step.input === undefined ? {} : { input: step.input };
+    const durationMs = step.durationMs ?? 0;
+    const { inputHash, key, kind, name } = step;
+    const proof = step.proof === undefined ? {} : { proof: step.proof };
+    const usage = step.usage === undefined ? {} : { usage: step.usage };
+    const { attempt, id } = task;
+    // Keys in canonical order: see the note at `canonicalJson`.
     if (step.phase === "started") {
-      this.emit({
-        type: "step.started",
-        at: this.now,
-        data: { ...head, idempotencyKey: step.idempotencyKey ?? step.key, settle: step.settle ?? "person" },
-        payload: input,
-      });
+      const { idempotencyKey = key, settle = "person" } = step;
+      const data = { attempt, idempotencyKey, inputHash, key, kind, name, ...proof, settle, task: id };
+      this.emit({ type: "step.started", at: this.now, data, payload: input });
     } else if (step.phase === "completed") {
-      this.emit({
-        type: "step.completed",
-        at: this.now,
-        data: { ...head, ...measured },
-        payload: { ...input, output: step.output ?? null },
-      });
+      const data = { attempt, durationMs, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
     } else {
       const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
-      this.emit({ type: "step.failed", at: this.now, data: { ...head, ...measured, error }, payload: input });
+      const data = { attempt, durationMs, error, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      this.emit({ type: "step.failed", at: this.now, data, payload: input });
     }
     this.checkUsage(task);
   }
@@ -250,7 +245,7 @@ class Decision {
     this.emit({
       type: "task.completed",
       at: this.now,
-      data: { task: task.id, attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }) },
+      data: { attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }), task: task.id },
       payload: { output: command.output },
     });
     this.react();
@@ -261,7 +256,7 @@ class Decision {
     this.emit({
       type: "task.completed",
       at: this.now,
-      data: { task: task.id, attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }) },
+      data: { attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }), task: task.id },
       payload: { output: command.output },
     });
     this.apply(command.output as unknown as readonly Edit[], `planned by ${task.id}`);
@@ -359,7 +354,8 @@ class Decision {
 
   private settleStep(command: Extract<Command, { type: "step.settle" }>): void {
     const task = this.state.tasks.get(command.task);
-    if (task?.steps.get(command.key)?.status !== "unknown") return;
+    // While an attempt finds out for itself, whoever looked from outside may have seen it before the write.
+    if (task?.steps.get(command.key)?.status !== "unknown" || task.status === "assigned") return;
     this.emit({
       type: "step.settled",
       at: this.now,
@@ -377,9 +373,8 @@ class Decision {
         this.skip(doomed.task, doomed.because);
         continue;
       }
-      const unbound = scratch.unbound.shift();
-      if (unbound !== undefined) {
-        this.bind(taskOf(this.state, unbound));
+      if (scratch.unbound.length > 0) {
+        this.bindAll(scratch.unbound.splice(0));
         continue;
       }
       const full = scratch.full.shift();
@@ -424,22 +419,45 @@ class Decision {
     return open.flatMap((member) => [member, ...this.openMembersOf(member)]);
   }
 
-  private bind(task: TaskState): void {
-    if (task.status !== "unbound") return;
+  /** Asks for the inputs of tasks whose needs are met; those that get theirs at once share an event. */
+  private bindAll(ids: readonly string[]): void {
+    const inputs: [string, Json][] = [];
+    const others: [TaskState, Binding][] = [];
+    for (const id of ids) {
+      const task = taskOf(this.state, id);
+      if (task.status !== "unbound") continue;
+      const binding = this.bindingOf(task);
+      if (binding === null) return;
+      if ("input" in binding) inputs.push([id, binding.input]);
+      else others.push([task, binding]);
+    }
+    this.emitBound(inputs);
+    for (const [task, binding] of others) if (task.status === "unbound") this.applyBinding(task, binding);
+  }
+
+  /** The planner's answer for a task; null when it gave none that is sound, which ended the run. */
+  private bindingOf(task: TaskState): Binding | null {
     const { planner } = this.context;
     const unbound = errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`);
     const binding = this.ask(() => planner.bind?.(this.view, viewOf(task)) ?? { fail: unbound });
-    if (binding === null) return;
+    if (binding === null) return null;
     const malformed = bindingProblem(binding);
-    if (malformed === null) this.applyBinding(task, binding);
-    else this.endFailed(errorRecord("PLAN_INVALID", malformed), task.id);
+    if (malformed === null) return binding;
+    this.endFailed(errorRecord("PLAN_INVALID", malformed), task.id);
+    return null;
+  }
+
+  private emitBound(inputs: readonly [string, Json][]): void {
+    if (inputs.length === 0) return;
+    const tasks = inputs.map(([id]) => id);
+    this.emit({ type: "tasks.bound", at: this.now, data: { tasks }, payload: Object.fromEntries(inputs) });
   }
 
   private applyBinding(task: TaskState, binding: Binding): void {
     if ("later" in binding) {
       this.revise({ type: "unbound", task: viewOf(task) }, `${task.id} waits for its input`);
     } else if ("input" in binding) {
-      this.emit({ type: "task.bound", at: this.now, data: { task: task.id }, payload: { input: binding.input } });
+      this.emitBound([[task.id, binding.input]]);
     } else if ("skip" in binding) {
       this.emit({ type: "task.skipped", at: this.now, data: { task: task.id, why: binding.skip, because: null } });
     } else if ("fail" in binding) {
@@ -597,25 +615,27 @@ class Decision {
   }
 
   private emitRevision(add: readonly TaskSpec[], cancel: { task: string; why: string }[], why: string): void {
-    const payload: Record<string, Json> = {};
+    const inputs: [string, Json][] = [];
     const depthOf = this.depthsOf(add);
+    // Keys in canonical order: see the note at `canonicalJson`.
     const specs = add.map((task): TaskSpecData => {
       const kind = task.kind ?? "agent";
       const depth = depthOf(task);
-      if (task.input !== undefined) payload[task.id] = task.input;
+      if (task.input !== undefined) inputs.push([task.id, task.input]);
       return {
-        task: task.id,
-        kind: task.agent === PLAN_AGENT ? "plan" : kind,
         agent: task.agent ?? null,
-        needs: (task.needs ?? []).map(normalNeed),
-        ...(task.priority === undefined ? {} : { priority: task.priority }),
-        ...(task.group === undefined ? {} : { group: task.group }),
-        ...(depth === 0 ? {} : { depth }),
         ...(task.input === undefined && kind !== "group" ? { deferred: true } : {}),
+        ...(depth === 0 ? {} : { depth }),
+        ...(task.group === undefined ? {} : { group: task.group }),
+        kind: task.agent === PLAN_AGENT ? "plan" : kind,
+        needs: (task.needs ?? []).map(normalNeed),
         ...(task.output === undefined ? {} : { output: task.output }),
+        ...(task.priority === undefined ? {} : { priority: task.priority }),
+        task: task.id,
         ...(task.why === undefined ? {} : { why: task.why }),
       };
     });
+    const payload = Object.fromEntries(inputs);
     this.emit({ type: "plan.revised", at: this.now, data: { add: specs, cancel, why }, payload });
   }
 
@@ -634,7 +654,7 @@ function advances(known: StepState, step: StepRecord): boolean {
 }
 
 function normalNeed(need: string | Need): Need {
-  return typeof need === "string" ? { task: need, on: "completed" } : need;
+  return typeof need === "string" ? { on: "completed", task: need } : { on: need.on, task: need.task };
 }
 
 function runView(state: RunState, { options, describe }: DecideContext): RunView {

@@ -99,7 +99,8 @@ const schemas = {
     cancel: z.array(z.strictObject({ task: id, why: z.string() })),
     why: z.string(),
   }),
-  "task.bound": z.strictObject({ task: id }),
+  /** Tasks whose needs are met get their inputs: the payload has one for each. */
+  "tasks.bound": z.strictObject({ tasks: z.array(id) }),
   "task.assigned": z.strictObject({ task: id, attempt: count, worker: id, why: z.string() }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
   "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecordSchema, proof: proof.optional() }),
@@ -126,7 +127,7 @@ export type EventType = keyof typeof schemas;
 export type EventData = { [K in EventType]: z.infer<(typeof schemas)[K]> };
 
 /** What an event carries beside its data: values by name. `run.started`: input. `plan.revised`: one input per task.
- *  `task.bound`: input. `task.completed`, `run.completed`: output. `step.*`: input, output. */
+ *  `tasks.bound`: one input per task. `task.completed`, `run.completed`: output. `step.*`: input, output. */
 export type Payload = { readonly [name: string]: Json };
 
 export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventData[K]; payload?: Payload } }[EventType];

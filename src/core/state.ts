@@ -185,12 +185,13 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       for (const spec of event.data.add) openTask(state, spec.task, event.at);
       for (const { task } of event.data.cancel) settle(state, taskOf(state, task), "cancelled", event.at);
       break;
-    case "task.bound": {
-      const task = taskOf(state, event.data.task);
-      task.input = event.payload?.input;
-      makeReady(state, task, event.at);
+    case "tasks.bound":
+      for (const id of event.data.tasks) {
+        const task = taskOf(state, id);
+        task.input = event.payload?.[id];
+        makeReady(state, task, event.at);
+      }
       break;
-    }
     case "task.assigned": {
       const task = taskOf(state, event.data.task);
       task.status = "assigned";

@@ -33,12 +33,19 @@ function convertArray(array: readonly unknown[], path: string, depth: number): J
 function convertObject(object: object, path: string, depth: number): Json {
   if ("toJSON" in object && typeof object.toJSON === "function") return convert(object.toJSON(), path, depth + 1);
   if (!isPlain(object)) return refuse(path, `an instance of ${object.constructor?.name ?? "a class"}`);
-  const before = Object.entries(object);
-  const after = before
-    .filter(([, item]) => item !== undefined)
-    .map(([key, item]): [string, Json] => [key, convert(item, `${path}/${key}`, depth + 1)]);
-  const same = after.length === before.length && after.every(([, item], index) => item === before[index]?.[1]);
-  return same ? (object as { readonly [key: string]: Json }) : Object.fromEntries(after);
+  const fields = object as { readonly [key: string]: unknown };
+  // Nearly everything is JSON already: nothing is copied before the first difference.
+  for (const key of Object.keys(fields)) {
+    const item = fields[key];
+    if (typeof item === "string" || typeof item === "boolean") continue;
+    if (item === undefined || convert(item, `${path}/${key}`, depth + 1) !== item) return converted(fields, path, depth);
+  }
+  return object as { readonly [key: string]: Json };
+}
+
+function converted(fields: { readonly [key: string]: unknown }, path: string, depth: number): Json {
+  const entries = Object.entries(fields).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, convert(item, `${path}/${key}`, depth + 1)]));
 }
 
 /** Plain objects of any realm. */

@@ -1,14 +1,14 @@
 import { workerFrameProblem } from "../carrier/check-frame.ts";
 import { SAID_CHARACTERS_MAX } from "../carrier/frame.ts";
-import type { CoordinatorFrame, RecordedStep, WorkerFrame } from "../carrier/frame.ts";
+import type { CoordinatorFrame, RecordedStep, TaskRef, WorkerFrame } from "../carrier/frame.ts";
 import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
-import { type Command, errorRecord, type StepRecord } from "../core/decide.ts";
+import { type Command, type decide, errorRecord, type StepRecord } from "../core/decide.ts";
 import type { Proof, RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
-import { COORDINATOR, createEnvelope, type Envelope, type Payloads } from "../message/envelope.ts";
+import { COORDINATOR, createEnvelope, type Envelope, envelopeDigest, type Payloads } from "../message/envelope.ts";
 import type { KeyRing } from "../message/keys.ts";
 import { SealVerifier } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
@@ -38,6 +38,8 @@ export interface CoordinatorPorts {
   random: Random;
   keys: KeyRing;
   planners: PlannerSource;
+  /** Stands in for the core's decisions; just to prove that the simulator notices. */
+  decide?: typeof decide;
   /** Tasks wait in a queue that no worker serves; whoever starts workers should. */
   wanted(queue: string): void;
   /** Something went wrong that no caller waits for. */
@@ -104,6 +106,7 @@ export class Coordinator {
       random: ports.random,
       source: this.#definitions,
       rider: this.fleet,
+      ...(ports.decide === undefined ? {} : { decide: ports.decide }),
       hooks: {
         decided: (hot, events, touched) => this.#decided(hot, events, touched),
         committed: (hot, events, batch) => this.#committed(hot, events, batch),
@@ -122,6 +125,7 @@ export class Coordinator {
       store: ports.store,
       ledger: () => this.#ledger,
       now: () => this.#clock.now(),
+      soon: (fn) => this.#clock.soon(fn),
       wanted: (queue) => ports.wanted(queue),
       lookAgain: () => this.#lookAgain(),
       failed: (error) => ports.failed(error),
@@ -328,6 +332,11 @@ export class Coordinator {
     }
   }
 
+  /** The attempt of which a frame speaks, if that worker holds it: the fence in front of the journal's own. */
+  protected heldAttempt(state: LinkState, { run, task, attempt }: TaskRef): LinkTask | undefined {
+    return state.tasks.get(keyOf(run, task, attempt));
+  }
+
   /** Steps and results: who says it, whether he may, whether it is his to say (M3). */
   #report(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
     const worker = state.link.id;
@@ -338,7 +347,7 @@ export class Coordinator {
     if (!taken.ok) return this.#refuse(worker, frame.agent, frame.f, taken.reason);
     session.unsealedSince ??= this.#clock.now();
     const proof: Proof = { digest: digest.toString("base64url"), seq: frame.seq, session: worker };
-    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    const held = this.heldAttempt(state, frame);
     if (held === undefined) return this.#late(state, frame);
     if (frame.f === "step") return this.#step(state, held, frame.step, proof);
     this.#permits.end(held);
@@ -347,7 +356,7 @@ export class Coordinator {
 
   #problemOf(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): string | null {
     if (!session.agents.has(frame.agent)) return `agent ${frame.agent} did not certify this channel`;
-    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    const held = this.heldAttempt(state, frame);
     if (held !== undefined && held.agent !== frame.agent) return `the task is ${held.agent}'s`;
     if (frame.f !== "result") return null;
     const verified = verifyMessage(frame.envelope, {
@@ -383,7 +392,7 @@ export class Coordinator {
   }
 
   #permit(state: LinkState, frame: Extract<WorkerFrame, { f: "permit" }>): void {
-    const held = state.tasks.get(keyOf(frame.run, frame.task, frame.attempt));
+    const held = this.heldAttempt(state, frame);
     const hot = this.#ledger.hot(frame.run);
     if (held === undefined) {
       state.link.send({ f: "permit", id: frame.id, error: errorRecord("CANCELLED", "the attempt is not current any more") });
@@ -460,10 +469,13 @@ export class Coordinator {
   }
 
   #committed(hot: HotRun, events: readonly RunEvent[], batch: CommittedBatch): void {
-    for (const [i, event] of events.entries()) {
+    let version = batch.firstVersion;
+    for (const event of events) {
       if (event.type === "task.assigned") this.#send(hot, event.data.task, event.data.attempt, event.at);
-      this.#ports.notify({ type: "event", run: hot.id, version: batch.firstVersion + i, event });
+      this.#ports.notify({ type: "event", run: hot.id, version, event });
+      version += 1;
     }
+    this.#dispatcher.committed(hot.id);
     this.fleet.grew(hot.id, batch.lastVersion, batch.head);
   }
 
@@ -565,8 +577,18 @@ export class Coordinator {
     this.#chores = this.#clock.after(this.#options.leaseMs / 3, () => {
       const now = this.#clock.now();
       for (const state of this.#dispatcher.links()) this.#look(state, now);
+      this.#followClock(now);
       this.#chore();
     });
+  }
+
+  /** Timers count elapsed time, what is due follows the clock: when that was set, the tick is wrong. */
+  #followClock(now: number): void {
+    if (this.#tick !== null && this.#tick.at <= now) {
+      this.#tick.timer.cancel();
+      this.#tick = null;
+    }
+    this.#wakeAt(now).catch(this.#ports.failed);
   }
 
   #look(state: LinkState, now: number): void {
@@ -598,8 +620,20 @@ export function queueName(definition: string): string {
 
 /** What a sender signs for a frame: the digest of its envelope, or of the frame itself. */
 export function frameDigest(frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): Buffer {
+  if (frame.f === "result") return resultDigest(frame.envelope);
   const { seq: _, ...record } = frame;
-  return sha256(canonicalJson(frame.f === "result" ? frame.envelope : record));
+  return sha256(canonicalJson(record));
+}
+
+/** Within one process sender and receiver have the very same envelope in hand; it is not changed. */
+const resultDigests = new WeakMap<Envelope, Buffer>();
+
+function resultDigest(envelope: Envelope): Buffer {
+  const known = resultDigests.get(envelope);
+  if (known !== undefined) return known;
+  const digest = envelopeDigest(envelope);
+  resultDigests.set(envelope, digest);
+  return digest;
 }
 
 /** The task.request that an assignment carries; rebuilt from the journal alone when it is looked for later (M10). */

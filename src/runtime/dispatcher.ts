@@ -36,6 +36,8 @@ class Pool {
   backlog: Waiting[] = [];
   /** The store may hold waiting tasks that the backlog does not. */
   overflow = true;
+  /** Runs with tasks that found no place in the backlog and are in the store only once their commit is. */
+  readonly unseen = new Set<string>();
   refilling = false;
 
   constructor(queue: string) {
@@ -89,6 +91,7 @@ export class Dispatcher {
   readonly #store: Store;
   readonly #ledger: () => Ledger;
   readonly #now: () => number;
+  readonly #soon: (fn: () => void) => void;
   readonly #wanted: (queue: string) => void;
   readonly #lookAgain: () => void;
   readonly #failed: (error: unknown) => void;
@@ -98,6 +101,7 @@ export class Dispatcher {
     store: Store;
     ledger: () => Ledger;
     now: () => number;
+    soon: (fn: () => void) => void;
     /** Tasks wait in this queue and no worker serves it. */
     wanted: (queue: string) => void;
     /** The store could not be read: `look` should be called again, a little later. */
@@ -107,6 +111,7 @@ export class Dispatcher {
     this.#store = ports.store;
     this.#ledger = ports.ledger;
     this.#now = ports.now;
+    this.#soon = ports.soon;
     this.#wanted = ports.wanted;
     this.#lookAgain = ports.lookAgain;
     this.#failed = ports.failed;
@@ -173,6 +178,15 @@ export class Dispatcher {
         return;
       }
       this.#take(pool, next, free);
+    }
+  }
+
+  /** A run's decisions are in the store, and with them the tasks that found no place here. */
+  committed(run: string): void {
+    for (const pool of this.#pools.values()) {
+      if (pool.unseen.size === 0 || !pool.unseen.delete(run)) continue;
+      pool.overflow = true;
+      this.fill(pool.queue);
     }
   }
 
@@ -246,8 +260,9 @@ export class Dispatcher {
     if (pool.backlog.length >= BACKLOG_MAX) {
       pool.overflow = true;
       const last = pool.backlog[0];
-      if (last === undefined || waiting.rank >= last.rank) return;
+      if (last === undefined || waiting.rank >= last.rank) return void pool.unseen.add(waiting.run);
       pool.backlog.shift();
+      pool.unseen.add(last.run);
     }
     insert(pool.backlog, waiting);
     if (pool.links.size === 0) this.#wanted(pool.queue);
@@ -295,6 +310,11 @@ export class Dispatcher {
   #refill(pool: Pool): void {
     if (pool.refilling) return;
     pool.refilling = true;
+    // In a later turn: what was just assigned is flushed first, and is not found waiting again and again.
+    this.#soon(() => this.#peek(pool));
+  }
+
+  #peek(pool: Pool): void {
     pool.overflow = false;
     this.#store.peek(pool.queue, this.#now(), BACKLOG_MAX).then(
       (rows) => {
@@ -305,8 +325,10 @@ export class Dispatcher {
           if (!known.has(`${run}/${task}`)) pool.backlog.push({ run, task, rank });
         }
         pool.backlog.sort((a, b) => b.rank - a.rank);
-        if (pool.backlog.length === 0) return;
-        if (pool.links.size === 0) this.#wanted(pool.queue);
+        if (pool.backlog.length === 0) {
+          // What came into the store while it was being read may be missing in the answer.
+          if (pool.overflow) this.#refill(pool);
+        } else if (pool.links.size === 0) this.#wanted(pool.queue);
         else this.fill(pool.queue);
       },
       (error: unknown) => {

@@ -114,6 +114,7 @@ export class Ledger {
   readonly #source: DecisionSource;
   readonly #hooks: LedgerHooks;
   readonly #rider: Rider;
+  readonly #deciding: typeof decide;
   readonly #runs = new Map<string, HotRun>();
   readonly #dirty = new Set<HotRun>();
   #scheduled = false;
@@ -128,6 +129,8 @@ export class Ledger {
     source: DecisionSource;
     hooks: LedgerHooks;
     rider: Rider;
+    /** Default: the core's. Another one proves that the simulator notices. */
+    decide?: typeof decide;
   }) {
     this.#store = ports.store;
     this.#clock = ports.clock;
@@ -135,6 +138,7 @@ export class Ledger {
     this.#source = ports.source;
     this.#hooks = ports.hooks;
     this.#rider = ports.rider;
+    this.#deciding = ports.decide ?? decide;
   }
 
   get hotRuns(): number {
@@ -288,7 +292,7 @@ export class Ledger {
     const context = hot.context;
     if (context === null) throw new FlotillaError("INVARIANT", `run ${hot.id} was decided on before it was loaded`);
     const version = hot.state.version;
-    const events = decide(hot.state, command, { ...context, now: this.#clock.now(), roll: this.#random.next() });
+    const events = this.#deciding(hot.state, command, { ...context, now: this.#clock.now(), roll: this.#random.next() });
     if (events.length === 0) return events;
     const batch = (hot.next ??= {
       expectedVersion: version,
@@ -298,11 +302,13 @@ export class Ledger {
       touched: new Set(),
       pending: [],
     });
-    for (const [i, event] of events.entries()) {
+    let next = version;
+    for (const event of events) {
       // Parts of it came from outside; what does not fit its schema must not enter a journal that is read for ever.
       const problem = checkEventData(event.type, event.data);
       if (problem !== null) throw new FlotillaError("EVENT_INVALID", `${event.type} of ${hot.id}: ${problem}`);
-      const { row, blob } = sealEvent(event, version + i + 1, hot.head, this.#random);
+      next += 1;
+      const { row, blob } = sealEvent(event, next, hot.head, this.#random);
       hot.head = row.hash;
       batch.rows.push(row);
       batch.events.push(event);

@@ -237,10 +237,10 @@ export class Worker {
       priority: envelope.priority,
     };
     if (outcome.type === "completed") {
-      const usage = { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0 };
-      return createEnvelope({ ...common, type: "task.response", payload: { run, task, attempt, output: outcome.output, usage } });
+      const usage = { costMicroUsd: 0, inputTokens: 0, outputTokens: 0, steps: 0 };
+      return createEnvelope({ ...common, type: "task.response", payload: { attempt, output: outcome.output, run, task, usage } });
     }
-    return createEnvelope({ ...common, type: "error", payload: { run, task, attempt, error: outcome.error } });
+    return createEnvelope({ ...common, type: "error", payload: { attempt, error: outcome.error, run, task } });
   }
 
   #cancel(key: string, why: string): void {

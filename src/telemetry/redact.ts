@@ -23,12 +23,22 @@ export function redactor(secrets: Iterable<readonly [name: string, value: string
   return (text) => text.replace(pattern, (found) => `[secret ${names.get(found)}]`);
 }
 
-/** The same value with every string in it, keys included, redacted. */
+/** The same value with every string in it, keys included, redacted: the very same one when it holds no secret, which
+ *  is nearly always. */
 export function redactJson(redact: Redactor, value: Json): Json {
   if (typeof value === "string") return redact(value);
   if (value === null || typeof value !== "object") return value;
-  if (Array.isArray(value)) return value.map((item: Json) => redactJson(redact, item));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactJson(redact, item)]));
+  if (Array.isArray(value)) {
+    return value.some((item: Json) => redactJson(redact, item) !== item)
+      ? value.map((item: Json) => redactJson(redact, item))
+      : value;
+  }
+  for (const key of Object.keys(value)) {
+    const item = (value as { readonly [key: string]: Json })[key] as Json;
+    if (redact(key) === key && redactJson(redact, item) === item) continue;
+    return Object.fromEntries(Object.entries(value).map(([name, field]) => [redact(name), redactJson(redact, field)]));
+  }
+  return value;
 }
 
 function forms(secret: string): Set<string> {

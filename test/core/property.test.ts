@@ -183,7 +183,7 @@ it("whatever a pattern says and whatever befalls its tasks: counts agree, no cyc
   );
   // What the fuzz never reached it does not guard.
   for (const type of [
-    "task.bound",
+    "tasks.bound",
     "task.skipped",
     "task.suspended",
     "task.woken",

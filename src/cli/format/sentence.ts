@@ -24,8 +24,8 @@ export function sentence(event: RunEvent, cast: Cast): string {
     }
     case "plan.revised":
       return planned(event.data);
-    case "task.bound":
-      return `${who(event.data.task)} got its input: ${brief(event.payload?.input, 60)}`;
+    case "tasks.bound":
+      return event.data.tasks.map((task) => `${who(task)} got its input: ${brief(event.payload?.[task], 60)}`).join("; ");
     case "task.assigned": {
       const { task, attempt, worker, why } = event.data;
       return `${who(task)} was given to ${worker}${attempt > 1 ? `, attempt ${attempt}` : ""} (${why})`;

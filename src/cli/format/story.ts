@@ -88,7 +88,7 @@ export class Story {
         return true;
       }
       case "step.started":
-      case "task.bound":
+      case "tasks.bound":
         return true;
       default:
         return false;
