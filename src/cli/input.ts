@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { extname, resolve } from "node:path";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
+import { defaultInput, propertyDefaults } from "../definition/default-input.ts";
 import { nearest } from "../definition/nearest.ts";
 import { usageError } from "./failure.ts";
 
@@ -63,20 +64,6 @@ function withDefaults(input: Json | undefined, schema: JsonSchema | null): Json 
   if (input === undefined) return defaultInput(schema) ?? {};
   const defaults = propertyDefaults(schema);
   return isObject(input) ? { ...defaults, ...input } : input;
-}
-
-/** The input that a workflow offers of itself: its schema's default or first example, else its properties' defaults;
- *  null when it offers nothing. */
-export function defaultInput(schema: JsonSchema | null): Json | null {
-  if (schema?.default !== undefined) return schema.default;
-  if (Array.isArray(schema?.examples) && schema.examples.length > 0) return schema.examples[0] as Json;
-  const defaults = propertyDefaults(schema);
-  return Object.keys(defaults).length === 0 ? null : defaults;
-}
-
-function propertyDefaults(schema: JsonSchema | null): JsonObject {
-  const properties = isObject(schema?.properties) ? Object.entries(schema.properties) : [];
-  return Object.fromEntries(properties.flatMap(([name, property]) => (isObject(property) && property.default !== undefined ? [[name, property.default]] : [])));
 }
 
 async function parseFile(path: string, text: string): Promise<Json> {

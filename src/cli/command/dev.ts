@@ -1,4 +1,5 @@
 import { basename, dirname, relative } from "node:path";
+import { defaultInput } from "../../definition/default-input.ts";
 import { FlotillaError, isFlotillaError } from "../../error.ts";
 import type { Context } from "../context.ts";
 import { watchDefinition } from "../definition-watch.ts";
@@ -6,7 +7,6 @@ import { EXIT, type ExitCode, failureText } from "../failure.ts";
 import { FleetProgress } from "../fleet-progress.ts";
 import { duration, plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
-import { defaultInput } from "../input.ts";
 import { aborted, type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { listenToKeys } from "../key-press.ts";
 import { LiveLines } from "../live.ts";
