@@ -584,11 +584,10 @@ export class Coordinator {
 
   /** Timers count elapsed time, what is due follows the clock: when that was set, the tick is wrong. */
   #followClock(now: number): void {
-    if (this.#tick !== null && this.#tick.at <= now) {
-      this.#tick.timer.cancel();
-      this.#tick = null;
-    }
-    this.#wakeAt(now).catch(this.#ports.failed);
+    if (this.#tick === null || this.#tick.at > now) return void this.#wakeAt(now).catch(this.#ports.failed);
+    this.#tick.timer.cancel();
+    this.#tick = null;
+    this.#wakeBefore(now);
   }
 
   #look(state: LinkState, now: number): void {

@@ -108,6 +108,7 @@ function modelsOf(parts: Parts, attempt: Attempt): ModelRegistry {
 }
 
 async function answer({ world, faults, outside }: Parts, attempt: Attempt, request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+  signal.throwIfAborted();
   const { run, task } = attempt.port.assignment;
   const turn = request.messages.filter((message) => message.role === "assistant").length;
   outside.note({ ...callerOf(attempt), kind: "model", name: request.model, key: `${run}/${task}/${request.model}/${turn}`, write: false });

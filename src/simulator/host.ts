@@ -166,7 +166,7 @@ export class SimulatedHosts {
         slots,
         send: (frame) => {
           this.#parts.sent(frame);
-          link.toHost((this.#parts.planted.frame?.(frame) ?? frame) as unknown as Json);
+          for (const one of this.#parts.planted.frames?.(frame) ?? [frame]) link.toHost(one as unknown as Json);
         },
         kill: (why) => this.#kill(host, why, true),
       },

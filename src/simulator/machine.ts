@@ -45,8 +45,8 @@ export interface PlantedHooks {
   decide?: typeof decide;
   /** Stands in for the coordinator. */
   coordinator?(ports: CoordinatorPorts): Coordinator;
-  /** Changes what is sent to hosts. */
-  frame?(frame: CoordinatorFrame): CoordinatorFrame;
+  /** What reaches a host when this is sent to it. */
+  frames?(frame: CoordinatorFrame): readonly CoordinatorFrame[];
   orphans?: boolean;
 }
 
@@ -106,6 +106,7 @@ export class Machine {
     let hosts: SimulatedHosts | null = null;
     const queue = queueName(digestOf(code.definition as never));
     const ports: CoordinatorPorts = {
+      ...(planted.decide === undefined ? {} : { decide: planted.decide }),
       store,
       clock: world.clockOf(process),
       random: new Prng(world.seed, process.name),

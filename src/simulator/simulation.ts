@@ -238,6 +238,8 @@ class Simulation {
   }
 
   #observe(event: DurableEvent): void {
+    const { task, key, attempt } = event.data;
+    this.#world.note(`disk ${event.journal} ${event.row.version} ${event.type} ${task ?? ""} ${key ?? ""} ${attempt ?? ""}`);
     this.#coverage.event(event);
     this.#each((checker) => checker.event?.(event));
     const { journal, type } = event;

@@ -1,0 +1,99 @@
+import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
+import { type Command, decide } from "../core/decide.ts";
+import { createEnvelope, type Envelope } from "../message/envelope.ts";
+import { Coordinator } from "../runtime/coordinator.ts";
+import type { LinkState, LinkTask } from "../runtime/dispatcher.ts";
+import type { Commit, CommitResult, Store } from "../store/store.ts";
+import type { PlantedHooks } from "./machine.ts";
+
+/** Bugs that somebody could write, put around the production roles to prove that a campaign would notice them. */
+export const PLANTED = {
+  /** Frames of an attempt that is over count as the current one's. */
+  "skip the fence": { coordinator: (ports) => new Unfenced(ports), decide: unfenced, frames: withStale },
+  /** A commit is acknowledged when it is on its way. */
+  "acknowledge before the flush": { store: (store) => hasty(store) },
+  /** A run's idempotency key is not kept. */
+  "drop the dedupe of runs": { store: (store) => keyless(store) },
+  /** A resumed agent is not given its record. */
+  "drop the dedupe of steps": { frames: (frame) => [frame.f === "assign" ? { ...frame, steps: [] } : frame] },
+  /** A suspended task has no timer. */
+  "forget a timer": { store: (store) => forgetful(store) },
+  /** A result that comes after the end of its run is put on record as if it counted. */
+  "apply a late result": { decide: belated },
+  /** A host goes on when its coordinator is gone. */
+  "leak an orphan": { orphans: true },
+} as const satisfies Record<string, PlantedHooks>;
+
+export type PlantedBug = keyof typeof PLANTED;
+
+/** Assignments that come again after their attempt is over, as a careless broker would deliver them: harmless where
+ *  attempts fence. */
+export const STALE_ASSIGNMENTS: PlantedHooks = { frames: withStale };
+
+function withStale(frame: CoordinatorFrame): CoordinatorFrame[] {
+  if (frame.f !== "assign" || frame.attempt < 2) return [frame];
+  const attempt = frame.attempt - 1;
+  const envelope = frame.envelope as Envelope<"task.request">;
+  const stale = createEnvelope<"task.request">({ ...envelope, id: `${envelope.id}/again`, payload: { ...envelope.payload, attempt } });
+  return [{ ...frame, attempt, envelope: stale }, frame];
+}
+
+class Unfenced extends Coordinator {
+  protected override heldAttempt(state: LinkState, frame: TaskRef): LinkTask | undefined {
+    for (const held of state.tasks.values()) if (held.run === frame.run && held.task === frame.task) return held;
+    return undefined;
+  }
+}
+
+function unfenced(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const current = "attempt" in command && command.type !== "task.release" ? state.tasks.get(command.task)?.attempt : undefined;
+  return decide(state, current === undefined ? command : ({ ...command, attempt: current } as Command), context);
+}
+
+function belated(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  if (state.status === "running" || command.type !== "task.complete") return decide(state, command, context);
+  state.version += 1;
+  const { task, attempt, output } = command;
+  return [{ type: "task.completed", at: context.now, data: { task, attempt }, payload: { output } }];
+}
+
+/** A store in which one call is answered by something else. */
+function withCommit(store: Store, commit: (commits: readonly Commit[]) => Promise<CommitResult[]>): Store {
+  return new Proxy(store, {
+    get(target, name: string) {
+      if (name === "commit") return commit;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+function hasty(store: Store): Store {
+  return withCommit(store, async (commits) => {
+    store.commit(commits).catch(() => {}); // Nobody asks any more what came of it: that is the bug.
+    return commits.map(() => ({ ok: true }));
+  });
+}
+
+function keyless(store: Store): Store {
+  return withCommit(store, (commits) =>
+    store.commit(
+      commits.map((commit) => {
+        if (commit.run?.create === undefined) return commit;
+        const { idempotencyKey: _, inputDigest: __, ...create } = commit.run.create;
+        return { ...commit, run: { ...commit.run, create } };
+      }),
+    ),
+  );
+}
+
+function forgetful(store: Store): Store {
+  return withCommit(store, (commits) =>
+    store.commit(
+      commits.map((commit) => {
+        const timers = commit.timers?.filter((timer) => timer.op === "clear" || !timer.name.startsWith("wake/"));
+        return timers === undefined ? commit : { ...commit, timers };
+      }),
+    ),
+  );
+}
