@@ -135,3 +135,20 @@ export function quietLog(): string[] {
     (_, n) => `${at(NOON, n).toISOString()} INFO  [api-1] http: GET /stock/${n} 200 ${n % 9}ms`,
   );
 }
+
+const STAMP = /^(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)/;
+const SPAN_MS = 480_000;
+
+/** The bundled log after hours of itself without its fault: times go on, and `before` lines come first. */
+export function longLog(repeats: number): { lines: string[]; before: number } {
+  const quiet = FAULTLESS["fault and recovery"] ?? [];
+  const later = (list: readonly string[], times: number) =>
+    list.map((line) =>
+      line.replace(STAMP, (_, day: string, between: string, time: string) => {
+        const moved = new Date(Date.parse(`${day}T${time}Z`) + times * SPAN_MS).toISOString();
+        return `${moved.slice(0, 10)}${between}${moved.slice(11, 19)}`;
+      }),
+    );
+  const first = Array.from({ length: repeats }, (_, times) => later(quiet, times)).flat();
+  return { lines: [...first, ...later(bundledLines, repeats)], before: first.length };
+}

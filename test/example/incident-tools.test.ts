@@ -15,6 +15,7 @@ import {
   FAULTLESS,
   HARMLESS,
   logFolder,
+  longLog,
   outOfMemoryLog,
   quietLog,
   SHIFT,
@@ -99,6 +100,14 @@ describe("the tools on the bundled log", () => {
     );
     expect(verdict.cause).toBe(TRUTH.cause);
     expect(finding.trigger?.line).toBe(TRUTH.trigger.line);
+  });
+
+  it("find it in a log of an hour, in which other rollouts came before", async () => {
+    const { lines, before } = longLog(7);
+    const { verdict, finding } = await investigate(folder.write("long.log", lines));
+    expect(verdict.cause).toBe(TRUTH.cause);
+    expect(finding.trigger?.line).toBe(before + TRUTH.trigger.line);
+    for (const { line } of citations(finding)) expect(line).toBeGreaterThan(before + TRUTH.fault.firstLine);
   });
 
   it("search a window for words, and quote what they find", async () => {

@@ -1,6 +1,16 @@
 import { bucketsOf } from "./bucket.ts";
 import { bitOf } from "./catalogue.ts";
-import { distance, frequent, linesWhere, type LogIndex, type Quote, quote, sourceAt, SYMPTOM } from "./log-index.ts";
+import {
+  distance,
+  frequent,
+  isTimed,
+  linesWhere,
+  type LogIndex,
+  type Quote,
+  quote,
+  sourceAt,
+  SYMPTOM,
+} from "./log-index.ts";
 import { type Trouble, troubleIn } from "./trouble.ts";
 import { weigh } from "./weigh.ts";
 
@@ -29,7 +39,7 @@ export interface Circumstances {
 }
 
 const RELEASE =
-  /\b(?:rollout|roll(?:ed|ing)? ?(?:out|back)|deploy(?:s|ed|ing|ment)?|releas(?:e|ed|ing)|upgrad(?:e|ed|ing)|migrat(?:ion|ed|ing))\b/i;
+  /\b(?:rollout|roll(?:ed|ing)? ?(?:out|back)|deploy(?:s|ed|ing|ment)?|releas(?:e|ed|ing)|upgrad(?:e|ed|ing)|migrat(?:ion|ed|ing))\b(?!=)/i;
 const SETTING =
   /\b(?:config(?:uration)?|settings?|certificates?|feature flag)\b.{0,40}\b(?:chang|updat|reload|appl|rotat|enabl|disabl|renew)|\breload(?:ed|ing)\b|\bfail(?:ed)? ?over\b|\bpromot(?:ed|ing)\b/i;
 const RESTART = /\b(?:restart(?:ed|ing)?|scal(?:e|ed|ing)|start(?:ed|ing)|stopp(?:ed|ing)|shut(?:ting)? down)\b/i;
@@ -41,10 +51,12 @@ const KINDS_OF_CHANGE = [
   { pattern: RESTART, weight: 0.3 },
 ];
 
-/** A change that works through a leak may take this long to show, in buckets. */
+/** A change that works through a leak may take this long to show: in buckets, and in seconds. */
 const HORIZON = 60;
-/** Changes of one program at most so far apart are one change, in buckets. */
-const PAUSE_MAX = 3;
+const HORIZON_SECONDS_MAX = 3_600;
+/** Changes of one program at most so far apart are one change: in buckets, and in seconds. */
+const PAUSE = 3;
+const PAUSE_SECONDS_MAX = 30;
 const NEW_KINDS_MAX = 3;
 
 /** What the log tells about the circumstances of a cause; null when it tells of no trouble or shows no sign of it. */
@@ -72,14 +84,13 @@ const harmLines = (index: LogIndex, { firstLine, lastLine }: Trouble): number[] 
 
 /** The change that most likely set it off: close before, weighty, and about the program concerned. */
 function nearest(index: LogIndex, component: string, until: number, measuredAt: number): Change | null {
-  const { bucketOf } = bucketsOf(index);
-  const at = bucketOf[measuredAt - 1] ?? 0;
+  const horizon = reach(index, HORIZON, HORIZON_SECONDS_MAX);
   const candidates = changes(index, until).flatMap((change) => {
-    const away = at - (bucketOf[change.line - 1] ?? 0);
-    if (away < 0 || away > HORIZON) return [];
+    const away = apart(index, change.line, measuredAt);
+    if (away < 0 || away > horizon) return [];
     const about =
       component !== "" && change.text.toLowerCase().replaceAll("_", "-").includes(component.toLowerCase()) ? 0.5 : 0;
-    return [{ ...change, rank: change.weight + about + (1 - away / HORIZON) }];
+    return [{ ...change, rank: change.weight + about + (1 - away / horizon) }];
   });
   const best = candidates.toSorted((a, b) => b.rank - a.rank)[0];
   return best === undefined ? null : described(index, best, measuredAt);
@@ -102,26 +113,49 @@ const known = new WeakMap<LogIndex, readonly (Quote & { weight: number })[]>();
 function changes(index: LogIndex, until: number): (Quote & { weight: number })[] {
   const all = known.get(index) ?? allChanges(index);
   known.set(index, all);
-  const { bucketOf } = bucketsOf(index);
+  const pause = reach(index, PAUSE, PAUSE_SECONDS_MAX);
   const groups = new Map<string, Quote & { weight: number }>();
   const last = new Map<string, number>();
   const heads: (Quote & { weight: number })[] = [];
   for (const change of all.filter(({ line }) => line <= until)) {
     const source = sourceAt(index, change.line);
-    const place = bucketOf[change.line - 1] ?? 0;
     const open = groups.get(source);
-    if (open === undefined || place - (last.get(source) ?? place) > PAUSE_MAX || change.weight > open.weight) {
+    if (
+      open === undefined ||
+      apart(index, last.get(source) ?? change.line, change.line) > pause ||
+      change.weight > open.weight
+    ) {
       groups.set(source, change);
       heads.push(change);
     }
-    last.set(source, place);
+    last.set(source, change.line);
   }
   return heads;
 }
 
+/** So many buckets, but at most so many seconds; in a log without times, in lines. */
+function reach(index: LogIndex, buckets: number, secondsMax: number): number {
+  const { width, unit } = bucketsOf(index);
+  return unit === "s" ? Math.min(buckets * width, secondsMax) : buckets * width;
+}
+
+/** From one line to another, in seconds; in a log without times, in lines. */
+function apart(index: LogIndex, from: number, to: number): number {
+  if (!isTimed(index)) return to - from;
+  return ((index.times[to - 1] ?? 0) - (index.times[from - 1] ?? 0)) / 1_000;
+}
+
+/** What is said all the time is work, not a change. */
+const TIMES_MIN = 20;
+const SHARE_MAX = 0.001;
+
 /** Only kinds of lines are searched, of which there are few; then their lines. */
 function allChanges(index: LogIndex): (Quote & { weight: number })[] {
-  const weights = index.kinds.map((kind) => {
+  const times = new Uint32Array(index.kinds.length);
+  for (const kind of index.kindOf) times[kind] = (times[kind] ?? 0) + 1;
+  const timesMax = Math.max(TIMES_MIN, index.lines * SHARE_MAX);
+  const weights = index.kinds.map((kind, place) => {
+    if ((times[place] ?? 0) > timesMax) return 0;
     const text = kind.slice(kind.indexOf(" ") + 1);
     return KINDS_OF_CHANGE.find(({ pattern }) => pattern.test(text))?.weight ?? 0;
   });
