@@ -23,8 +23,7 @@ export type LimitName =
 
 export type Samples = Record<LimitName, number[]>;
 
-/** How often each limit is sampled in one round; the cheap ones are timed in lots of `LOT`. */
-const SAMPLES = 60;
+/** The cheap ones are timed in lots of this many. */
 const LOT = 100;
 const ROW_BYTES = 400;
 
@@ -39,8 +38,8 @@ export function emptySamples(): Samples {
   };
 }
 
-/** Samples every limit once more, in `folder`, into `samples`. */
-export async function sampleLimits(folder: string, samples: Samples, count = SAMPLES): Promise<void> {
+/** Samples every limit `count` times more, in `folder`, into `samples`. */
+export async function sampleLimits(folder: string, samples: Samples, count: number): Promise<void> {
   using commits = new RawCommits(folder);
   sampleFdatasync(folder, samples.fdatasync, count);
   for (let i = 0; i < count; i++) samples["commit of one row"].push(commits.time(1));
@@ -139,9 +138,11 @@ function sampleSignature(into: number[], count: number): void {
 }
 
 function lotTimed(work: () => unknown): number {
-  return timed(() => {
-    for (let i = 0; i < LOT; i++) work();
-  }) / LOT;
+  return (
+    timed(() => {
+      for (let i = 0; i < LOT; i++) work();
+    }) / LOT
+  );
 }
 
 function timed(work: () => void): number {

@@ -1,25 +1,11 @@
 import type { Json } from "../src/index.ts";
+import { coldStarts } from "./cold-start.ts";
+import { conversations, STEPS } from "./conversation.ts";
 import { RawCommits } from "./limit.ts";
+import { resumes } from "./resume.ts";
+import type { Size } from "./size.ts";
 import { median, quantile } from "./statistics.ts";
-import { type Mode, openSubject, proportionalMiB, type StoreKind, storeBytes, type Subject } from "./subject.ts";
-
-/** How much of everything is done. */
-export interface Size {
-  /** W1: runs, one at a time. */
-  single: number;
-  /** W2: runs of ten tasks, one at a time. */
-  pipelines: number;
-  /** W3: runs of ten tasks. */
-  diamonds: number;
-  /** W3: runs under way at a time. */
-  inFlight: number;
-  /** W5: tasks of the small and of the large fan-out. */
-  fanSmall: number;
-  fanLarge: number;
-}
-
-export const FULL: Size = { single: 500, pipelines: 100, diamonds: 2_000, inFlight: 256, fanSmall: 1_000, fanLarge: 10_000 };
-export const QUICK: Size = { single: 60, pipelines: 12, diamonds: 100, inFlight: 32, fanSmall: 50, fanLarge: 200 };
+import { commitsSoFar, type Mode, proportionalMiB, type StoreKind, storeBytes, Subject } from "./subject.ts";
 
 /** What one round of one workload found; whichever apply. */
 export interface Measured {
@@ -53,7 +39,7 @@ const INPUT: Json = { text: "a small input" };
 
 /** W1: one task in a run, one run at a time. */
 export async function measureSingle(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
-  await using subject = await openSubject(mode, store);
+  await using subject = await Subject.open(mode, store);
   for (let i = 0; i < size.single / 5; i++) await subject.run("one", INPUT);
   const { times, commitMs, flushes } = await oneByOne(subject, "one", size.single);
   const p50Ms = median(times);
@@ -62,7 +48,7 @@ export async function measureSingle(mode: Mode, store: StoreKind, size: Size): P
 
 /** W2: a pipeline of ten tasks, one run at a time: milliseconds for each task. */
 export async function measurePipeline(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
-  await using subject = await openSubject(mode, store);
+  await using subject = await Subject.open(mode, store);
   for (let i = 0; i < size.pipelines / 5; i++) await subject.run("ten", INPUT);
   const { times, commitMs, flushes } = await oneByOne(subject, "ten", size.pipelines);
   const perTaskMs = median(times) / 10;
@@ -71,20 +57,18 @@ export async function measurePipeline(mode: Mode, store: StoreKind, size: Size):
 
 /** W3: diamonds of ten tasks, many runs at a time; with W4's memory and disk, as they are afterwards. */
 export async function measureDiamonds(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
-  await using subject = await openSubject(mode, store);
+  await using subject = await Subject.open(mode, store);
   using raw = new RawCommits(subject.folder);
+  const tasks = size.diamonds * 10;
   const warmUp = Math.ceil(size.diamonds / 10);
   await manyAtOnce(subject, "diamond", warmUp, size.inFlight);
   const commits = lotOf(raw, LOT);
-  const before = subject.commits();
-  const cpu = process.cpuUsage();
+  const [before, cpu] = [commitsSoFar(), process.cpuUsage()];
   const elapsedMs = await manyAtOnce(subject, "diamond", size.diamonds, size.inFlight);
-  const cpuMsPerTask = cpuMs(cpu) / (size.diamonds * 10);
-  const flushes = (subject.commits() - before) / (size.diamonds * 10);
+  const [flushes, cpuMsPerTask] = [(commitsSoFar() - before) / tasks, cpuMs(cpu) / tasks];
+  const pssMiB = proportionalMiB([process.pid, ...(await subject.hosts())]);
   commits.push(...lotOf(raw, LOT));
-  const tasks = size.diamonds * 10;
-  const pssMiB = proportionalMiB(await subject.pids());
-  const bytesPerTask = storeBytes(subject.folder) / (tasks + warmUp * 10);
+  await subject.close();
   return {
     n: size.diamonds,
     tasksPerSecond: (tasks / elapsedMs) * 1_000,
@@ -92,14 +76,14 @@ export async function measureDiamonds(mode: Mode, store: StoreKind, size: Size):
     cpuMsPerTask,
     flushes,
     ...(pssMiB === null ? {} : { pssMiB }),
-    ...(store === "memory" ? {} : { bytesPerTask }),
+    ...(store === "memory" ? {} : { bytesPerTask: storeBytes(subject.folder) / (tasks + warmUp * 10) }),
     ...ratio(elapsedMs / tasks, median(commits)),
   };
 }
 
 /** W5: one run of many parallel tasks, and whether more of them cost more each. */
 export async function measureFan(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
-  await using subject = await openSubject(mode, store);
+  await using subject = await Subject.open(mode, store);
   using raw = new RawCommits(subject.folder);
   const fan = async (tasks: number) => {
     const items = Array.from({ length: tasks }, (_, index) => ({ index }));
@@ -127,6 +111,26 @@ export async function measureFan(mode: Mode, store: StoreKind, size: Size): Prom
   };
 }
 
+/** W4: from nothing to the first result, and from `kill -9` to the result of what was killed. */
+export async function measureStarts(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  // Hosts start in the time of the library and that of a resume; a cold start with them is not told apart.
+  const cold = mode === "library" ? await coldStarts(store, size.starts) : [];
+  const resumed = await resumes(mode, store, size.starts);
+  return {
+    n: size.starts,
+    ...(cold.length === 0 ? {} : { coldStartMs: median(cold) }),
+    ...(resumed.length === 0 ? {} : { resumeMs: median(resumed) }),
+  };
+}
+
+/** W8: ten model calls and ten tool calls: what each step costs over the bare call. */
+export async function measureConversations(mode: Mode, store: StoreKind, size: Size): Promise<Measured> {
+  const { ours, bare } = await conversations(mode, store, size.conversations);
+  const perStepMs = median(ours) / STEPS;
+  const bareMs = median(bare) / STEPS;
+  return { n: size.conversations, perTaskMs: perStepMs, bareMs, overheadMs: perStepMs - bareMs };
+}
+
 async function oneByOne(subject: Subject, workflow: string, runs: number) {
   using raw = new RawCommits(subject.folder);
   const times: number[] = [];
@@ -134,11 +138,11 @@ async function oneByOne(subject: Subject, workflow: string, runs: number) {
   let flushed = 0;
   for (let i = 0; i < runs; i++) {
     if (i % LOT === 0) commits.push(...lotOf(raw, LOT));
-    const before = subject.commits();
+    const before = commitsSoFar();
     const start = performance.now();
     await subject.run(workflow, INPUT);
     times.push(performance.now() - start);
-    flushed += subject.commits() - before;
+    flushed += commitsSoFar() - before;
   }
   return { times, commitMs: median(commits), flushes: flushed / runs };
 }

@@ -2,42 +2,68 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type App, type Json, open } from "../src/index.ts";
+import type { App, Fleet, Json, Run } from "../src/index.ts";
+import { open } from "../src/index.ts";
 import fleet from "./fleet.ts";
 
 export type Mode = "library" | "hosts";
 export type StoreKind = "sqlite" | "memory";
 
-/** An open fleet in a folder of its own, which goes when the subject is closed. */
-export interface Subject extends AsyncDisposable {
-  readonly folder: string;
-  readonly mode: Mode;
-  readonly store: StoreKind;
-  /** Starts a run and waits for its result. */
-  run(workflow: string, input: Json): Promise<Json>;
-  /** Process ids of this process and its hosts. */
-  pids(): Promise<number[]>;
-  /** Durable transactions of this process so far; 0 for a store in memory. */
-  commits(): number;
+/** What is opened: a fleet as a value for library mode, the URL of its module for hosts. */
+export interface Opening {
+  value: Fleet<never>;
+  url: URL;
 }
 
-/** Opens the benchmark's fleet, or the one at `url`, in `mode`. */
-export async function openSubject(mode: Mode, store: StoreKind, url = new URL("./fleet.ts", import.meta.url)): Promise<Subject> {
-  const folder = makeFolder();
-  const options = { store: store === "memory" ? "memory:" : `sqlite:${join(folder, "store.db")}` };
-  const app: App = mode === "library" ? await open(fleet, options) : await open(url, options);
-  return {
-    folder,
-    mode,
-    store,
-    run: async (workflow, input) => (await app.start(workflow, input)).result(),
-    pids: async () => [process.pid, ...(await app.fleet.control.info()).hosts],
-    commits: () => committed,
-    async [Symbol.asyncDispose]() {
-      await app.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+const BENCH: Opening = { value: fleet as Fleet<never>, url: new URL("./fleet.ts", import.meta.url) };
+
+/** An open fleet in a folder of its own, which goes when the subject is disposed of. */
+export class Subject implements AsyncDisposable {
+  readonly folder: string;
+  readonly #app: App<Fleet<never>>;
+
+  private constructor(folder: string, app: App<Fleet<never>>) {
+    this.folder = folder;
+    this.#app = app;
+  }
+
+  static async open(mode: Mode, store: StoreKind, { value, url }: Opening = BENCH): Promise<Subject> {
+    const folder = makeFolder();
+    const options = { store: storeUrl(store, folder) };
+    return new Subject(
+      folder,
+      mode === "library" ? await open(value, options) : await open<Fleet<never>>(url, options),
+    );
+  }
+
+  start(workflow: string, input: Json): Promise<Run> {
+    return this.#app.start(workflow as never, input as never);
+  }
+
+  /** Starts a run and waits for its result. */
+  async run(workflow: string, input: Json): Promise<Json> {
+    const run = await this.start(workflow, input);
+    return run.result();
+  }
+
+  /** Process ids of the worker hosts; none in library mode. */
+  async hosts(): Promise<number[]> {
+    return (await this.#app.fleet.control.info()).hosts;
+  }
+
+  /** Ends the fleet, which leaves its store as it will stay. */
+  close(): Promise<void> {
+    return this.#app.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export function storeUrl(store: StoreKind, folder: string): string {
+  return store === "memory" ? "memory:" : `sqlite:${join(folder, "store.db")}`;
 }
 
 export function makeFolder(): string {
@@ -46,28 +72,29 @@ export function makeFolder(): string {
 
 let committed = 0;
 const exec = DatabaseSync.prototype.exec;
-/** Every durable transaction is one flush of the -wal, apart from the few of a checkpoint every 4,000 pages. */
+// Every durable transaction is one flush of the -wal, apart from the few of a checkpoint every 4,000 pages. The store
+// commits through `exec`, whichever the mode: hosts never reach it.
 DatabaseSync.prototype.exec = function counting(sql: string): void {
   if (sql === "COMMIT") committed += 1;
   exec.call(this, sql);
 };
 
+/** Durable transactions of this process so far. */
+export function commitsSoFar(): number {
+  return committed;
+}
+
 /** Proportional set size of processes in MiB: pages that they share are counted once. Null where the system does not
  *  say. */
 export function proportionalMiB(pids: readonly number[]): number | null {
   if (process.platform !== "linux") return null;
-  let kib = 0;
-  for (const pid of pids) {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    kib += Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1]);
-  }
-  return kib / 1_024;
+  const kib = pids.map((pid) =>
+    Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]),
+  );
+  return kib.reduce((sum, one) => sum + one, 0) / 1_024;
 }
 
-/** Bytes of a store's file, with what is only in its -wal. */
+/** Bytes that a closed store takes on disk. */
 export function storeBytes(folder: string): number {
-  return ["store.db", "store.db-wal"].reduce(
-    (sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
+  return statSync(join(folder, "store.db"), { throwIfNoEntry: false })?.size ?? 0;
 }

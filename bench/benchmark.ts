@@ -1,0 +1,79 @@
+import { fork } from "node:child_process";
+import { rmSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { join } from "node:path";
+import { emptySamples, sampleLimits, summarise } from "./limit.ts";
+import type { Measured } from "./measure.ts";
+import type { Errand, Workload } from "./measure-main.ts";
+import type { Document } from "./report.ts";
+import { type Result, resultOf, withCosts } from "./result.ts";
+import { FULL, QUICK } from "./size.ts";
+import { makeFolder, type Mode, type StoreKind } from "./subject.ts";
+
+export interface BenchmarkOptions {
+  workloads: readonly Workload[];
+  modes: readonly Mode[];
+  store: StoreKind;
+  /** Rounds of everything; medians are reported. */
+  rounds: number;
+  quick: boolean;
+  /** Told what is about to be measured. */
+  progress(text: string): void;
+}
+
+export const WORKLOADS: readonly Workload[] = ["W1", "W2", "W3", "W4", "W5", "W8"];
+
+/** Measures workloads and limits in turn, round by round: the disk and the neighbours of a shared machine change from
+ *  minute to minute, and only what was measured side by side can be compared. */
+export async function benchmark(options: BenchmarkOptions): Promise<Document> {
+  const { workloads, modes, store, rounds, quick, progress } = options;
+  const samples = emptySamples();
+  const found = new Map<string, { errand: Errand; rounds: Measured[] }>();
+  for (let round = 1; round <= rounds; round++) {
+    for (const workload of workloads) {
+      await limits(samples, quick);
+      for (const mode of modes) {
+        progress(`round ${round} of ${rounds}: ${workload}, ${mode}`);
+        const errand: Errand = { workload, mode, store, quick };
+        const key = `${workload} ${mode}`;
+        const entry = found.get(key) ?? { errand, rounds: [] };
+        entry.rounds.push(await measured(errand));
+        found.set(key, entry);
+      }
+    }
+  }
+  const results: Result[] = [...found.values()].map(({ errand, rounds: each }) => {
+    return resultOf(errand.workload, errand.mode, errand.store, each);
+  });
+  return { machine: machine(), quick, limits: summarise(samples), results: withCosts(results) };
+}
+
+async function limits(samples: ReturnType<typeof emptySamples>, quick: boolean): Promise<void> {
+  const folder = makeFolder();
+  try {
+    await sampleLimits(folder, samples, (quick ? QUICK : FULL).limits);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function measured(errand: Errand): Promise<Measured> {
+  return new Promise((resolve, reject) => {
+    const child = fork(join(import.meta.dirname, "measure-main.ts"));
+    child.once("message", (message) => resolve(message as Measured));
+    child.once("error", reject);
+    child.once("exit", (code) =>
+      reject(new Error(`measuring ${errand.workload} in ${errand.mode} mode ended with ${code}`)),
+    );
+    child.send(errand);
+  });
+}
+
+function machine(): Document["machine"] {
+  return {
+    cores: availableParallelism(),
+    memoryMiB: Math.round(totalmem() / 2 ** 20),
+    platform: process.platform,
+    node: process.versions.node,
+  };
+}
