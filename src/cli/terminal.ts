@@ -64,7 +64,8 @@ export function openTerminal(given: {
     live,
     interactive: live && given.stdinIsTty,
     get columns() {
-      return stderr.columns ?? COLUMNS_DEFAULT;
+      // A terminal that does not know its size says 0.
+      return stderr.columns || COLUMNS_DEFAULT;
     },
     ask,
   };

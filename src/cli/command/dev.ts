@@ -1,9 +1,9 @@
 import { basename, dirname, relative } from "node:path";
 import { defaultInput } from "../../definition/default-input.ts";
-import { FlotillaError, isFlotillaError } from "../../error.ts";
+import { FlotillaError } from "../../error.ts";
 import type { Context } from "../context.ts";
 import { watchDefinition } from "../definition-watch.ts";
-import { EXIT, type ExitCode, failureText } from "../failure.ts";
+import { EXIT, type ExitCode, reportFailure } from "../failure.ts";
 import { FleetProgress } from "../fleet-progress.ts";
 import { duration, plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
@@ -146,8 +146,8 @@ class Dev {
   }
 
   #tell(error: unknown): void {
-    if (!isFlotillaError(error)) throw error;
-    this.#say(failureText(error, this.#context.terminal.notePaint));
+    this.#view.clear();
+    reportFailure(error, this.#context.terminal, this.#context);
   }
 
   #say(text: string): void {
