@@ -1,7 +1,9 @@
+import { provideOwnPackage } from "../platform/own-package.ts";
 import { modulesHere } from "./module-reader.ts";
 import type { Answer, Question } from "./module-reader-process.ts";
 
 // The process of `modulesElsewhere`: it answers until it is killed or its parent is gone.
+provideOwnPackage();
 const reader = modulesHere(process.argv[2] ?? process.cwd());
 let asked = false;
 

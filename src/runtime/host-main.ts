@@ -6,6 +6,7 @@ import type { Json } from "../core/json.ts";
 import { FlotillaError, toErrorRecord } from "../error.ts";
 import { answerWelcome } from "../message/handshake.ts";
 import { identitiesFromSeeds } from "../message/keys.ts";
+import { provideOwnPackage } from "../platform/own-package.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openAgents } from "./agents.ts";
@@ -31,6 +32,7 @@ export interface HostBoot {
 /** The pipe's file descriptor, beside stdin, stdout and stderr. */
 const PIPE_FD = 3;
 
+provideOwnPackage();
 startWatchdog(Number(process.argv[2]));
 const pipe = new Pipe(new Socket({ fd: PIPE_FD, readable: true, writable: true }));
 let drained = false;
