@@ -100,9 +100,10 @@ export class StepWork {
     if (policy === "check" && write?.check) {
       const found = await this.check(call);
       if (found.outcome === "done") return this.complete(call, { output: found.output });
-      if (found.outcome === "not-done" || write.idempotent) return this.write(call);
+      // A write that is repeated is intended again: on the record, and not by an attempt that is over.
+      if (found.outcome === "not-done" || write.idempotent) return this.begin(call);
     } else if (policy === "retry" && write?.idempotent) {
-      return this.write(call);
+      return this.begin(call);
     }
     return this.askPerson(call, policy === "person" ? null : "person", null);
   }

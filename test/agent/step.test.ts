@@ -282,7 +282,8 @@ describe("F13: writes are written ahead", () => {
       const fleet = fleetOf({ tools: { it: { definition, runner: hanging } }, run: callIt });
       world.crashAt = 3;
       expect(await world.run(fleet)).toBe("crashed");
-      world.crashAt = 1;
+      // Again in the call: what is repeated is intended again first.
+      world.crashAt = 3;
       expect(await world.run(fleet)).toBe("crashed");
       world.crashAt = null;
       expect(completed(await world.run(fleet))).toBe("found");
