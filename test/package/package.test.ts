@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../structure/source.ts";
+import { documents, type Snippet } from "../structure/document.ts";
 import { createProject, pack, type Project, type Tarball } from "./project.ts";
 
 let tarball: Tarball;
@@ -9,7 +10,7 @@ let project: Project;
 
 beforeAll(() => {
   tarball = pack();
-  project = createProject(tarball, { link: ["publint", "hono", "@hono/node-server"] });
+  project = createProject(tarball, { files: "app", link: ["publint", "hono", "@hono/node-server"] });
 });
 
 afterAll(() => {
@@ -84,3 +85,22 @@ describe("I6: in a strict TypeScript project", () => {
     expect(JSON.parse(output)).toEqual({ headline: "THE TIDE IS LOW (4)" });
   });
 });
+
+describe.skipIf(process.platform === "win32")(
+  "what the documents show works, typed in order in an empty folder",
+  () => {
+    const tested = documents().filter(({ snippets }) => snippets.some(({ mark }) => mark?.type === "run"));
+
+    test.each(tested.map(({ path, snippets }) => [path, snippets] as const))("%s", (_, snippets) => {
+      using fresh = createProject(tarball);
+      const { status, output } = fresh.shell(snippets.flatMap(command).join("\n"));
+      expect(status, output).toBe(0);
+    });
+  },
+);
+
+/** A marked snippet as shell: commands as they are, files written where the commands stand. */
+function command({ mark, text, line }: Snippet): string[] {
+  if (mark?.type === "run") return [`echo "line ${line}" >&2`, text];
+  return mark?.type === "file" ? [`cat > ${mark.path} <<'END_OF_FILE'\n${text}END_OF_FILE`] : [];
+}

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { root } from "../structure/source.ts";
+
+/** Catches a hang: a program that waits for ever would hold up all tests. Milliseconds. */
+const TIME_MAX_MS = 120_000;
 
 /** The package as it would be published. */
 export interface Tarball extends Disposable {
@@ -37,16 +40,21 @@ export interface Project extends Disposable {
   /** Runs a program of the project with this Node; standard output. @throws with both outputs when it fails */
   node(...args: string[]): string;
   tsc(): { status: number; output: string };
+  /** Runs shell commands, up to the first that fails, as somebody types them: on this Node, without a terminal. */
+  shell(script: string): { status: number; output: string };
 }
 
-/** A fresh strict TypeScript project with the package installed, and the files of `test/package/app` in it.
+/** A fresh project with the package installed, `files` (a folder beside this file) in it and `link` linked from here.
  *
  *  Where the registry must be there (FLOTILLA_REQUIRE_SERVICES, as in CI) npm installs the tarball. Elsewhere nothing
  *  needs the network: the tarball is unpacked, and only the dependencies that it declares are linked beside it, so that
  *  one that is used and not declared is missed all the same. */
-export function createProject(tarball: Tarball, { link = [] }: { link?: readonly string[] } = {}): Project {
+export function createProject(
+  tarball: Tarball,
+  { files, link = [] }: { files?: string; link?: readonly string[] } = {},
+): Project {
   const folder = mkdtempSync(join(tmpdir(), "flotilla-project-"));
-  cpSync(join(import.meta.dirname, "app"), folder, { recursive: true });
+  if (files !== undefined) cpSync(join(import.meta.dirname, files), folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
   if (process.env.FLOTILLA_REQUIRE_SERVICES) install(folder, tarball);
   else unpack(folder, tarball);
@@ -58,6 +66,16 @@ export function createProject(tarball: Tarball, { link = [] }: { link?: readonly
       const compiler = join(root, "node_modules/typescript/bin/tsc");
       const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, "-p", "."], {
         cwd: folder,
+        encoding: "utf8",
+      });
+      return { status: status ?? 1, output: stdout + stderr };
+    },
+    shell: (script) => {
+      const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ""}` };
+      const { status, stdout, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", script], {
+        timeout: TIME_MAX_MS,
+        cwd: folder,
+        env,
         encoding: "utf8",
       });
       return { status: status ?? 1, output: stdout + stderr };
@@ -78,6 +96,8 @@ function unpack(folder: string, tarball: Tarball): void {
     dependencies: Record<string, string>;
   };
   for (const name of Object.keys(dependencies)) linkPackage(folder, name);
+  mkdirSync(join(folder, "node_modules", ".bin"));
+  symlinkSync(join("..", "flotilla", "dist", "cli", "bin.js"), join(folder, "node_modules", ".bin", "flotilla"));
 }
 
 function linkPackage(folder: string, name: string): void {
@@ -93,7 +113,7 @@ function npm(folder: string, ...args: string[]): string {
 }
 
 function run(command: string, args: readonly string[], cwd: string, shell = false): string {
-  const options = { cwd, shell, encoding: "utf8", maxBuffer: 1 << 26 } as const;
+  const options = { cwd, shell, encoding: "utf8", maxBuffer: 1 << 26, timeout: TIME_MAX_MS } as const;
   const { status, stdout, stderr, error } = spawnSync(command, args, options);
   if (error) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} exited with ${status}\n${stdout}\n${stderr}`);
