@@ -12,15 +12,32 @@ export interface Document {
 
 const TITLES: Record<Result["workload"], string> = {
   W1: "one task in a run, one run at a time",
-  W2: "a pipeline of ten tasks, for each task",
-  W3: "diamonds of ten tasks, many runs at a time",
-  W4: "start, resume, memory and flushes",
-  W5: "one run of parallel tasks",
-  W8: "an agent's loop, for each step",
+  W2: "a pipeline of ten tasks, one run at a time; for each task",
+  W3: "diamonds of ten tasks (1, 8 in parallel, 1), many runs at a time",
+  W4: "from nothing to a result, from kill -9 to a result, memory after W3, flushes of W1",
+  W5: "one run of many parallel tasks, and its speed over that of a smaller one",
+  W8: "ten model calls and ten tool calls, for each step, over the same calls without Flotilla",
 };
 
-/** The document as people read it: limits, a table with ratios and targets, a chart. */
+/** Figures of the table, where any workload has them. */
+const COLUMNS: readonly (readonly [title: string, figure: keyof Result])[] = [
+  ["p50 ms", "p50Ms"],
+  ["p99 ms", "p99Ms"],
+  ["ms each", "perTaskMs"],
+  ["over bare", "overheadMs"],
+  ["tasks/s", "tasksPerSecond"],
+  ["large:small", "growth"],
+  ["commits", "ratioToCommit"],
+  ["flushes", "flushes"],
+  ["MiB", "pssMiB"],
+  ["B/task", "bytesPerTask"],
+  ["cold ms", "coldStartMs"],
+  ["resume ms", "resumeMs"],
+];
+
+/** The document as people read it: limits, a table with ratios, a chart, targets. */
 export function render({ machine, quick, limits, results }: Document): string {
+  const columns = COLUMNS.filter(([, name]) => results.some((result) => result[name] !== undefined));
   const lines = [
     `${machine.cores} cores, ${Math.round(machine.memoryMiB / 1024)} GiB, ${machine.platform}, Node ${machine.node}`,
     ...(quick ? ["A quick look: too short to be trusted, and held to no target."] : []),
@@ -28,26 +45,25 @@ export function render({ machine, quick, limits, results }: Document): string {
     "What this machine can do, in the same minutes",
     ...table([
       ["", "p50 ms", "per second"],
-      ...Object.entries(limits).map(([name, limit]) => [name, figure(limit.p50Ms), figure(limit.perSecond)]),
+      ...Object.entries(limits).map(([name, limit]) => [name, shown(limit.p50Ms), shown(limit.perSecond)]),
     ]),
     "",
-    ...table([["", "mode", "p50 ms", "p99 ms", "ms a task", "tasks/s", "commits", "flushes"], ...results.map(rowOf)]),
+    "What Flotilla does",
+    ...table([
+      ["", "mode", ...columns.map(([title]) => title)],
+      ...results.map((result) => [result.workload, result.mode, ...columns.map(([, name]) => shown(result[name]))]),
+    ]),
     "",
-    ...results
-      .filter((result, i) => results.findIndex(({ workload }) => workload === result.workload) === i)
-      .map(legendOf),
-    "commits: the time over that of one raw durable commit in the same minutes.",
+    ...results.filter(isFirstOfWorkload).map(({ workload }) => `${workload}: ${TITLES[workload]}`),
+    "commits: the time over that of one raw durable commit in the same minutes",
     ...chart(results),
+    ...(quick ? [] : verdicts(results)),
   ];
-  return `${[...lines, ...(quick ? [] : verdicts(results))].join("\n")}\n`;
+  return `${lines.join("\n")}\n`;
 }
 
-function rowOf({ workload, mode, p50Ms, p99Ms, perTaskMs, tasksPerSecond, ratioToCommit, flushes }: Result): string[] {
-  return [workload, mode, ...[p50Ms, p99Ms, perTaskMs, tasksPerSecond, ratioToCommit, flushes].map(figure)];
-}
-
-function legendOf({ workload }: Result): string {
-  return `${workload}: ${TITLES[workload]}`;
+function isFirstOfWorkload({ workload }: Result, index: number, results: readonly Result[]): boolean {
+  return results.findIndex((result) => result.workload === workload) === index;
 }
 
 function verdicts(results: readonly Result[]): string[] {
@@ -57,7 +73,7 @@ function verdicts(results: readonly Result[]): string[] {
       if (target === null || typeof value !== "number") return [];
       const verdict = meets(value, target) ? "met" : "missed";
       return [
-        [result.workload, result.mode, target.label, figure(value), `${target.bound} ${figure(target.value)}`, verdict],
+        [result.workload, result.mode, target.label, shown(value), `${target.bound} ${shown(target.value)}`, verdict],
       ];
     }),
   );
@@ -76,7 +92,7 @@ function chart(results: readonly Result[]): string[] {
     const most = Math.max(...known.map(({ value }) => value));
     const lines = known.map(({ name, value }) => {
       const bar = "█".repeat(Math.max(1, Math.round((value / most) * BAR)));
-      return `  ${name.padEnd(11)} ${bar} ${figure(value)} ${unit}`;
+      return `  ${name.padEnd(11)} ${bar} ${shown(value)} ${unit}`;
     });
     return known.length === 0 ? [] : ["", title, ...lines];
   };
@@ -100,8 +116,8 @@ function table(rows: readonly string[][]): string[] {
   );
 }
 
-function figure(value: number | undefined): string {
-  if (value === undefined || Number.isNaN(value)) return "-";
+function shown(value: unknown): string {
+  if (typeof value !== "number" || Number.isNaN(value)) return "-";
   if (value >= 1_000) return Math.round(value).toLocaleString("en-US");
   return String(Number(value.toPrecision(3)));
 }

@@ -36,8 +36,9 @@ export class Subject implements AsyncDisposable {
     );
   }
 
-  start(workflow: string, input: Json): Promise<Run> {
-    return this.#app.start(workflow as never, input as never);
+  async start(workflow: string, input: Json): Promise<Run> {
+    const run = await this.#app.start(workflow as never, input as never);
+    return run as Run;
   }
 
   /** Starts a run and waits for its result. */
