@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { FlotillaError } from "../error.ts";
 import { coloured, type Paint, plain } from "./paint.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -41,12 +42,21 @@ export function systemTerminal(): Terminal {
     if (error.code !== "EPIPE") throw error;
     process.exit(0);
   });
-  return openTerminal({ env, cwd: process.cwd(), stdout, stderr, stdinIsTty: stdin.isTTY === true });
+  return openTerminal({ env, cwd: workingFolder, stdout, stderr, stdinIsTty: stdin.isTTY === true });
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new FlotillaError("USAGE", "the working folder does not exist any more", { hint: "Change to one that does: cd", cause });
+  }
 }
 
 export function openTerminal(given: {
   env: Environment;
-  cwd: string;
+  /** Asked when it is needed: it may be gone. */
+  cwd(): string;
   stdout: Stream;
   stderr: Stream;
   stdinIsTty: boolean;
@@ -55,7 +65,9 @@ export function openTerminal(given: {
   const live = stderr.isTTY === true && !isSet(env.CI) && env.TERM !== "dumb";
   return {
     env,
-    cwd,
+    get cwd() {
+      return cwd();
+    },
     out: (text) => void stdout.write(`${text}\n`),
     note: (text) => void stderr.write(`${text}\n`),
     raw: (text) => void stderr.write(text),

@@ -102,12 +102,13 @@ function lineCount(bytes: Uint8Array): number {
   return lines;
 }
 
-const SHOWN = 6;
+const LARGEST_SHOWN = 2;
 
 function print({ terminal }: Context, folder: string, files: readonly { file: string; lines: number }[]): void {
   const place = relative(terminal.cwd, folder) || ".";
-  const first = files.filter(({ file }) => file.startsWith("fleet."));
-  const shown = [...first, ...files.filter(({ file }) => !first.some((one) => one.file === file) && !file.startsWith("."))].slice(0, SHOWN);
+  const isFirst = ({ file }: { file: string }) => /^(fleet|script)\./.test(file);
+  const largest = files.filter((one) => !isFirst(one)).toSorted((one, other) => other.lines - one.lines);
+  const shown = [...files.filter(isFirst), ...largest.slice(0, LARGEST_SHOWN)];
   const more = files.length - shown.length;
   const named = shown.map(({ file, lines }) => `${file} (${grouped(lines)} lines)`).join("  ");
   terminal.out(`${place}/  ${named}${more > 0 ? `  and ${plural(more, "more file", "more files")}` : ""}`);

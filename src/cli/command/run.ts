@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import { type Limits, PRIORITY, type PriorityName } from "../../core/definition.ts";
 import type { Json } from "../../core/json.ts";
 import { catalogue, FlotillaError, isFlotillaError } from "../../error.ts";
@@ -7,7 +8,7 @@ import { printJson } from "../context.ts";
 import { mayCost } from "../cost-question.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { follow, newProgress } from "../follow.ts";
-import { outputText } from "../format/brief.ts";
+import { brief, harmless, outputText } from "../format/brief.ts";
 import { parseSpan } from "../format/number.ts";
 import { endLine, type RunProgress } from "../format/progress.ts";
 import { shortId } from "../format/status.ts";
@@ -16,7 +17,7 @@ import { type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { nextCommands, openQuestions } from "../next-command.ts";
 import { oneOf, text, texts } from "../option.ts";
 import type { Options } from "../program.ts";
-import { findProject, openToRead, type Project } from "../project.ts";
+import { findProject, openToRead, pathOf, type Project } from "../project.ts";
 import { Recovery, sameRun, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { openSession, type Session } from "../session.ts";
 import { chooseWorkflow, liveModels } from "../workflow-choice.ts";
@@ -211,12 +212,15 @@ class RunCommand {
     const paint = terminal.notePaint;
     if (state.status === "completed") terminal.out(outputText(state.output ?? null));
     terminal.note(endLine(state, paint));
+    const told = typeof state.output === "object" ? brief(state.output, 240) : "";
+    if (told !== "") terminal.note(`  ${paint.bold(harmless(told))}`);
     if (recovered !== null) terminal.note(`recovered ${shortId(state.id)}: ${recovered.steps} steps kept, ${recovered.repeated} repeated`);
     if (state.error !== undefined) {
       const { code, message, hint } = state.error;
       terminal.note(`${paint.red(numberOf(code))} ${message}${hint === undefined ? "" : `\n  fix: ${hint}`}`);
     }
-    terminal.note(`Next: ${[`flotilla show ${shortId(state.id)}`, ...nextCommands(state.id, state)].filter((one, i, all) => all.indexOf(one) === i).join("   ")}`);
+    if (this.#project.store.startsWith("sqlite:")) terminal.note(paint.dim(`  journal ${relative(terminal.cwd, pathOf(this.#project.store))}`));
+    terminal.note(`Next: ${afterRun(state).join("   ")}`);
     return exitOf(state.status, state.error?.code);
   }
 
@@ -244,6 +248,11 @@ class RunCommand {
     terminal.note(`${id} is kept.  Next: flotilla run ${state.workflow} --resume`);
     return EXIT.interrupted;
   }
+}
+
+/** What to look at when a run is over. */
+function afterRun(state: RunProgress["state"]): string[] {
+  return [...new Set([`flotilla show ${shortId(state.id)}`, ...nextCommands(state.id, state)])];
 }
 
 /** `FLTnnn` of a code of ours, else the code itself: agents may fail with their own. */

@@ -31,12 +31,15 @@ interface Work {
 export class Company implements Cast {
   readonly #agents = new Map<string, string | null>();
   readonly #groups = new Map<string, string>();
+  readonly #open = new Set<string>();
 
   see(event: RunEvent): void {
     if (event.type !== "plan.revised") return;
     for (const { task, agent, group } of event.data.add) {
       this.#agents.set(task, agent);
-      if (group !== undefined) this.#groups.set(task, group);
+      if (group === undefined) continue;
+      this.#groups.set(task, group);
+      this.#open.add(group);
     }
   }
 
@@ -46,6 +49,11 @@ export class Company implements Cast {
 
   groupOf(task: string): string | null {
     return this.#groups.get(task) ?? null;
+  }
+
+  /** Whether other tasks are members of this one. */
+  isGroup(task: string): boolean {
+    return this.agentOf(task) === null || this.#open.has(task);
   }
 }
 
@@ -63,7 +71,7 @@ export class Story {
     const work = task === null ? undefined : this.#work.get(task);
     const end = event.type === "task.completed" || event.type === "task.failed";
     // A group's end says nothing beyond its members' ends.
-    if (event.type === "task.completed" && this.#company.agentOf(event.data.task) === null) return;
+    if (event.type === "task.completed" && this.#company.isGroup(event.data.task)) return;
     const text = `${sentence(event, this.#company)}${end ? workText(work, event.at) : ""}`;
     const reasoning = end ? oneLine(work?.reasoning ?? "", REASONING_WIDTH) : "";
     this.#tell({ version, at: event.at, tone: toneOf(event), text, reasoning, task }, foldKey(event, this.#company));
@@ -130,10 +138,8 @@ function foldKey(event: RunEvent, company: Company): string | null {
 }
 
 function foldedText(folded: readonly Act[], company: Company): string {
-  const [first] = folded;
-  const last = folded.at(-1);
-  const agent = company.agentOf(first?.task ?? "") ?? "";
-  return `${agent} ×${folded.length} finished ${first?.task} … ${last?.task}`;
+  const task = folded[0]?.task ?? "";
+  return `${company.agentOf(task) ?? "task"} ×${folded.length} finished (${company.groupOf(task) ?? ""})`;
 }
 
 /** What an event means for the run, beyond its words. */
