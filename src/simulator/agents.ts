@@ -9,12 +9,19 @@ import { FlotillaError, toErrorRecord } from "../error.ts";
 import type { ModelRegistry } from "../model/registry.ts";
 import { type PlanInput, runPlanTask } from "../runtime/remote-planner.ts";
 import type { ToolRunner } from "../tool/tool.ts";
+import type { Caller } from "./outside.ts";
 import { broken, type Process } from "./world.ts";
 
 /** One attempt as the simulated code of agents, tools and models sees it. */
 export interface Attempt {
   readonly port: TaskPort;
   readonly process: Process;
+}
+
+/** Who asks the outside on behalf of an attempt. */
+export function callerOf({ port, process }: Attempt): Caller {
+  const { run, task, attempt, agent } = port.assignment;
+  return { process, run, task, attempt, agent };
 }
 
 /** What runs inside simulated hosts: everything that in production is users' code or a provider. */

@@ -6,9 +6,9 @@ import type { MessageContent, Model, ModelRequest, ModelResponse } from "../mode
 import type { ModelRegistry } from "../model/registry.ts";
 import { sleep } from "../platform/clock.ts";
 import type { ToolRunner } from "../tool/tool.ts";
-import { type Attempt, die, hang, type SimulatedCode } from "./agents.ts";
+import { type Attempt, callerOf, die, hang, type SimulatedCode } from "./agents.ts";
 import { HOSTED_PATTERNS } from "./fleet.ts";
-import type { Caller } from "./outside.ts";
+import { garbledAnswer, modelFault } from "./model-fault.ts";
 import { Prng } from "./prng.ts";
 import { perform, programOf } from "./program.ts";
 import type { CodeParts } from "./simulation.ts";
@@ -43,11 +43,6 @@ export function campaignCode(parts: Parts): SimulatedCode {
   }
 }
 
-function callerOf({ port, process }: Attempt): Caller {
-  const { run, task, attempt, agent } = port.assignment;
-  return { process, run, task, attempt, agent };
-}
-
 function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, name: string): AgentCode | undefined {
   const { port, process } = attempt;
   const { run, task } = port.assignment;
@@ -60,7 +55,7 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
       const program = programOf(world.seed, `${run}/${task}`);
       const results = await perform(context, program.acts, async (step) => {
         await world.wait(1, process, step);
-        outside.note({ ...callerOf(attempt), kind: "effect", name: step, key: `${run}/${task}/${step}`, write: false });
+        outside.note({ ...callerOf(attempt), kind: "effect", name: step, key: `${run}/${task}/${step}#1`, write: false });
         return 1;
       });
       if (program.end === "refuse") throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
@@ -114,21 +109,16 @@ async function answer({ world, faults, outside }: Parts, attempt: Attempt, reque
   outside.note({ ...callerOf(attempt), kind: "model", name: request.model, key: `${run}/${task}/${request.model}/${turn}`, write: false });
   const random = new Prng(world.seed, `model ${run}/${task} ${turn}`);
   await sleep(attempt.port.clock, random.int(5, 400), signal);
-  if (faults.take("model.timeout") !== null) await hang();
-  const limited = faults.take("model.429");
-  if (limited !== null) {
-    throw new FlotillaError("MODEL_RATE_LIMITED", "too many requests", { retryAfterMs: limited.int(100, 5_000), details: { status: 429 } });
-  }
-  if (faults.take("model.500") !== null) throw new FlotillaError("MODEL_UNAVAILABLE", "the provider failed", { details: { status: 500 } });
-  const garbled = faults.take("model.garbage") !== null;
-  const content: MessageContent[] = garbled ? [{ type: "text", text: "I would rather not say." }] : say(random, turn, task);
-  return {
+  await modelFault(faults);
+  const content = say(random, turn, task);
+  const response: ModelResponse = {
     content,
     finish: content.some((part) => part.type === "tool-call") ? "tool-calls" : "stop",
     usage: { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 },
     model: request.model,
     simulated: true,
   };
+  return faults.take("model.garbage") === null ? response : garbledAnswer(response);
 }
 
 function say(random: Prng, turn: number, task: string): MessageContent[] {

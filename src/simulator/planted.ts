@@ -1,5 +1,6 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import { type Command, decide } from "../core/decide.ts";
+import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
 import type { LinkState, LinkTask } from "../runtime/dispatcher.ts";
@@ -18,8 +19,8 @@ export const PLANTED = {
   "drop the dedupe of steps": { frames: (frame) => [frame.f === "assign" ? { ...frame, steps: [] } : frame] },
   /** A suspended task has no timer. */
   "forget a timer": { store: (store) => forgetful(store) },
-  /** A result that comes after the end of its run is put on record as if it counted. */
-  "apply a late result": { decide: belated },
+  /** A result that comes after the end of its task or run is put on record as if it counted. */
+  "apply a late result": { coordinator: (ports) => new Credulous(ports), decide: belated },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
 } as const satisfies Record<string, PlantedHooks>;
@@ -50,8 +51,16 @@ function unfenced(...[state, command, context]: Parameters<typeof decide>): Retu
   return decide(state, current === undefined ? command : ({ ...command, attempt: current } as Command), context);
 }
 
+class Credulous extends Coordinator {
+  protected override heldAttempt(state: LinkState, frame: TaskRef & { agent?: string }): LinkTask | undefined {
+    const { run, task, attempt, agent = "" } = frame;
+    return super.heldAttempt(state, frame) ?? { run, task, attempt, agent, sent: true };
+  }
+}
+
 function belated(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
-  if (state.status === "running" || command.type !== "task.complete") return decide(state, command, context);
+  const isOpen = command.type !== "task.complete" || (state.status === "running" && !SETTLED.has(state.tasks.get(command.task)?.status ?? "waiting"));
+  if (isOpen) return decide(state, command, context);
   state.version += 1;
   const { task, attempt, output } = command;
   return [{ type: "task.completed", at: context.now, data: { task, attempt }, payload: { output } }];

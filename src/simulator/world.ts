@@ -73,6 +73,8 @@ export class World {
   happenings = 0;
   /** What the machine's clock is off by, in milliseconds. */
   clockOffsetMs = 0;
+  /** Work of the real machine that the world stands still for. */
+  readonly #held = new Set<Promise<unknown>>();
   #time = 0;
   #order = 0;
   #heap: Happening[] = [];
@@ -113,6 +115,16 @@ export class World {
     return new Promise((resolve) => this.in(delayMs, process, label, resolve));
   }
 
+  /** Real work, such as a user's own code that reads a file: no virtual time passes until it has ended, so that how long
+   *  it really takes changes nothing. */
+  hold<T>(work: () => Promise<T>): Promise<T> {
+    const promise = work();
+    const ended = () => this.#held.delete(promise);
+    this.#held.add(promise);
+    promise.then(ended, ended);
+    return promise;
+  }
+
   /** The clock as a process sees it. Timers count elapsed time and do not follow jumps of the clock. */
   clockOf(process: Process): Clock {
     return {
@@ -135,9 +147,17 @@ export class World {
       if (this.happenings >= last) return "happenings";
       this.#time = next.at;
       this.#happen(next);
-      await standStill();
+      await this.#standStill();
     }
     return "done";
+  }
+
+  async #standStill(): Promise<void> {
+    await turn();
+    while (this.#held.size > 0) {
+      await Promise.allSettled(this.#held);
+      await turn();
+    }
   }
 
   #happen({ process, label, run }: Happening): void {
@@ -175,9 +195,9 @@ export class World {
   }
 }
 
-/** Waits until no promise has anything left to run. Nothing simulated waits for the machine, so a turn of the real loop
- *  is enough. */
-function standStill(): Promise<void> {
+/** Waits until no promise has anything left to run: nothing else simulated waits for the machine, so a turn of the real
+ *  loop is enough. */
+function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 

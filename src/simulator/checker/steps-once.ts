@@ -15,11 +15,11 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
   return {
     promise: "2: a recorded step is never executed again; a result is applied at most once",
     event({ journal, type, data }) {
-      const { task, attempt, key, kind, name } = data as Record<string, string> & { attempt: number };
+      const { task, attempt, key, kind } = data as Record<string, string> & { attempt: number };
       if (type === "step.started") intended.add(keyOf(journal, task as string, key as string));
       if (type === "step.completed" || type === "step.failed") {
         recorded.set(keyOf(journal, task as string, key as string), attempt);
-        if (kind === "effect") recorded.set(`${journal}/${task}/${name}`, attempt);
+        if (kind === "effect") recorded.set(`${journal}/${task}/${key}`, attempt);
         if (kind === "model" && type === "step.completed") {
           modelTurns.set(`${journal}/${task}`, (modelTurns.get(`${journal}/${task}`) ?? 0) + 1);
         }
@@ -48,15 +48,12 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
     },
   };
 
-  /** A conversation has an answer for each recorded turn: whoever asks has to show all of them. */
+  /** A conversation has an answer for each recorded turn: whoever asks has to show all of them. Where the key of a
+   *  call does not tell the turn, nothing follows. */
   function paidBefore({ run, task, key }: Call): boolean {
-    const turn = Number(key.split("/").at(-1));
-    return turn < (modelTurns.get(`${run}/${task}`) ?? 0) - REPAIRS_MAX;
+    return Number(key.split("/").at(-1)) < (modelTurns.get(`${run}/${task}`) ?? 0);
   }
 };
-
-/** Answers without text or calls are not part of the conversation that follows; compactions neither. */
-const REPAIRS_MAX = 0;
 
 /** The idempotency key of a step, as the agent loop makes it: tools are called with it. */
 function keyOf(run: string, task: string, step: string): string {
