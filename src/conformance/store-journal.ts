@@ -219,7 +219,9 @@ export function journalTests(test: StoreTest): void {
       expect(await store.events(id, 0, 9)).toEqual(sampleEvents(id, 0));
     }
     const leases = await store.leases(null, 99);
-    expect(leases.map((row) => [row.run, row.task]).sort()).toEqual(ids.map((id) => [id, `task ${id}`]).sort());
+    const byRun = ([a = ""]: string[], [b = ""]: string[]) => (a < b ? -1 : 1);
+    const held = leases.map((row) => [row.run, row.task]);
+    expect(held.sort(byRun)).toEqual(ids.map((id) => [id, `task ${id}`]).sort(byRun));
     expect((await store.dueTimers(NOON, 99)).every((timer) => timer.run === timer.name)).toBe(true);
   });
 

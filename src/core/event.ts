@@ -30,14 +30,6 @@ const limits = z.strictObject({
   costMicroUsdMax: count.nullable(),
 });
 
-const retry = z.strictObject({
-  attemptsMax: count,
-  initialDelayMs: count,
-  factor: z.number(),
-  delayMsMax: count,
-  jitter: z.tuple([z.number(), z.number()]),
-});
-
 /** What must be true of a dependency before a task starts: `completed` (default), `settled` (whatever came of it) or `failed`. */
 const need = z.strictObject({ task: id, on: z.enum(["completed", "settled", "failed"]) });
 

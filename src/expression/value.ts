@@ -19,11 +19,12 @@ export function unbind(value: unknown): Json {
   if (typeof value === "bigint") return Number(value);
   if (value === null || value === undefined) return null;
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  if (typeof value !== "object") return typeof value === "boolean" ? value : String(value);
+  if (typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value !== "object") return typeof value;
   if (Array.isArray(value)) return value.map(unbind);
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), unbind(item)]));
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return String(value);
+  if (prototype !== Object.prototype && prototype !== null) return (value as { toString(): string }).toString();
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unbind(item)]));
 }

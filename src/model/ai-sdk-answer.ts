@@ -60,6 +60,9 @@ export async function collectAnswer(
       case "finish":
         finish = part;
         break;
+      default:
+        // The rest is framing, or belongs to the SDK's own loop, which is not used.
+        break;
     }
   }
   if (finish === undefined || finish.finishReason.unified === "interrupted") throw new InterruptedAnswer();

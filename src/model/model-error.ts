@@ -118,7 +118,8 @@ function statusOf(fields: Record<string, unknown>): number | undefined {
     .map(Number)
     .find((value) => value >= 300 && value < 600);
   if (status !== undefined) return status;
-  const type = String(fields.type ?? asRecord(fields.error).type ?? "");
+  const given = fields.type ?? asRecord(fields.error).type;
+  const type = typeof given === "string" ? given : "";
   if (type.includes("rate_limit")) return 429;
   if (type.includes("overloaded")) return 529;
   return undefined;

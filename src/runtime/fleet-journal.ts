@@ -4,7 +4,7 @@ import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import { type Identity, sign } from "../message/identity.ts";
 import { merkleRoot } from "../message/merkle.ts";
-import type { Clock, Timer } from "../platform/clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { type Blob, type Commit, type CommitResult, FLEET_JOURNAL, type Store } from "../store/store.ts";
 import { genesis, type JournalEvent, sealEvent } from "./journal.ts";
@@ -73,7 +73,7 @@ export class FleetJournal {
   #stale = true;
   #reading = false;
   #heads = new Map<string, Head>();
-  #signTimer: Timer | null = null;
+  #signing = false;
 
   constructor(ports: { store: Store; clock: Clock; random: Random; coordinator: Identity; wake: () => void }) {
     this.#store = ports.store;
@@ -94,8 +94,10 @@ export class FleetJournal {
   /** Takes note of how far a run's journal has come; signed soon. */
   grew(run: string, version: number, head: Uint8Array): void {
     this.#heads.set(run, [run, version, Buffer.from(head).toString("base64url")]);
-    this.#signTimer ??= this.#clock.after(SIGN_EVERY_MS, () => {
-      this.#signTimer = null;
+    if (this.#signing) return;
+    this.#signing = true;
+    this.#clock.after(SIGN_EVERY_MS, () => {
+      this.#signing = false;
       this.signHeads();
     });
   }

@@ -57,5 +57,5 @@ function schemaOf(db: DatabaseSync): string[] {
   return db
     .prepare("SELECT type, name, sql FROM sqlite_schema")
     .all()
-    .map(({ type, name, sql }) => `${type} ${name}: ${sql}`);
+    .map(({ type, name, sql }) => `${String(type)} ${String(name)}: ${String(sql)}`);
 }

@@ -4,7 +4,7 @@ import { permanent, run, type Scenario } from "./engine.ts";
 
 const pipeline = (
   stages: unknown,
-  script: Scenario["script"] = ({ id, input }) => ({ output: `${String(input)}>${id}` }),
+  script: Scenario["script"] = ({ id, input }) => ({ output: `${input as string}>${id}` }),
 ) => run({ pattern: pipelinePattern, options: { stages }, input: "in", script });
 
 it("gives each stage what the one before made of it", () => {
