@@ -1,5 +1,6 @@
 import type { CoordinatorFrame, WorkerFrame } from "../carrier/frame.ts";
 import type { Json } from "../core/json.ts";
+import { Channel } from "../message/channel.ts";
 import { COORDINATOR } from "../message/envelope.ts";
 import { answerWelcome, CoordinatorHandshake } from "../message/handshake.ts";
 import type { KeyRing } from "../message/keys.ts";
@@ -40,6 +41,7 @@ interface Host {
   ending: { why: string; crashed: boolean } | null;
 }
 
+const HANDSHAKE_EVERY = 3;
 const HANG_MS = 5_000;
 const LOOK_EVERY_MS = 500;
 const SUSPECT_HOSTS_MAX = 4;
@@ -134,8 +136,15 @@ export class SimulatedHosts {
     world.in(this.#random.next() * 2, this.#owner, `attaches ${process.name}`, () => this.#attach(host, link, down, session));
   }
 
+  /** The real handshake costs more than all else of a small seed; some seeds begin where it has ended. */
   #handshake(down: End, up: End): { id: string; agents: ReadonlySet<string> } {
-    const { keys } = this.#parts;
+    const { keys, world } = this.#parts;
+    if (world.seed % HANDSHAKE_EVERY !== 0) {
+      const [here, there, id] = [this.#random.bytes(32), this.#random.bytes(32), Buffer.from(this.#random.bytes(32)).toString("hex")];
+      down.channel = new Channel(id, { send: here, receive: there });
+      up.channel = new Channel(id, { send: there, receive: here });
+      return { id, agents: everyAgent(keys) };
+    }
     const handshake = new CoordinatorHandshake(keys.identity(COORDINATOR), this.#random.bytes(32));
     const identities = keys.names().filter((name) => name !== COORDINATOR).map((name) => keys.identity(name));
     const answer = answerWelcome(handshake.welcome, keys.publicKey(COORDINATOR) ?? "", identities, this.#random.bytes(32));
