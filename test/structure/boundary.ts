@@ -1,3 +1,9 @@
+/** All that those who put things together may draw on. */
+const PARTS = [
+  ...["error", "version", "agent", "carrier", "core", "definition", "expression", "message", "model", "pattern"],
+  ...["platform", "store", "telemetry", "tool"],
+];
+
 /** Who may import whom, by folder below `src` (`""` is `src` itself). A name with a slash is one file. `core` and
  *  `runtime` are what this is about: the first knows nothing, the second puts things together.
  *
@@ -21,22 +27,18 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tool: ["error", "core", "message", "definition"],
   conformance: ["error", "core", "model/model", "store/store"],
 
-  definition: ["error", "core", "expression", "message", "pattern", "model/model", "model/script"],
+  // What people write, and what runs it.
+  definition: [
+    ...["error", "core", "expression", "message", "pattern"],
+    ...["model/model", "model/script", "platform/own-package"],
+  ],
   agent: ["error", "core", "definition", "message", "model", "platform", "telemetry", "tool", "carrier/frame"],
 
-  // These put things together; nobody imports them, but for the app on top.
-  runtime: [
-    ...["error", "agent", "carrier", "core", "definition", "message", "model", "pattern", "platform", "store"],
-    ...["telemetry", "tool", "version"],
-  ],
-  simulator: [
-    ...["error", "agent", "carrier", "core", "definition", "message", "model", "pattern", "platform", "runtime"],
-    ...["store", "tool"],
-  ],
-  testing: ["", "error", "core", "definition", "runtime"],
-  cli: [
-    ...["", "error", "core", "definition", "message", "model", "pattern", "runtime", "simulator", "store", "testing"],
-  ],
+  // These put things together. What is below them in this list is out of their reach.
+  runtime: PARTS,
+  simulator: [...PARTS, "runtime"],
+  testing: ["", ...PARTS, "runtime", "simulator"],
+  cli: ["", ...PARTS, "runtime", "simulator", "testing"],
 };
 
 /** Folders that need each other, and why that stays so. */
@@ -66,5 +68,6 @@ export const MAY_TOUCH_TIME: Readonly<Record<string, string>> = {
     "bounds a child process that imports somebody's module; no role runs there",
   "src/model/model-error.ts": "a provider's retry-after may be a date, seen from the machine that asked it",
   "src/simulator/world.ts": "a turn of the real event loop, after which every simulated promise has settled",
+  "src/testing/run-case.ts": "tells people how long a case took",
   "src/simulator/campaign-main.ts": "prints how many seeds a second were run",
 };
