@@ -20,14 +20,17 @@ const IN_PROCESS_SLEEP_MS_MAX = 1_000;
 /** What a code agent's `run` is given; see `AgentContext` for what each call promises. */
 export function agentContext(scope: TaskScope, execution: Execution): AgentContext {
   const { steps, port, fleet } = scope;
-  const models = new ModelCalls(scope);
-  const tools = new ToolCalls(scope);
+  // Most tasks are small, and many use neither.
+  let madeModels: ModelCalls | null = null;
+  let madeTools: ToolCalls | null = null;
+  const models = () => (madeModels ??= new ModelCalls(scope));
+  const tools = () => (madeTools ??= new ToolCalls(scope));
   const quick = { timeoutMs: null, retry: null };
 
   const context = {
     step: (name: string, ...rest: unknown[]) => tolerant(effect(scope, name, rest)),
-    model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models, tools, given)),
-    tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools, tool, input)),
+    model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models(), tools(), given)),
+    tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools(), tool, input)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
     now: () =>
       tolerant(

@@ -33,7 +33,8 @@ export class Execution {
   private readonly flights = new Set<Flight>();
   private readonly sleepers = new Set<number>();
   private readonly stopped = Promise.withResolvers<Ending>();
-  private readonly aborted = Promise.withResolvers<Ending>();
+  /** Who waits for what is in flight is told of an abort. */
+  private aborted: (() => void) | null = null;
   private ending: Ending | null = null;
 
   constructor(port: TaskPort, redact: Redactor) {
@@ -47,11 +48,16 @@ export class Execution {
     const { signal } = this.port;
     const onAbort = () => this.abort(signal.reason);
     if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    const first = await Promise.race([this.stopped.promise, ...(signal.aborted ? [] : [this.attempt(work)])]);
+    else {
+      signal.addEventListener("abort", onAbort, { once: true });
+      void this.attempt(work).then(this.stopped.resolve);
+    }
+    const first = await this.stopped.promise;
     this.ending ??= first;
-    if (first.why !== "suspended" && first.why !== "aborted")
-      await Promise.race([this.drain(first), this.aborted.promise]);
+    if (this.flights.size > 0 && first.why !== "suspended" && this.ending.why !== "aborted") {
+      const aborted = new Promise<void>((resolve) => (this.aborted = resolve));
+      await Promise.race([this.drain(first), aborted]);
+    }
     signal.removeEventListener("abort", onAbort);
     return this.outcomeOf(this.ending);
   }
@@ -114,7 +120,7 @@ export class Execution {
     const ending: Ending = { why: "aborted", error };
     if (this.ending?.why !== "suspended") this.ending = ending;
     this.stopped.resolve(ending);
-    this.aborted.resolve(ending);
+    this.aborted?.();
     for (const flight of this.flights) flight.abort.abort(error);
   }
 
@@ -122,7 +128,7 @@ export class Execution {
     if (ending.why !== "returned") {
       const reason = "error" in ending ? ending.error : undefined;
       for (const flight of this.flights) if (!flight.write) flight.abort.abort(reason);
-    } else if (this.flights.size > 0) {
+    } else {
       const keys = [...this.flights].map((flight) => flight.key).join(", ");
       this.port.log("warn", `${this.agent} returned without awaiting ${keys}; the task ends when they have`);
     }
