@@ -43,7 +43,7 @@ type Request = z.infer<typeof Request>;
 type Method = Request["method"];
 type Answer = { id: number; result: unknown } | { id: number; error: ErrorRecord } | { id: number; notice: Notice } | { id: number; end: true };
 
-/** Paths of UNIX sockets are bounded; a longer one gets a name of its own in the folder for temporary files. */
+/** Bytes: paths of UNIX sockets are bounded; a longer one gets a name of its own in the folder for temporary files. */
 const SOCKET_PATH_MAX = 100;
 /** Notices that wait for a slow watcher before it is cut off: it reads on from the journal (M8). */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
@@ -51,7 +51,7 @@ const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 export function socketPath(folder: string): string {
   if (process.platform === "win32") return `\\\\.\\pipe\\flotilla-${shortHash(folder)}`;
   const path = join(folder, "owner.sock");
-  return path.length <= SOCKET_PATH_MAX ? path : join(tmpdir(), `flotilla-${shortHash(folder)}.sock`);
+  return Buffer.byteLength(path) <= SOCKET_PATH_MAX ? path : join(tmpdir(), `flotilla-${shortHash(folder)}.sock`);
 }
 
 const shortHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);

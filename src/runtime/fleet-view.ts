@@ -55,7 +55,9 @@ export class FleetView implements OpenFleet {
     // Watched from before the first look, so that nothing falls in between.
     const notices = follow ? this.control.watch(run, watching.signal)[Symbol.asyncIterator]() : null;
     let next = notices?.next();
+    next?.catch(() => {});
     try {
+      if (follow) await this.#watching();
       for (let seen = after; signal?.aborted !== true; ) {
         for await (const { version, event } of readRun(this.store, run, seen)) {
           seen = version;
@@ -67,12 +69,11 @@ export class FleetView implements OpenFleet {
         const notice = await next;
         if (notice === undefined || notice.done === true) return;
         next = notices.next();
+        next.catch(() => {});
       }
     } finally {
       signal?.removeEventListener("abort", abort);
       watching.abort();
-      // Its pending turn ends with the signal; an owner that went away has nothing more to say.
-      next?.catch(() => {});
     }
   }
 
@@ -84,6 +85,7 @@ export class FleetView implements OpenFleet {
     let next = notices.next();
     next.catch(() => {});
     try {
+      await this.#watching();
       const row = await this.#row(run);
       if (row.status !== "running") return await readResult(this.store, row);
       for (;;) {
@@ -114,6 +116,12 @@ export class FleetView implements OpenFleet {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What ends between the look at the store and the moment from which the owner tells of it would be missed; requests
+   *  are served in their order, so an answer says that the watch before it is there. */
+  async #watching(): Promise<void> {
+    if (!this.owner) await this.control.info();
   }
 
   async #row(run: string): Promise<RunRow> {

@@ -324,7 +324,8 @@ export class HostPool {
       for (const { queue, waiting, running } of this.#coordinator.depth()) {
         if (waiting > 0) this.wantSuspects(queue, waiting + running);
       }
-      if (!this.#closing) this.#look();
+      // Also while it closes: a host that hangs or bloats then is not waited for.
+      if (!this.#closing || this.#hosts.size > 0) this.#look();
     });
   }
 

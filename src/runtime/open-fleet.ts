@@ -119,12 +119,16 @@ async function join(folder: string, path: string, source: Source): Promise<OpenF
   if (owner === null) return null;
   const client = await ControlClient.connect(owner.socket).catch(() => null);
   if (client === null) return null;
+  // One that is stopped or hangs still takes connections.
+  const clock = systemClock({ ref: true });
+  const patience = clock.after(OWNER_WAIT_MS, () => client.close());
   try {
     if (owner.pid === process.pid && (await client.retire(process.pid))) {
       client.close();
       return null;
     }
     const { fleet, definition } = await client.info();
+    patience.cancel();
     if (fleet !== source.definition.name) {
       throw new FlotillaError("STORE_OWNED", `process ${owner.pid} owns the store in ${folder} for the fleet ${fleet}`);
     }
@@ -144,6 +148,8 @@ async function join(folder: string, path: string, source: Source): Promise<OpenF
     client.close();
     if (error instanceof FlotillaError && error.code === "OWNER_GONE") return null;
     throw error;
+  } finally {
+    patience.cancel();
   }
 }
 

@@ -64,6 +64,8 @@ export class Owner implements OwnerControl {
   #current: { hash: string; opened: Opened } | null = null;
   #housekeeping: Timer | null = null;
   #closing: Promise<void> | null = null;
+  /** Whoever closes does not wait for what is under way (any more). */
+  #impatient = false;
   readonly #missing = new Set<string>();
   /** Definitions that hosts run. */
   readonly #served = new Set<string>();
@@ -243,7 +245,7 @@ export class Owner implements OwnerControl {
   async retire(pid: number): Promise<boolean> {
     if (pid !== process.pid) return false;
     // The answer travels first; whoever asked waits for the lock.
-    this.#ports.clock.soon(() => void this.close({ drain: false }));
+    this.#ports.clock.soon(() => this.close({ drain: false }).catch((error: unknown) => this.#failed(error)));
     return true;
   }
 
@@ -264,7 +266,10 @@ export class Owner implements OwnerControl {
   }
 
   close({ drain = true }: { drain?: boolean } = {}): Promise<void> {
-    if (!drain) this.#hosts?.killAll("the app was closed");
+    if (!drain) {
+      this.#impatient = true;
+      this.#hosts?.killAll("the app was closed");
+    }
     this.#closing ??= this.#shutDown(drain);
     return this.#closing;
   }
@@ -286,7 +291,7 @@ export class Owner implements OwnerControl {
   /** Waits until nothing runs here any more, or long enough. */
   async #drained(): Promise<void> {
     const until = this.#ports.clock.now() + DRAIN_MS;
-    while (this.#coordinator.depth().some(({ running }) => running > 0) && this.#ports.clock.now() < until) {
+    while (!this.#impatient && this.#coordinator.depth().some(({ running }) => running > 0) && this.#ports.clock.now() < until) {
       await sleep(this.#ports.clock, DRAIN_LOOK_MS);
     }
   }
