@@ -14,7 +14,7 @@ import type { Options } from "../program.ts";
 import { fileOf, findProject, openToRead, pathOf, type Project } from "../project.ts";
 import { Recovery, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { definitionOf, openSession, type Session } from "../session.ts";
-import { chooseWorkflow, liveModels } from "../workflow-choice.ts";
+import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts";
 
 /** Unfinished runs that are told of one by one at the start. */
 const RECOVERED_SHOWN = 5;
@@ -65,7 +65,7 @@ class Dev {
     const { terminal } = this.#context;
     try {
       await this.#refuseSecond();
-      this.#banner(tookMs);
+      this.#banner(tookMs, await this.#first());
       const following = new FleetProgress(this.#context, this.#session.app, this.#view).follow(new AbortController().signal);
       await this.#tellRecovered(left);
       const unwatch = watchDefinition(dirname(fileOf(this.#project)), () => this.#reload(), (error) => this.#say(`files are not watched any more: ${error.message}`));
@@ -90,7 +90,7 @@ class Dev {
     });
   }
 
-  #banner(tookMs: number): void {
+  #banner(tookMs: number, first: string): void {
     const { terminal } = this.#context;
     const { green, bold } = terminal.notePaint;
     const { settings, store } = this.#project;
@@ -99,7 +99,6 @@ class Dev {
     const file = basename(fileOf(this.#project));
     terminal.note(`${green("✓")} ${bold(`${file} ok`)} · ${plural(Object.keys(this.#definition.agents).length, "agent")} · model: ${model}`);
     terminal.note(store.startsWith("sqlite:") ? `Store ${relative(terminal.cwd, dirname(pathOf(store))) || "."}/ (kept between restarts)` : "Store in memory (nothing is kept)");
-    const [first = ""] = Object.keys(this.#definition.workflows);
     const next = terminal.interactive ? `Press r to run "${first}", ? for help, q to end.` : `Start a run: flotilla run ${first}`;
     terminal.note(`Ready in ${duration(tookMs)}. ${next}`);
   }
@@ -120,11 +119,15 @@ class Dev {
     else if (key === "?") this.#say('r  run the first workflow with its default input\n?  this help\nq  end in good order; runs are kept\nFrom a second terminal every command works: flotilla run, ls, show, watch, stop');
   }
 
+  #first(): Promise<string> {
+    return firstWorkflow(this.#definition, fileOf(this.#project));
+  }
+
   async #start(): Promise<void> {
     try {
-      const { name, workflow } = chooseWorkflow(this.#definition, undefined);
-      const input = defaultInput(workflow.input);
-      await this.#session.app.control.start({ workflow: name, input: input ?? {}, by: "dev" });
+      const workflow = await this.#first();
+      const input = defaultInput(chooseWorkflow(this.#definition, workflow).input);
+      await this.#session.app.control.start({ workflow, input: input ?? {}, by: "dev" });
     } catch (error) {
       this.#tell(error);
     }

@@ -17,10 +17,10 @@ import { type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { nextCommands, openQuestions } from "../next-command.ts";
 import { oneOf, text, texts } from "../option.ts";
 import type { Options } from "../program.ts";
-import { findProject, openToRead, pathOf, type Project } from "../project.ts";
+import { fileOf, findProject, openToRead, pathOf, type Project } from "../project.ts";
 import { Recovery, sameRun, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { openSession, type Session } from "../session.ts";
-import { chooseWorkflow, liveModels } from "../workflow-choice.ts";
+import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts";
 
 const MICRO_USD = 1_000_000;
 
@@ -110,7 +110,8 @@ class RunCommand {
   /** The run to follow: an unfinished one that is gone on with, or a new one; null when a person said no. */
   async #begin(given: string | undefined, left: readonly Unfinished[], more: More): Promise<RunProgress | null> {
     const { app, definition } = this.#session;
-    const { name, workflow } = chooseWorkflow(definition, given);
+    const name = given ?? (await firstWorkflow(definition, fileOf(this.#project)));
+    const workflow = chooseWorkflow(definition, name);
     const input = await readInput(texts(this.#options.input), workflow.input, this.#context.terminal.cwd);
     const unfinished = await sameRun(app.store, left, name, input);
     if (unfinished !== null) return this.#goOn(unfinished);
@@ -252,7 +253,8 @@ class RunCommand {
 
 /** What to look at when a run is over. */
 function afterRun(state: RunProgress["state"]): string[] {
-  return [...new Set([`flotilla show ${shortId(state.id)}`, ...nextCommands(state.id, state)])];
+  const next = nextCommands(state.id, state);
+  return state.status === "failed" ? next : [`flotilla show ${shortId(state.id)}`, ...next];
 }
 
 /** `FLTnnn` of a code of ours, else the code itself: agents may fail with their own. */
