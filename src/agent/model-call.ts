@@ -1,8 +1,9 @@
-import type { JsonSchema } from "../core/definition.ts";
+import type { JsonSchema, ModelPrice } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { ModelMessage, ModelRequest, ModelResponse, ModelTool } from "../model/model.ts";
+import { costMicroUsd, priceOf } from "../model/price.ts";
 import { estimateTokens } from "../model/tokens.ts";
 import { sleep } from "../platform/clock.ts";
 import type { TaskScope } from "./environment.ts";
@@ -91,7 +92,8 @@ export class ModelCalls {
     const { port, fleet, name } = this.scope;
     const resolved = fleet.models.resolve(model, name);
     const request: ModelRequest = { ...question, model: resolved.name, agent: name };
-    await this.permit(request);
+    const price = priceOf(fleet.definition.providers[resolved.provider], resolved.name);
+    await this.permit(request, price);
     const response = await resolved.model.call(request, {
       signal,
       // A summary is not the agent speaking.
@@ -99,14 +101,16 @@ export class ModelCalls {
       sleep: (ms, until) => sleep(port.clock, ms, until),
     });
     const { inputTokens, outputTokens } = response.usage;
-    const usage = { inputTokens, outputTokens, costMicroUsd: null, simulated: response.simulated };
+    const cost = price === null ? null : costMicroUsd(price, response.usage);
+    const usage = { inputTokens, outputTokens, costMicroUsd: cost, simulated: response.simulated };
     return { output: response, usage };
   }
 
   /** The worst case of a call must fit into what the task and the run have left (F10, K2). */
-  private async permit(request: ModelRequest): Promise<void> {
+  private async permit(request: ModelRequest, price: ModelPrice | null): Promise<void> {
     const { port, agent, name } = this.scope;
-    const worst = estimateTokens(request) + request.outputTokensMax;
+    const inputTokens = estimateTokens(request);
+    const worst = inputTokens + request.outputTokensMax;
     const { tokensMax } = agent.limits;
     if (this.tokensUsed + worst > tokensMax) {
       const message = `${name} used ${this.tokensUsed} of ${tokensMax} tokens in this task; the next call may take ${worst} more`;
@@ -115,7 +119,8 @@ export class ModelCalls {
         details: { tokensMax, used: this.tokensUsed, next: worst },
       });
     }
-    await port.permit(worst);
+    const usage = { inputTokens, outputTokens: request.outputTokensMax, cachedInputTokens: 0 };
+    await port.permit(worst, price === null ? null : costMicroUsd(price, usage));
   }
 
   private noModel(): FlotillaError {

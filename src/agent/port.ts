@@ -28,8 +28,9 @@ export interface TaskPort {
   readonly random: Random;
   /** Resolves when the step is durable. Rejects with CANCELLED when the attempt is not current any more. */
   record(step: StepRecord): Promise<void>;
-  /** Asks whether the run may spend `tokens` more at worst. @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
-  permit(tokens: number): Promise<void>;
+  /** Asks whether the run may spend `tokens` more at worst, and `costMicroUsd`, which is null for a model without a
+   *  price. @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
+  permit(tokens: number, costMicroUsd: number | null): Promise<void>;
   token(text: string): void;
   log(level: "debug" | "info" | "warn" | "error", message: string, data?: Json): void;
   status(text: string): void;

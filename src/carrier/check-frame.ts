@@ -37,7 +37,7 @@ export function workerFrameProblem(frame: unknown): string | null {
     case "seal":
       return Array.isArray(frame.seals) && frame.seals.every(isSeal) ? null : "malformed seals";
     case "permit":
-      return refProblem(frame) ?? (isCount(frame.id) && isCount(frame.tokens) ? null : "malformed permit");
+      return refProblem(frame) ?? (isCount(frame.id) && isCount(frame.tokens) && (frame.costMicroUsd === null || isCount(frame.costMicroUsd)) ? null : "malformed permit");
     case "token":
     case "status":
       return refProblem(frame) ?? (isName(frame.agent) && typeof frame.text === "string" ? null : `malformed ${frame.f}`);

@@ -43,8 +43,8 @@ export type WorkerFrame =
   /** task.response or error. */
   | ({ f: "result"; agent: string; envelope: Envelope; seq: number } & TaskRef)
   | ({ f: "suspend"; agent: string; wakeAt: number | null; seq: number } & TaskRef)
-  /** Asks before a model call whether the run may spend `tokens` more at worst. */
-  | ({ f: "permit"; id: number; tokens: number } & TaskRef)
+  /** Asks before a model call whether the run may spend this much more at worst; money is null without a price. */
+  | ({ f: "permit"; id: number; tokens: number; costMicroUsd: number | null } & TaskRef)
   | { f: "heartbeat"; at: number; running: number }
   | { f: "seal"; seals: Seal[] }
   /** Not journaled (I10). */

@@ -80,6 +80,13 @@ export interface McpServerDefinition {
   headers: Record<string, string | SecretRef>;
 }
 
+/** USD for a million tokens. Cached input costs as much as other input unless it has a price of its own. */
+export interface ModelPrice {
+  inputUsdPerMTok: number;
+  outputUsdPerMTok: number;
+  cachedInputUsdPerMTok?: number | undefined;
+}
+
 export interface ProviderDefinition {
   kind: "openai" | "anthropic" | "google" | "openai-compatible" | "scripted";
   baseUrl: string | null;
@@ -87,6 +94,8 @@ export interface ProviderDefinition {
   headers: Record<string, string | SecretRef>;
   /** Passed to the provider as they are. */
   options: { readonly [key: string]: Json };
+  /** By the model's name; `*` for all others. What has no price is shown as unpriced, never as free. */
+  prices: Readonly<Record<string, ModelPrice>>;
   /** kind scripted: the parsed script (see src/model/scripted.ts). */
   script: Json | null;
 }

@@ -19,6 +19,14 @@ export const BaseUrl = z
   .regex(/^https?:\/\/[^\s/]+/, { error: "must start with http:// or https:// and a host" })
   .describe("Where the provider's API is, such as http://127.0.0.1:11434/v1.");
 
+const Usd = z.number().min(0);
+
+const PriceShape = z.strictObject({
+  inputUsdPerMTok: Usd.describe("USD for a million input tokens."),
+  outputUsdPerMTok: Usd.describe("USD for a million output tokens."),
+  cachedInputUsdPerMTok: Usd.optional().describe("USD for a million input tokens that the provider had cached."),
+});
+
 /** A provider in either spelling; `script` differs, since YAML may name a file. */
 export const providerFields = {
   kind: ProviderKind.optional().describe(
@@ -30,6 +38,10 @@ export const providerFields = {
   ),
   headers: HeadersShape.optional(),
   options: z.record(z.string(), JsonValue).optional().describe("Passed to the provider as they are."),
+  prices: z
+    .record(z.string(), PriceShape)
+    .optional()
+    .describe("What models cost, by the model's name; * for all others. Needed where a workflow has limits.costUsdMax."),
 };
 
 export const ProviderOptionsShape = z.strictObject({
@@ -109,6 +121,7 @@ export function providerDefinition(
     apiKey: given.apiKey ?? null,
     headers: given.headers ?? {},
     options: given.options ?? {},
+    prices: given.prices ?? {},
     script,
   };
 }

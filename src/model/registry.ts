@@ -66,7 +66,7 @@ export const KEY_NAMES: Readonly<Record<ProviderDefinition["kind"], readonly str
 };
 
 const builtIn = (kind: ProviderDefinition["kind"]): ProviderDefinition => {
-  return { kind, baseUrl: null, apiKey: null, headers: {}, options: {}, script: null };
+  return { kind, baseUrl: null, apiKey: null, headers: {}, options: {}, prices: {}, script: null };
 };
 
 const BUILT_IN: Readonly<Record<string, ProviderDefinition>> = {

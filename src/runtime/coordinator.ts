@@ -399,7 +399,7 @@ export class Coordinator {
     } else if (hot === undefined) {
       this.#ledger.open(frame.run).then(() => this.#permit(state, frame), this.#ports.failed);
     } else {
-      state.link.send({ f: "permit", id: frame.id, error: this.#permits.ask(hot.state, held, frame.tokens) });
+      state.link.send({ f: "permit", id: frame.id, error: this.#permits.ask(hot.state, held, frame) });
     }
   }
 

@@ -5,7 +5,7 @@ import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf }
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { Blob, Commit, CommitResult, EventRow, RunWrite, Store, TaskWrite, TimerWrite } from "../store/store.ts";
+import type { Blob, Commit, CommitResult, DeadLetter, EventRow, RunWrite, Store, TaskWrite, TimerWrite } from "../store/store.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -452,6 +452,7 @@ export class Ledger {
       ...(tasks.length === 0 ? {} : { tasks }),
       ...(timers.length === 0 ? {} : { timers }),
       ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
+      ...deadLettersOf(hot, batch),
     };
   }
 
@@ -539,6 +540,26 @@ export function parseQueue(queue: string): { base: string; slots: number | null 
   if (queue.endsWith(ALONE)) return { base: queue.slice(0, -ALONE.length), slots: 1 };
   if (queue.endsWith(WARD)) return { base: queue.slice(0, -WARD.length), slots: WARD_SLOTS };
   return { base: queue, slots: null };
+}
+
+/** M9: tasks that failed for good, with what was asked of them, for a person to look at. */
+function deadLettersOf(hot: HotRun, batch: Batch): { deadLetters?: DeadLetter[] } {
+  const deadLetters: DeadLetter[] = [];
+  for (const event of batch.events) {
+    if (event.type !== "task.failed") continue;
+    const { task: id, attempt, error } = event.data;
+    const { agent, input, kind } = taskOf(hot.state, id);
+    if (kind === "group") continue;
+    const bytes = Buffer.from(JSON.stringify({ run: hot.id, task: id, attempt, agent, input: input ?? null, error }));
+    const reason = `${error.code}: ${error.message}`;
+    deadLetters.push({ id: `${hot.id}/${id}`, at: event.at, kind: deadLetterKind(error.code), reason, run: hot.id, task: id, bytes });
+  }
+  return deadLetters.length === 0 ? {} : { deadLetters };
+}
+
+function deadLetterKind(code: string): DeadLetter["kind"] {
+  if (code === "AGENT_CONVICTED") return "poisoned";
+  return code === "MESSAGE_REFUSED" ? "undeliverable" : "failed";
 }
 
 export type RunSummary = {

@@ -158,11 +158,11 @@ export class Worker {
           running.acks.set(`${step.key}/${step.phase}`, { resolve, reject });
           this.#report({ f: "step", ...ref, agent, step });
         }),
-      permit: (tokens: number) =>
+      permit: (tokens: number, costMicroUsd: number | null) =>
         this.#whileCurrent(signal, (resolve, reject) => {
           const id = this.#permitId++;
           this.#permits.set(id, { resolve, reject });
-          this.#ports.send({ f: "permit", id, ...ref, tokens });
+          this.#ports.send({ f: "permit", id, ...ref, tokens, costMicroUsd });
         }),
       token: (text) => this.#stream(signal, { f: "token", ...ref, agent, text }),
       log: (level, message, data) => this.#stream(signal, { f: "log", ...ref, level, message, data: data ?? null }),

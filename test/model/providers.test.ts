@@ -16,6 +16,7 @@ for (const kind of ["openai", "anthropic", "google", "openai-compatible"] as con
         apiKey: { secret: "KEY" },
         headers: {},
         options: {},
+        prices: {},
         script: null,
       };
       const registry = modelRegistry({ providers: { mine: definition }, secret: () => KEY });

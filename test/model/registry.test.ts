@@ -7,7 +7,7 @@ import { estimateTokens } from "../../src/model/tokens.ts";
 import { type Double, startDouble } from "./double.ts";
 
 const provider = (more: Partial<ProviderDefinition> & Pick<ProviderDefinition, "kind">): ProviderDefinition => {
-  return { baseUrl: null, apiKey: null, headers: {}, options: {}, script: null, ...more };
+  return { baseUrl: null, apiKey: null, headers: {}, options: {}, prices: {}, script: null, ...more };
 };
 
 const request: ModelRequest = {

@@ -30,6 +30,7 @@ describe("on the wire", () => {
       apiKey: { secret: "K" },
       headers: {},
       options: {},
+      prices: {},
       script: null,
     };
     const { model } = modelRegistry({ providers: { p: definition }, secret: () => "key-canary" }).resolve("p/double-1");
