@@ -1,6 +1,6 @@
 import type { RunEvent } from "../core/event.ts";
 import type { RunState } from "../core/state.ts";
-import { FlotillaError } from "../error.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { RunFilter, RunRow, Store } from "../store/store.ts";
 import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
 import { readRun } from "./journal.ts";
@@ -121,7 +121,13 @@ export class FleetView implements OpenFleet {
   /** What ends between the look at the store and the moment from which the owner tells of it would be missed; requests
    *  are served in their order, so an answer says that the watch before it is there. */
   async #watching(): Promise<void> {
-    if (!this.owner) await this.control.info();
+    if (this.owner) return;
+    try {
+      await this.control.info();
+    } catch (error) {
+      // What has ended can be read without the owner; whoever waits for more hears it from the watch.
+      if (!isFlotillaError(error) || error.code !== "OWNER_GONE") throw error;
+    }
   }
 
   async #row(run: string): Promise<RunRow> {
