@@ -77,7 +77,7 @@ const BOOT_MS_MAX = 60_000;
 /** How long a process whose pipe is closed may take to end by itself, and tell why. */
 const END_MS_MAX = 1_000;
 /** All that users' code sees of the environment: no secrets (X8). */
-const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 /** Starts, watches and replaces the worker processes of this machine (F6): a host that crashes, hangs or bloats is
  *  killed and replaced; suspects get hosts of their own. */
