@@ -68,6 +68,7 @@ export const catalogue = {
   OUTPUT_INVALID: entry("FLT313", "permanent", 1, "An agent's output does not match its schema, also after it was asked again.", "Loosen the schema, or improve the instructions."),
   HOST_CRASHED: entry("FLT314", "transient", 1, "The process that ran an agent died.", "See the agent's code and its memory."),
   AGENT_CONVICTED: entry("FLT315", "permanent", 1, "An agent's task killed its process repeatedly while alone in it.", "See the agent's code; nothing else was affected."),
+  TASK_EXPIRED: entry("FLT325", "permanent", 1, "A task waited for a worker longer than its time to live.", "Raise limits.queueMs, or the number of hosts and their concurrency."),
   CANCELLED: entry("FLT316", "business", 5, "The work was stopped by a person or a policy.", "Start it again if it is still wanted."),
   DEPENDENCY_FAILED: entry("FLT317", "business", 1, "A task that this one needs did not complete.", "See the first failure: flotilla show RUN --root-cause."),
   OUTCOME_UNKNOWN: entry("FLT318", "business", 4, "A writing tool was interrupted between intent and outcome.", "Find out what happened, then settle it: flotilla settle RUN STEP --done or --not-done."),

@@ -29,6 +29,8 @@ export interface Limits {
   depthMax: number;
   tokensMax: number;
   timeMs: number;
+  /** Time to live of a task that waits for a worker; null: it waits as long as the run lasts (M9). */
+  queueMs: number | null;
   costMicroUsdMax: number | null;
 }
 
@@ -38,6 +40,7 @@ export const DEFAULT_LIMITS: Limits = {
   depthMax: 16,
   tokensMax: 2_000_000,
   timeMs: 7 * 86_400_000,
+  queueMs: null,
   costMicroUsdMax: null,
 };
 

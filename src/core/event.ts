@@ -27,6 +27,7 @@ const limits = z.strictObject({
   depthMax: count,
   tokensMax: count,
   timeMs: count,
+  queueMs: count.nullable(),
   costMicroUsdMax: count.nullable(),
 });
 

@@ -145,7 +145,7 @@ export function emptyRun(id: string): RunState {
     definition: "",
     queue: "",
     priority: 2,
-    limits: { stepsMax: 0, tasksMax: 0, depthMax: 0, tokensMax: 0, timeMs: 0, costMicroUsdMax: null },
+    limits: { stepsMax: 0, tasksMax: 0, depthMax: 0, tokensMax: 0, timeMs: 0, queueMs: null, costMicroUsdMax: null },
     input: null,
     output: undefined,
     error: undefined,

@@ -106,6 +106,11 @@ export const WorkflowLimitsShape = z
     depthMax: z.int().min(1).max(1_000).optional().describe("Levels of tasks that start tasks. Default 16."),
     tokensMax: z.int().min(1).optional().describe("Tokens, in and out, in one run. Default 2000000."),
     timeMs: z.int().min(1).optional().describe("Milliseconds from start to end of a run. Default 604800000, a week."),
+    queueMs: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("Milliseconds that a task may wait for a worker; then it fails and is a dead letter. Default: no bound."),
     costUsdMax: z.number().min(0).max(1_000_000).optional().describe("US dollars that one run may cost, such as 0.50."),
   })
   .describe("Bounds of one run; it stops with the reason when one is reached.");

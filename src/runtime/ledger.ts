@@ -470,7 +470,9 @@ export class Ledger {
     const rank = rankOf(task.priority, task.readyAt);
     if (task.status === "ready" || task.status === "delayed") {
       const { attempt, readyAt } = task;
-      tasks.push({ op: "ready", task: id, queue, attempt, rank, readyAt, expiresAt: null });
+      const { queueMs } = hot.state.limits;
+      const expiresAt = queueMs === null ? null : readyAt + queueMs;
+      tasks.push({ op: "ready", task: id, queue, attempt, rank, readyAt, expiresAt });
       hot.rows.add(id);
     } else if (task.status === "assigned") {
       const leaseUntil = this.#hooks.leaseUntil(this.#clock.now());
@@ -559,6 +561,7 @@ function deadLettersOf(hot: HotRun, batch: Batch): { deadLetters?: DeadLetter[] 
 
 function deadLetterKind(code: string): DeadLetter["kind"] {
   if (code === "AGENT_CONVICTED") return "poisoned";
+  if (code === "TASK_EXPIRED") return "expired";
   return code === "MESSAGE_REFUSED" ? "undeliverable" : "failed";
 }
 

@@ -328,9 +328,12 @@ describe("F10: limits", () => {
   });
 
   it("fail a task that waited longer than its time to live", () => {
-    const at = desk([work("a")]);
+    const at = desk([work("a")], { limits: { queueMs: 0 } });
     expect(at.send({ type: "task.expire", task: "a" }).slice(0, 2)).toEqual(["task.expired", "task.failed"]);
-    const taken = desk([work("a")]);
+    expect(at.task("a").error?.code).toBe("TASK_EXPIRED");
+    const early = desk([work("a")], { limits: { queueMs: 1_000 } });
+    expect(early.send({ type: "task.expire", task: "a" })).toEqual([]);
+    const taken = desk([work("a")], { limits: { queueMs: 0 } });
     taken.assign("a");
     expect(taken.send({ type: "task.expire", task: "a" })).toEqual([]);
   });

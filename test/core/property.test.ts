@@ -163,7 +163,7 @@ it("whatever a pattern says and whatever befalls its tasks: counts agree, no cyc
   const seen = new Set<string>();
   fc.assert(
     fc.property(edits, fc.array(spec, { maxLength: 2 }), acts, wild, (batches, members, acts, closing) => {
-      const at = desk(babbling(batches, members, closing), { retry: { attemptsMax: 3 } });
+      const at = desk(babbling(batches, members, closing), { retry: { attemptsMax: 3 }, limits: { queueMs: 0 } });
       for (const one of acts) {
         perform(at, one);
         expectSound(at.state, at.events.length);

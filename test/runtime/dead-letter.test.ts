@@ -19,3 +19,23 @@ it("M9: a task that failed for good is a dead letter, with its reason and what w
   expect(letter?.reason).toContain("no such customer");
   expect(JSON.parse(Buffer.from(letter?.bytes ?? []).toString())).toMatchObject({ input: { customer: 7 }, attempt: 2 });
 });
+
+it("M9: a task that waits for a worker beyond its time to live fails and is a dead letter", async () => {
+  const { promise: freed, resolve: free } = Promise.withResolvers<void>();
+  const busy = agent({
+    run: async () => {
+      await freed;
+      return "done";
+    },
+  });
+  const patient = pipeline({ stages: [busy] });
+  const hurried = pipeline({ stages: [busy], limits: { queueMs: 20 } });
+  const desk = fleet({ name: "desk", agents: { busy }, workflows: { patient, hurried } });
+  await using app = await open(desk, { store: "memory:", concurrency: 1 });
+  const first = await app.start("patient", null);
+  const second = await app.start("hurried", null);
+  await expect(second.result()).rejects.toMatchObject({ code: "TASK_EXPIRED" });
+  expect(await app.fleet.store.deadLetters({ kind: "expired", limit: 9 })).toMatchObject([{ run: second.id, task: "busy" }]);
+  free();
+  expect(await first.result()).toBe("done");
+});
