@@ -210,6 +210,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--runs <number>", description: "seeds; default: 100" },
       { flags: "--seed <number>", description: "the first seed, or the one to repeat" },
       { flags: "--fault <kind=share>", description: "such as tool.timeout=20%; repeat it", repeated: true },
+      { flags: "--only <fault>", description: "exactly this fault of a schedule, as a failure prints it; repeat it", repeated: true },
+      { flags: "--script <file>", description: "rules of the scripted model, for every agent" },
     ],
     uses: ["definition"],
     examples: ["flotilla simulate incident --fault tool.timeout=20% --runs 20"],
