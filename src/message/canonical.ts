@@ -82,10 +82,16 @@ function inspectArray(array: readonly unknown[], depth: number): number {
 
 function inspectObject(object: Fields, depth: number): number {
   if (!isPlain(object)) refuse(`an instance of ${object.constructor?.name ?? "a class"}`);
-  const keys = Object.keys(object);
-  let order = orderOfKeys(keys);
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i] as string;
+  let order = ORDERED;
+  let inOrder = true;
+  let hasIndex = false;
+  let previous = "";
+  // for-in lists own keys in the order of Object.keys, without an array of them; nothing plain inherits any.
+  for (const key in object) {
+    if (key === "__proto__") order = UNSORTABLE;
+    if (key < previous) inOrder = false;
+    if (startsWithDigit(key)) hasIndex = true;
+    previous = key;
     try {
       if (!key.isWellFormed()) refuse("a key with a lone surrogate");
       order = Math.max(order, inspect(object[key], depth));
@@ -93,17 +99,7 @@ function inspectObject(object: Fields, depth: number): number {
       throw at(error, key);
     }
   }
-  return order;
-}
-
-function orderOfKeys(keys: readonly string[]): number {
-  let order = ORDERED;
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i] as string;
-    if (key === "__proto__") return UNSORTABLE;
-    if (i > 0 && key < (keys[i - 1] as string)) order = SORTABLE;
-  }
-  return order === SORTABLE && keys.some(startsWithDigit) ? UNSORTABLE : order;
+  return inOrder ? order : Math.max(order, hasIndex ? UNSORTABLE : SORTABLE);
 }
 
 function startsWithDigit(key: string): boolean {

@@ -78,17 +78,18 @@ function largestPowerOfTwoBelow(size: number): number {
   return power;
 }
 
+// Two hashes are made for every message: what they are made of is put together in the same place each time.
+const leafBytes = Buffer.alloc(1 + HASH_BYTES, LEAF);
+const nodeBytes = Buffer.alloc(1 + 2 * HASH_BYTES, NODE);
+
 function leafHash(leaf: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(1 + leaf.length);
-  bytes[0] = LEAF;
+  const bytes = leaf.length === HASH_BYTES ? leafBytes : Buffer.alloc(1 + leaf.length, LEAF);
   bytes.set(leaf, 1);
   return sha256(bytes);
 }
 
 function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(1 + 2 * HASH_BYTES);
-  bytes[0] = NODE;
-  bytes.set(left, 1);
-  bytes.set(right, 1 + HASH_BYTES);
-  return sha256(bytes);
+  nodeBytes.set(left, 1);
+  nodeBytes.set(right, 1 + HASH_BYTES);
+  return sha256(nodeBytes);
 }

@@ -1,7 +1,6 @@
 import type { EventData, Payload, Proof } from "../core/event.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
-import { merkleRoot } from "../message/merkle.ts";
-import { UNSEALED_FRAMES_MAX, verifySeal } from "../message/seal.ts";
+import { sealRoot, UNSEALED_FRAMES_MAX, verifySeal } from "../message/seal.ts";
 import { FLEET_JOURNAL, type JournalId, type Store } from "../store/store.ts";
 import { DigestTable } from "./digest-table.ts";
 import type { FleetEventData } from "./fleet-journal.ts";
@@ -78,7 +77,7 @@ export class Proofs {
       this.#sealsInPart += 1;
       return null;
     }
-    if (merkleRoot(digests as Uint8Array[]).toString("hex") !== seal.root) {
+    if (sealRoot(digests as Uint8Array[]).toString("hex") !== seal.root) {
       return `says that ${agent} signed other messages ${from} to ${to} than the runs hold`;
     }
     this.#seals += 1;

@@ -116,3 +116,16 @@ test("a seal survives JSON, and whatever else comes is no seal", () => {
     expect(parseSeal(value)).toBeNull();
   }
 });
+
+test.each([1, 63, 64, 65, 128, 129])("of %i frames, one that is another is found wherever it stands", (frames) => {
+  const numbers = [...Array(frames).keys()];
+  const { seal, verifier } = sealed(frames);
+  expect(verifier.check(seal, keyOf("reader")).ok).toBe(true);
+  for (const odd of new Set([0, Math.floor(frames / 2), frames - 1])) {
+    const { verifier: deceived } = sealed(
+      frames,
+      numbers.map((n) => (n === odd ? 999 : n)),
+    );
+    expect(reasonOf(deceived.check(seal, keyOf("reader")))).toContain("is not what came");
+  }
+});
