@@ -10,7 +10,7 @@ let project: Project;
 
 beforeAll(() => {
   tarball = pack();
-  project = createProject(tarball, { files: "app", link: ["publint", "hono", "@hono/node-server"] });
+  project = createProject(tarball, { files: "app", link: ["publint", "hono", "@hono/node-server", "vitest"] });
 });
 
 afterAll(() => {
@@ -64,7 +64,8 @@ describe("what is published", () => {
 
 describe("I6: in a strict TypeScript project", () => {
   test("it compiles, types flow from zod to the result, and mistakes do not compile", () => {
-    expect(project.tsc()).toEqual({ status: 0, output: "" });
+    expect(project.tsc(".")).toEqual({ status: 0, output: "" });
+    expect(project.tsc("web")).toEqual({ status: 0, output: "" });
   });
 
   test("a fleet as a value starts, streams events, gives results, stops, and leaves the process as it was", () => {
@@ -84,6 +85,42 @@ describe("I6: in a strict TypeScript project", () => {
   test("a fleet by its file runs in worker processes", () => {
     const output = project.node("hosts.ts", join(project.folder, "hosts", "store.db"));
     expect(JSON.parse(output)).toEqual({ headline: "THE TIDE IS LOW (4)" });
+  });
+
+  test("inside a web framework, also when it was reloaded", () => {
+    const output = project.node(join("web", "server.ts"), join(project.folder, "web", "store.db"));
+    expect(JSON.parse(output)).toEqual({ headlines: ["ONE (1)", "TWO (1)", "THREE (1)", "ONE (1)"], runs: 3 });
+  });
+});
+
+describe("C3: a pattern of one's own", () => {
+  const answer = 'the answer to "why"';
+
+  test("runs in this process, in worker processes and in the simulator", () => {
+    const output = project.node("own-pattern.ts", project.folder);
+    expect(JSON.parse(output)).toEqual({
+      library: answer,
+      hosts: answer,
+      simulated: [`completed: ${JSON.stringify(answer)}`],
+      violations: [],
+    });
+  });
+
+  test("runs from the command line", () => {
+    const command = [installed("dist/cli/bin.js"), "run", "ask", "--file", "cascade.ts", "--json"];
+    const output = project.node(
+      ...command,
+      "--input",
+      '"why"',
+      "--store",
+      `sqlite:${join(project.folder, "cli", "store.db")}`,
+    );
+    expect(output).toContain(JSON.stringify(answer));
+  });
+
+  test("is simulated from the command line", () => {
+    const command = [installed("dist/cli/bin.js"), "simulate", "ask", "--file", "cascade.ts"];
+    project.node(...command, "--input", '"why"', "--runs", "5", "--fault", "host.crash=20%");
   });
 });
 

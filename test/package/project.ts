@@ -39,7 +39,7 @@ export interface Project extends Disposable {
   folder: string;
   /** Runs a program of the project with this Node; standard output. @throws with both outputs when it fails */
   node(...args: string[]): string;
-  tsc(): { status: number; output: string };
+  tsc(path: string): { status: number; output: string };
   /** Runs shell commands, up to the first that fails, as somebody types them: on this Node, without a terminal. */
   shell(script: string): { status: number; output: string };
 }
@@ -62,9 +62,9 @@ export function createProject(
   return {
     folder,
     node: (...args) => run(process.execPath, args, folder),
-    tsc: () => {
+    tsc: (path) => {
       const compiler = join(root, "node_modules/typescript/bin/tsc");
-      const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, "-p", "."], {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [compiler, "-p", path], {
         cwd: folder,
         encoding: "utf8",
       });
