@@ -88,7 +88,7 @@ describe("I6: in a strict TypeScript project", () => {
   });
 
   test("inside a web framework, also when it was reloaded", () => {
-    const output = project.node(join("web", "server.ts"), join(project.folder, "web", "store.db"));
+    const output = project.node(join("web", "server.ts"), join(project.folder, "served", "store.db"));
     expect(JSON.parse(output)).toEqual({ headlines: ["ONE (1)", "TWO (1)", "THREE (1)", "ONE (1)"], runs: 3 });
   });
 });

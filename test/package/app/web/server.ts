@@ -1,4 +1,6 @@
 // Inside a web framework: the app is opened with the server, again on a hot reload, and closed with the server.
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import { serve } from "@hono/node-server";
 import { type App, open } from "flotilla";
 import { Hono } from "hono";
@@ -20,20 +22,19 @@ function routes(app: App<typeof press>): Hono {
 
 const first = await open(press, { store });
 const again = await open(press, { store }); // what a reloaded module does, while the old one is still up
-const server = serve({ fetch: routes(again).fetch, port: 0, hostname: "127.0.0.1" }, async ({ port }) => {
-  const post = async (text: string) => {
-    const body = JSON.stringify({ text });
-    const response = await fetch(`http://127.0.0.1:${port}/headlines`, { method: "POST", body });
-    return (await response.json()) as { id: string; headline: string };
-  };
-  const answers = await Promise.all(["one", "two", "three", "one"].map(post));
-  console.log(
-    JSON.stringify({
-      headlines: answers.map(({ headline }) => headline),
-      runs: new Set(answers.map(({ id }) => id)).size,
-    }),
-  );
-  await first.close();
-  await again.close();
-  server.close();
-});
+const server = serve({ fetch: routes(again).fetch, port: 0, hostname: "127.0.0.1" });
+await once(server, "listening");
+const { port } = server.address() as AddressInfo;
+
+async function post(text: string): Promise<{ id: string; headline: string }> {
+  const body = JSON.stringify({ text });
+  const response = await fetch(`http://127.0.0.1:${port}/headlines`, { method: "POST", body });
+  return (await response.json()) as { id: string; headline: string };
+}
+
+const answers = await Promise.all(["one", "two", "three", "one"].map(post));
+const headlines = answers.map(({ headline }) => headline);
+console.log(JSON.stringify({ headlines, runs: new Set(answers.map(({ id }) => id)).size }));
+await first.close();
+await again.close();
+server.close();
