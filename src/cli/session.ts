@@ -22,13 +22,18 @@ export interface Session {
  *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
 export async function openSession(context: Context, project: Project, more: Partial<OpenFleetOptions> = {}): Promise<Session> {
   const { settings } = project;
-  const log = openLog({ to: logFileOf(project), ...(settings.logLevel === null ? {} : { level: settings.logLevel }) });
+  const { terminal } = context;
+  const log = openLog({
+    to: logFileOf(project),
+    ...(settings.logLevel === null ? {} : { level: settings.logLevel }),
+    failed: (error) => terminal.note(terminal.notePaint.dim(`the log is not written: ${error.message}`)),
+  });
   const given = { model: settings.model, hosts: settings.hosts, concurrency: settings.concurrency };
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const app = await openFleet({ fleet: fileOf(project), store: project.store, log, ...options, ...more });
   try {
     const definition = await definitionOf(app);
-    log.redactWith(redactor(knownSecrets(definition, project.folder, context.terminal.env)));
+    log.redactWith(redactor(knownSecrets(definition, project.folder, terminal.env)));
     return {
       app,
       definition,

@@ -24,13 +24,15 @@ export interface LogOptions {
   to: string | "stderr";
   /** Default `info`. */
   level?: LogLevel;
+  /** Told once when lines cannot be written (a full disk, a folder that cannot be): the work goes on without them. */
+  failed?(error: Error): void;
 }
 
 /** Opens a log of JSON lines: `{ level, time, message, …data }`, times in ISO 8601. Lines are written at once, so that
  *  a crash keeps them. */
-export function openLog({ to, level = "info" }: LogOptions): Log {
-  if (to !== "stderr") mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-  const destination = pino.destination({ dest: to === "stderr" ? 2 : to, sync: true, append: true, mode: 0o600 });
+export function openLog({ to, level = "info", failed = () => {} }: LogOptions): Log {
+  const destination = openDestination(to, failed);
+  if (destination === null) return silent();
   const lines = pino(
     {
       level,
@@ -56,6 +58,27 @@ export function openLog({ to, level = "info" }: LogOptions): Log {
     },
     close: () => destination.flushSync(),
   };
+}
+
+function openDestination(to: string, failed: (error: Error) => void): ReturnType<typeof pino.destination> | null {
+  try {
+    if (to !== "stderr") mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    const destination = pino.destination({ dest: to === "stderr" ? 2 : to, sync: true, append: true, mode: 0o600 });
+    let told = false;
+    destination.on("error", (error: Error) => {
+      if (!told) failed(error);
+      told = true;
+    });
+    return destination;
+  } catch (error) {
+    failed(error as Error);
+    return null;
+  }
+}
+
+function silent(): Log {
+  const nothing = () => {};
+  return { debug: nothing, info: nothing, warn: nothing, error: nothing, redactWith: nothing, close: nothing };
 }
 
 /** What JSON cannot hold (errors, functions, cycles) as the text it has: a log never fails for what it is given. */

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
-import { problem, refuse } from "../definition/problem.ts";
+import { type Problem, problem, refuse } from "../definition/problem.ts";
 import { type YamlSource, yamlSource } from "../definition/yaml-source.ts";
 import { zodFindings } from "../definition/zod-problem.ts";
 import { FlotillaError } from "../error.ts";
@@ -70,10 +70,14 @@ export async function readCaseFile(path: string): Promise<CaseFile> {
   const source = yamlSource(text, name);
   refuse(source.problems);
   const parsed = CaseFileShape.safeParse(source.data);
-  if (!parsed.success) refuse(zodFindings(parsed.error.issues, { schema: CaseFileShape, input: source.data }).map((finding) => source.place(finding)));
+  if (!parsed.success) refuse(inOrder(zodFindings(parsed.error.issues, { schema: CaseFileShape, input: source.data }).map((finding) => source.place(finding))));
   const { fleet = null, cases } = parsed.data as z.infer<typeof CaseFileShape>;
   refuse(twice(cases).map((one) => problem("DEFINITION_DUPLICATE", `two cases are called "${one}"`, { file: name, hint: "rename one of them" })));
   return { path, folder: dirname(path), fleet: fleet === null ? null : resolve(dirname(path), fleet), cases, source, text };
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }
 
 function twice(cases: readonly TestCase[]): string[] {

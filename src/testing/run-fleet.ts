@@ -18,13 +18,15 @@ import { readState, resultOf } from "../runtime/read-run.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { problemsOf } from "../tool/validate.ts";
 import type { Recording } from "./recording.ts";
-import { type Stubs, testEnvironment } from "./test-environment.ts";
+import { type ScriptRules, type Stubs, testEnvironment } from "./test-environment.ts";
 import { type FleetToolCall, toolCalls } from "./tool-call.ts";
+
+export type { ScriptRules } from "./test-environment.ts";
 
 export interface RunFleetOptions {
   /** Rules of the scripted model, as in a script file, for every agent, whatever model it declares. Default: the
    *  agents' own models, which must then be scripted: the network is refused. */
-  script?: Json;
+  script?: ScriptRules;
   /** The models' answers of an earlier run, in place of a script. */
   recording?: Recording;
   /** Tools that are not called: what they return, by name; a string may hold `${ input.… }` (CEL). */

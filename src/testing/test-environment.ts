@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { AgentEnvironment } from "../agent/environment.ts";
 import type { AgentOutcome, TaskPort } from "../agent/port.ts";
 import { runAgent } from "../agent/run.ts";
@@ -8,16 +9,20 @@ import { FlotillaError } from "../error.ts";
 import { bind, language } from "../expression/expression.ts";
 import type { Model, ModelResponse } from "../model/model.ts";
 import type { ModelRegistry } from "../model/registry.ts";
+import type { Script } from "../model/script.ts";
 import { scriptedModel } from "../model/scripted.ts";
 import { redactor } from "../telemetry/redact.ts";
 import type { ToolRunner } from "../tool/tool.ts";
 import type { Recording } from "./recording.ts";
 
+/** A script of the scripted model, as its file holds it. */
+export type ScriptRules = z.input<typeof Script> | Json;
+
 /** What tools return in a test instead of being called, by name. */
 export type Stubs = Readonly<Record<string, Json>>;
 
 export interface TestEnvironmentOptions {
-  script?: Json;
+  script?: ScriptRules;
   recording?: Recording;
   stubs?: Stubs;
   secrets?: Readonly<Record<string, string>>;
@@ -60,8 +65,8 @@ function stub(name: string, output: Json): ToolRunner {
 }
 
 /** One script for every agent, or the fleet's own scripts. */
-function scriptedModels(definition: FleetDefinition, script: Json | undefined): ModelRegistry {
-  const all = script === undefined ? null : scriptedModel(atOnce(script));
+function scriptedModels(definition: FleetDefinition, script: ScriptRules | undefined): ModelRegistry {
+  const all = script === undefined ? null : scriptedModel(atOnce(script as Json));
   const own = new Map<string, Model>();
   return {
     resolve(ref) {

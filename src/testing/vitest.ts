@@ -6,7 +6,7 @@ import { readCaseFile } from "./case-file.ts";
 import { runCase } from "./run-case.ts";
 import { readSource } from "./run-fleet.ts";
 
-export { type FleetRun, type RunFleetOptions, runFleet } from "./run-fleet.ts";
+export { type FleetRun, type RunFleetOptions, runFleet, type ScriptRules } from "./run-fleet.ts";
 export type { FleetToolCall } from "./tool-call.ts";
 export { type Recording, recordingOf } from "./recording.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { CommandLine, flotilla, newProject } from "./command-line.ts";
 
 test("F8: kill -9 in the middle, and the same command goes on from the last finished step", async () => {
@@ -70,4 +70,23 @@ test("Ctrl-C drains: the run is kept, exit code 130", async () => {
   expect([code, stdout]).toEqual([130, ""]);
   expect(stderr).toContain("is kept.  Next: flotilla run letters --resume");
   expect(await flotilla(folder, ["run", "--resume"])).toMatchObject({ code: 0, stdout: "agreed: spelled 5 letters\n" });
+});
+
+test("F13: a write that was interrupted waits for a person: exit code 4, settled from the command line, never repeated", async () => {
+  const folder = newProject();
+  const notes = join(folder, "notes.log");
+  const first = new CommandLine(["run", "fix", "--verbose"], { cwd: folder });
+  await first.says("intends restart#1");
+  await vi.waitFor(() => expect(readFileSync(notes, "utf8")).toBe("restarted\n"), { timeout: 30_000 });
+  first.child.kill("SIGKILL");
+  await first.ended;
+  const second = await flotilla(folder, ["run", "fix", "--resume"]);
+  expect(second).toMatchObject({ code: 4, stdout: "" });
+  expect(second.stderr).toMatch(/settle it: flotilla settle r-\w+ fixer\/restart#1 --done or --not-done/);
+  expect(await flotilla(folder, ["settle", "@last"])).toMatchObject({ code: 4, stdout: expect.stringContaining("fixer/restart#1") });
+  expect(await flotilla(folder, ["settle", "@last", "restart#2", "--done"])).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean restart#1?") });
+  const settled = await flotilla(folder, ["settle", "@last", "--done", "--output", '"seen in the log"', "--note", "looked"]);
+  expect(settled).toMatchObject({ code: 0, stdout: "fixer/restart#1 settled as done\n" });
+  expect(await flotilla(folder, ["run", "fix", "--resume"])).toMatchObject({ code: 0, stdout: "fixed: seen in the log\n" });
+  expect(readFileSync(notes, "utf8")).toBe("restarted\n");
 });

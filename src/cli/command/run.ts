@@ -99,6 +99,7 @@ class RunCommand {
 
   async run(workflow: string | undefined, left: readonly Unfinished[], more: More): Promise<ExitCode> {
     try {
+      if (this.#interrupts.first.aborted) return EXIT.interrupted;
       const progress = await this.#begin(workflow, left, more);
       if (progress === null) return EXIT.interrupted;
       return this.#options.detach === true ? this.#detached(progress.state.id) : await this.#follow(progress);
@@ -169,7 +170,7 @@ class RunCommand {
   #detached(id: string): ExitCode {
     if (this.#context.json) printJson(this.#context, { id, status: "running" });
     else this.#context.terminal.out(id);
-    this.#context.terminal.note(`Next: flotilla watch ${shortId(id)}`);
+    if (!this.#quiet) this.#context.terminal.note(`Next: flotilla watch ${shortId(id)}`);
     return EXIT.ok;
   }
 

@@ -22,8 +22,11 @@ export async function run(context: Context, _args: readonly (string | undefined)
   const file = out === undefined ? join(folder, ".flotilla", "fleet.schema.json") : resolve(terminal.cwd, out);
   await mkdir(dirname(file), { recursive: true });
   await replaceFile(file, `${JSON.stringify(schema, null, 2)}\n`);
-  if (context.json) printJson(context, { file });
-  else terminal.out(relative(terminal.cwd, file));
+  if (context.json) {
+    printJson(context, { file });
+    return EXIT.ok;
+  }
+  terminal.out(relative(terminal.cwd, file));
   terminal.note(`Put this on the first line of fleet.yaml:\n  # yaml-language-server: $schema=${relative(folder, file)}`);
   return EXIT.ok;
 }

@@ -31,8 +31,11 @@ export async function run(context: Context, [target = "", step]: readonly (strin
   } finally {
     await session.close({ drain: false });
   }
-  if (context.json) printJson(context, { run: row.id, step: `${question.task}/${question.key}`, outcome });
-  else context.terminal.out(`${question.task}/${question.key} settled as ${outcome}`);
+  if (context.json) {
+    printJson(context, { run: row.id, step: `${question.task}/${question.key}`, outcome });
+    return EXIT.ok;
+  }
+  context.terminal.out(`${question.task}/${question.key} settled as ${outcome}`);
   context.terminal.note(`Next: flotilla watch ${shortId(row.id)}   flotilla run ${row.workflow} --resume`);
   return EXIT.ok;
 }
@@ -65,7 +68,7 @@ function list(context: Context, row: RunRow, questions: readonly OpenQuestion[])
   if (context.json) printJson(context, questions);
   else for (const { task, key, agent, input } of questions) terminal.out(`◐ ${task}/${key}  of ${agent ?? "?"}  ${brief(input, 100)}`);
   const [first] = questions;
-  terminal.note(first === undefined ? `${id} waits for nobody.` : `Next: flotilla settle ${id} ${first.task}/${first.key} --done or --not-done`);
+  if (!context.json) terminal.note(first === undefined ? `${id} waits for nobody.` : `Next: flotilla settle ${id} ${first.task}/${first.key} --done or --not-done`);
   return first === undefined ? EXIT.ok : EXIT.waiting;
 }
 
@@ -75,7 +78,7 @@ function choose(row: RunRow, questions: readonly OpenQuestion[], step: string | 
   const fits = step === undefined ? questions : questions.filter(({ task, key }) => [`${task}/${key}`, key, task].includes(step));
   const [only, ...others] = fits;
   if (only !== undefined && others.length === 0) return only;
-  const near = step === undefined || only !== undefined ? null : nearest(step, names);
+  const near = step === undefined || only !== undefined ? null : nearest(step, [...names, ...questions.map(({ key }) => key)]);
   const hint = `${near === null ? "" : `Did you mean ${near}? `}Open: ${names.join(", ")}.`;
   throw usageError(only === undefined ? `${step} is no open question of ${shortId(row.id)}` : "which of them?", hint);
 }
