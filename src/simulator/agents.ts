@@ -5,6 +5,7 @@ import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Planner } from "../core/planner.ts";
 import type { AgentCode } from "../definition/agent.ts";
+import type { ToolCode } from "../definition/tool.ts";
 import { FlotillaError, toErrorRecord } from "../error.ts";
 import type { ModelRegistry } from "../model/registry.ts";
 import { type PlanInput, runPlanTask } from "../runtime/remote-planner.ts";
@@ -28,6 +29,8 @@ export function callerOf({ port, process }: Attempt): Caller {
 export interface SimulatedCode {
   readonly definition: FleetDefinition;
   readonly patterns: ReadonlyMap<string, Planner>;
+  /** The fleet's own code of its tools, by which agents that call them by value find their names; it is not run. */
+  readonly tools: ReadonlyMap<string, ToolCode>;
   agent(attempt: Attempt, name: string): AgentCode | undefined;
   tool(attempt: Attempt, name: string): ToolRunner;
   models(attempt: Attempt): ModelRegistry;
@@ -49,7 +52,7 @@ export async function runSimulated(code: SimulatedCode, attempt: Attempt): Promi
   const own = code.agent(attempt, agent);
   const outcome = await runAgent(port, {
     definition,
-    code: { tools: new Map(), agents: new Map(own === undefined ? [] : [[agent, own]]) },
+    code: { tools: code.tools, agents: new Map(own === undefined ? [] : [[agent, own]]) },
     models: code.models(attempt),
     secret: () => undefined,
     redact: (text) => text,

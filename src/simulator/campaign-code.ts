@@ -22,6 +22,7 @@ export function campaignCode(parts: Parts): SimulatedCode {
   return {
     definition,
     patterns: HOSTED_PATTERNS,
+    tools: new Map(),
     agent: (attempt, name) => codeOf(parts, attempt, name),
     tool: (attempt, name) => toolOf(parts, attempt, name),
     models: (attempt) => modelsOf(parts, attempt),

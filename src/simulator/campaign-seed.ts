@@ -17,6 +17,10 @@ export interface SeedOptions {
   checkers?: readonly CheckerMaker[];
 }
 
+/** Shorter than the deadline of a run, so that whoever is saved by that alone is found out. */
+const LIVENESS_MS = 40 * 60_000;
+const HAPPENINGS_MAX = 400_000;
+
 /** Runs one seed of a campaign: fleet, circumstances, orders and faults all follow from the number. */
 export function simulateSeed(seed: number, options: SeedOptions = {}): Promise<Report> {
   const random = new Prng(seed, "configuration");
@@ -40,5 +44,7 @@ export function simulateSeed(seed: number, options: SeedOptions = {}): Promise<R
     checkers: options.checkers ?? checkers,
     ...(options.planted === undefined ? {} : { planted: options.planted }),
     safetyMs: random.int(4_000, 40_000),
+    livenessMs: LIVENESS_MS,
+    happeningsMax: HAPPENINGS_MAX,
   });
 }

@@ -14,6 +14,7 @@ import { type Report, runSimulation, type Setting, type Violation } from "./simu
 import { userCode } from "./user-code.ts";
 
 export { FAULT_KINDS, type FaultKind, parseFault } from "./fault.ts";
+export { readScenario, type Scenario, unmet } from "./scenario.ts";
 export type { Violation } from "./simulation.ts";
 
 export interface SimulateOptions {
@@ -76,6 +77,9 @@ export interface SimulationSummary {
 
 /** Faults may happen for so long in one run; what then is still open must end without. */
 const SAFETY_MS = 600_000;
+/** A run's own limit of time ends it before that, unless it was given more. */
+const LIVENESS_MS = 8 * 86_400_000;
+const HAPPENINGS_MAX = 1_000_000;
 /** Crashes are decided on at every happening of a process, of which a step has about so many. */
 const HAPPENINGS_OF_STEP = 20;
 
@@ -99,6 +103,8 @@ export async function simulate(fleet: Fleet | string | URL, workflow: string, in
     orders: [{ id: "client", workflow, input, idempotencyKey: "simulated", atMs: 0, stopAfterMs: null, asksTwice: false }],
     checkers,
     safetyMs: SAFETY_MS,
+    livenessMs: LIVENESS_MS,
+    happeningsMax: HAPPENINGS_MAX,
   });
   const { seed: first = 1, runs: count = 100 } = options;
   const runs: SimulatedRunReport[] = [];

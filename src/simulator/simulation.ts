@@ -51,6 +51,10 @@ export interface Setting {
   readonly planted?: PlantedHooks;
   /** How long things may go wrong, in virtual milliseconds. */
   readonly safetyMs: number;
+  /** Virtual time after which a world without faults must have brought everything to an end. */
+  readonly livenessMs: number;
+  /** Happenings after which a world counts as going round in circles. */
+  readonly happeningsMax: number;
 }
 
 export interface Violation {
@@ -83,9 +87,6 @@ export interface Report {
   readonly trace: readonly string[];
 }
 
-/** Virtual time after which a world without faults must have brought everything to an end. */
-const LIVENESS_MS = 40 * 60_000;
-const HAPPENINGS_MAX = 400_000;
 /** Time for the roles to come to rest once every run has ended. */
 const REST_MS = 15_000;
 const CLOCK_LOOK_MS = 2_000;
@@ -169,10 +170,11 @@ class Simulation {
     this.#machine.start();
     const failed = () => this.#violations.length > 0;
     const ended = () => failed() || (this.#clients.every((client) => client.done) && this.#open.size === 0 && this.#machine.owner !== null);
-    await world.run(ended, { untilMs: this.#setting.safetyMs, happeningsMax: HAPPENINGS_MAX });
+    const { safetyMs, livenessMs, happeningsMax } = this.#setting;
+    await world.run(ended, { untilMs: safetyMs, happeningsMax });
     this.#faults.stop();
-    await world.run(ended, { untilMs: world.elapsedMs + LIVENESS_MS, happeningsMax: HAPPENINGS_MAX });
-    await world.run(failed, { untilMs: world.elapsedMs + REST_MS, happeningsMax: HAPPENINGS_MAX });
+    await world.run(ended, { untilMs: world.elapsedMs + livenessMs, happeningsMax });
+    await world.run(failed, { untilMs: world.elapsedMs + REST_MS, happeningsMax });
     if (failed()) return;
     for (const checker of this.#checkers) await checker.end?.();
   }

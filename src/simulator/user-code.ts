@@ -35,6 +35,7 @@ export function userCode({ code, script, tools }: UserCodeOptions): (parts: Code
     return {
       definition,
       patterns: code.patterns,
+      tools: code.tools,
       agent: (attempt, name) => heldAgent(parts, attempt, code.agents.get(name)),
       tool: (attempt, name) => toolOf(parts, attempt, name, code, scripted.get(name)),
       models: (attempt) => faultyModels(parts, attempt, models),
