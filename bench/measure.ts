@@ -5,7 +5,7 @@ import { RawCommits } from "./limit.ts";
 import { resumes } from "./resume.ts";
 import type { Size } from "./size.ts";
 import { median, quantile } from "./statistics.ts";
-import { commitsSoFar, type Mode, proportionalMiB, type StoreKind, storeBytes, Subject } from "./subject.ts";
+import { type Mode, proportionalMiB, type StoreKind, storeBytes, Subject } from "./subject.ts";
 
 /** What one round of one workload found; whichever apply. */
 export interface Measured {
@@ -63,9 +63,9 @@ export async function measureDiamonds(mode: Mode, store: StoreKind, size: Size):
   const warmUp = Math.ceil(size.diamonds / 10);
   await manyAtOnce(subject, "diamond", warmUp, size.inFlight);
   const commits = lotOf(raw, LOT);
-  const [before, cpu] = [commitsSoFar(), process.cpuUsage()];
+  const [before, cpu] = [subject.commits, process.cpuUsage()];
   const elapsedMs = await manyAtOnce(subject, "diamond", size.diamonds, size.inFlight);
-  const [flushes, cpuMsPerTask] = [(commitsSoFar() - before) / tasks, cpuMs(cpu) / tasks];
+  const [flushes, cpuMsPerTask] = [(subject.commits - before) / tasks, cpuMs(cpu) / tasks];
   const pssMiB = proportionalMiB([process.pid, ...(await subject.hosts())]);
   commits.push(...lotOf(raw, LOT));
   await subject.close();
@@ -138,11 +138,11 @@ async function oneByOne(subject: Subject, workflow: string, runs: number) {
   let flushed = 0;
   for (let i = 0; i < runs; i++) {
     if (i % LOT === 0) commits.push(...lotOf(raw, LOT));
-    const before = commitsSoFar();
+    const before = subject.commits;
     const start = performance.now();
     await subject.run(workflow, INPUT);
     times.push(performance.now() - start);
-    flushed += commitsSoFar() - before;
+    flushed += subject.commits - before;
   }
   return { times, commitMs: median(commits), flushes: flushed / runs };
 }

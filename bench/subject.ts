@@ -1,7 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { App, Fleet, Json, Run } from "../src/index.ts";
 import { open } from "../src/index.ts";
 import fleet from "./fleet.ts";
@@ -21,10 +20,22 @@ const BENCH: Opening = { value: fleet as Fleet<never>, url: new URL("./fleet.ts"
 export class Subject implements AsyncDisposable {
   readonly folder: string;
   readonly #app: App<Fleet<never>>;
+  #commits = 0;
 
   private constructor(folder: string, app: App<Fleet<never>>) {
     this.folder = folder;
     this.#app = app;
+    const { store } = app.fleet;
+    const commit = store.commit.bind(store);
+    store.commit = (commits) => {
+      this.#commits += 1;
+      return commit(commits);
+    };
+  }
+
+  /** Durable transactions of the store so far: each is one flush, apart from the few of a checkpoint now and then. */
+  get commits(): number {
+    return this.#commits;
   }
 
   static async open(mode: Mode, store: StoreKind, { value, url }: Opening = BENCH): Promise<Subject> {
@@ -69,20 +80,6 @@ export function storeUrl(store: StoreKind, folder: string): string {
 
 export function makeFolder(): string {
   return mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-}
-
-let committed = 0;
-const exec = DatabaseSync.prototype.exec;
-// Every durable transaction is one flush of the -wal, apart from the few of a checkpoint every 4,000 pages. The store
-// commits through `exec`, whichever the mode: hosts never reach it.
-DatabaseSync.prototype.exec = function counting(sql: string): void {
-  if (sql === "COMMIT") committed += 1;
-  exec.call(this, sql);
-};
-
-/** Durable transactions of this process so far. */
-export function commitsSoFar(): number {
-  return committed;
 }
 
 /** Proportional set size of processes in MiB: pages that they share are counted once. Null where the system does not
