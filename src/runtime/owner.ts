@@ -50,6 +50,8 @@ export interface OwnerPorts {
 const DRAIN_MS = 30_000;
 /** How often definitions of old are looked at, whether a run still needs them. */
 const RETIRE_LOOK_MS = 5_000;
+/** How soon a definition of old is wanted again when nothing on record was waiting for it. */
+const REVIVE_AGAIN_MS = 200;
 const BLOB_SWEEP_MS = 3_600_000;
 
 /** The process that owns a store, with all its roles: one coordinator, and workers in hosts or right here. */
@@ -190,6 +192,8 @@ export class Owner implements OwnerControl {
     const run = row === undefined ? null : await this.#ports.store.run(row.run);
     if (run === null) {
       this.#missing.delete(queue);
+      // What waits may not be on record yet; whoever still waits then asks again.
+      this.#ports.clock.after(REVIVE_AGAIN_MS, () => this.#coordinator.look());
       return;
     }
     const definition = await this.#coordinator.definition(run.definition);
