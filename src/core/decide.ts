@@ -1,12 +1,12 @@
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
 import type { Limits, Priority, RetryPolicy } from "./definition.ts";
-import { bindingProblem, editsProblem } from "./edit.ts";
+import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { findCycle } from "./graph.ts";
 import type { Json } from "./json.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
 import { retryDelayMs } from "./retry.ts";
-import { evolve, hasOpenQuestion, type RunState, SETTLED, type StepState, type TaskState, taskOf, viewOf } from "./state.ts";
+import { evolve, hasOpenQuestion, type RunState, SETTLED, type StepState, type TaskState, type TaskStatus, taskOf, viewOf } from "./state.ts";
 
 /** A step as a worker reports it: an intent before a write, or an outcome. */
 export interface StepRecord {
@@ -61,10 +61,18 @@ export interface DecideContext {
   options: Json;
   /** Retry policy of an agent. */
   retry(agent: string | null): RetryPolicy;
+  /** Whether the run's workflow may give work to an agent. */
   hasAgent(agent: string): boolean;
+  /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
+  outputProblems?(output: Json): readonly string[];
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
 }
+
+export { PLAN_AGENT };
+
+/** What goes on without the planner. */
+const UNDER_WAY: ReadonlySet<TaskStatus> = new Set(["ready", "assigned", "delayed", "suspended", "blocked"]);
 
 /** Deaths of a host, with the task alone in it and no step finished in between, that convict a task. */
 export const CRASHES_ALONE_MAX = 2;
@@ -259,6 +267,8 @@ class Decision {
       data: { attempt: task.attempt, ...(command.proof === undefined ? {} : { proof: command.proof }), task: task.id },
       payload: { output: command.output },
     });
+    const malformed = usersEditsProblem(command.output);
+    if (malformed !== null) return this.endFailed(errorRecord("PLAN_INVALID", malformed), task.id);
     this.apply(command.output as unknown as readonly Edit[], `planned by ${task.id}`);
     this.react();
   }
@@ -311,7 +321,8 @@ class Decision {
     });
     // Deaths that it shared prove nothing; those that happened with nobody else there do.
     if (command.suspect && task.crashesAlone >= CRASHES_ALONE_MAX && !open) {
-      const message = `${task.agent ?? task.id} killed its process ${task.crashes} times, ${task.crashesAlone} of them alone in it: ${command.why}`;
+      const who = task.kind === "plan" ? `pattern "${this.state.pattern}"` : (task.agent ?? task.id);
+      const message = `${who} killed its process ${task.crashes} times, ${task.crashesAlone} of them alone in it: ${command.why}`;
       const error = errorRecord("AGENT_CONVICTED", message);
       this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
       this.react();
@@ -333,8 +344,11 @@ class Decision {
   private expire(id: string): void {
     const task = this.state.tasks.get(id);
     if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) return;
+    // It may have been given out and come back since somebody looked.
+    const { queueMs } = this.state.limits;
+    if (queueMs === null || task.readyAt + queueMs > this.now) return;
     this.emit({ type: "task.expired", at: this.now, data: { task: id } });
-    const error = errorRecord("LIMIT_TIME", `task ${id} waited longer than its time to live`);
+    const error = errorRecord("TASK_EXPIRED", `task ${id} waited for a worker longer than limits.queueMs, ${this.state.limits.queueMs} ms`);
     this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt: task.attempt, error } });
     this.react();
   }
@@ -395,8 +409,23 @@ class Decision {
 
   /** A run in which nothing is open and nothing ends it would wait for ever. */
   private expectEnd(): void {
-    if (this.state.openTasks > 0) return;
-    this.endFailed(errorRecord("PLAN_INVALID", "the pattern left the run without open tasks and did not end it"), null);
+    if (this.state.openTasks === 0) {
+      const message = "the pattern left the run without open tasks and did not end it: plan() must answer with finish or fail in the end";
+      this.endFailed(errorRecord("PLAN_INVALID", message), null);
+    } else if (this.context.planner.mayDefer === true) {
+      this.expectInput();
+    }
+  }
+
+  /** Whoever may give inputs later may also forget to. */
+  private expectInput(): void {
+    const unbound: string[] = [];
+    for (const { id, status } of this.state.tasks.values()) {
+      if (UNDER_WAY.has(status)) return;
+      if (status === "unbound") unbound.push(id);
+    }
+    const message = `nothing is under way any more, and the pattern has given no input to ${unbound.join(", ")}`;
+    this.endFailed(errorRecord("PLAN_INVALID", message), unbound[0] ?? null);
   }
 
   private skip(id: string, because: string): void {
@@ -544,13 +573,22 @@ class Decision {
     }
     for (const { task: id, binding } of bind) {
       const task = this.state.tasks.get(id);
-      if (task?.status === "unbound" && this.state.status === "running") this.applyBinding(task, binding);
+      // One that says `later` once more has nothing to say yet.
+      if (task?.status === "unbound" && this.state.status === "running" && !("later" in binding)) this.applyBinding(task, binding);
     }
     if (end?.edit === "finish") {
-      this.emit({ type: "run.completed", at: this.now, data: {}, payload: { output: end.output } });
+      this.finish(end.output);
     } else if (end?.edit === "fail") {
       this.endFailed(end.error, end.task ?? null);
     }
+  }
+
+  /** A run never completes with an output that its workflow does not promise (F7). */
+  private finish(output: Json): void {
+    const problems = this.context.outputProblems?.(output) ?? [];
+    if (problems.length === 0) return this.emit({ type: "run.completed", at: this.now, data: {}, payload: { output } });
+    const message = `the run's output does not match the output schema of workflow "${this.state.workflow}": ${problems.join("; ")}`;
+    this.endFailed(errorRecord("OUTPUT_INVALID", message), null);
   }
 
   /** C1, C4: nothing of a revision is added unless all of it is sound. */
@@ -564,7 +602,7 @@ class Decision {
         return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which is not an open group`);
       }
       if (task.kind !== "group" && (task.agent === undefined || !this.context.hasAgent(task.agent))) {
-        return errorRecord("PLAN_INVALID", `task ${task.id} is for agent ${task.agent ?? "(none)"}, which is not declared`);
+        return errorRecord("PLAN_INVALID", agentProblem(task));
       }
     }
     const cycle = this.cycleWith(added, add);
@@ -644,8 +682,10 @@ class Decision {
   }
 }
 
-/** The agent name of tasks in which a user's own pattern plans, in a worker host. */
-export const PLAN_AGENT = "$plan";
+function agentProblem({ id, agent }: TaskSpec): string {
+  if (agent === undefined) return `task ${id} has no agent`;
+  return `task ${id} is for agent "${agent}", which is not among those that the workflow names`;
+}
 
 function advances(known: StepState, step: StepRecord): boolean {
   // Another try of a write is intended again, on the record: a crash in it must not go unnoticed either (F13).

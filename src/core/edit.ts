@@ -1,24 +1,42 @@
 import { checkError, type Need } from "./event.ts";
-import type { Edit } from "./planner.ts";
+import type { Edit, TaskSpec } from "./planner.ts";
 
 /** What planners answer, checked before any of it becomes an event: patterns are users' code, and may be JavaScript. */
 
 const EDITS = new Set(["add", "bind", "cancel", "finish", "fail"]);
 const ON = new Set<unknown>(["completed", "settled", "failed"]);
 
+/** The agent name of tasks in which a user's own pattern plans, in a worker host. */
+export const PLAN_AGENT = "$plan";
+
 /** What is wrong with a list of edits, in words; null when it is sound. */
 export function editsProblem(edits: unknown): string | null {
-  if (!Array.isArray(edits)) return "a pattern must return a list of edits";
-  for (const edit of edits) {
+  if (!Array.isArray(edits)) return `a pattern must return a list of edits, not ${kindOf(edits)}`;
+  for (const [index, edit] of edits.entries()) {
     const problem = editProblem(edit);
-    if (problem !== null) return problem;
+    if (problem !== null) return edits.length === 1 ? problem : `edit ${index + 1} of ${edits.length}: ${problem}`;
   }
   return null;
 }
 
+/** As `editsProblem`, for what a user's pattern answered: the names of our own tasks and agents are not for it. */
+export function usersEditsProblem(edits: unknown): string | null {
+  return editsProblem(edits) ?? (edits as readonly Edit[]).map(reservedProblem).find((problem) => problem !== null) ?? null;
+}
+
+function reservedProblem(edit: Edit): string | null {
+  if (edit.edit === "bind") return "members" in edit.binding ? reservedName(edit.binding.members) : null;
+  return edit.edit === "add" ? reservedName([edit.task]) : null;
+}
+
+function reservedName(tasks: readonly TaskSpec[]): string | null {
+  const name = tasks.flatMap(({ id, agent = "" }) => [id, agent]).find((one) => one.startsWith("$"));
+  return name === undefined ? null : `"${name}" starts with $, as only names of our own do`;
+}
+
 function editProblem(edit: unknown): string | null {
-  if (!isFields(edit)) return "an edit must be an object with `edit`";
-  if (!EDITS.has(String(edit.edit))) return `unknown edit ${String(edit.edit)}`;
+  if (!isFields(edit)) return `an edit must be an object with \`edit\`, not ${kindOf(edit)}`;
+  if (!EDITS.has(String(edit.edit))) return `there is no edit ${JSON.stringify(edit.edit) ?? "without `edit`"}; there are ${[...EDITS].join(", ")}`;
   switch (edit.edit as Edit["edit"]) {
     case "add":
       return specProblem(edit.task);
@@ -35,7 +53,7 @@ function editProblem(edit: unknown): string | null {
 
 /** What is wrong with a binding; null when it is sound. */
 export function bindingProblem(binding: unknown): string | null {
-  if (!isFields(binding)) return "a binding must be an object";
+  if (!isFields(binding)) return `a binding must be an object with input, members, skip or fail, not ${kindOf(binding)}`;
   if ("later" in binding) return null;
   if ("skip" in binding) return typeof binding.skip === "string" ? null : "`skip` needs a reason";
   if ("fail" in binding) return checkError(binding.fail);
@@ -62,6 +80,11 @@ function specProblem(task: unknown): string | null {
 
 function isNeed(need: unknown): need is string | Need {
   return isText(need) || (isFields(need) && isText(need.task) && ON.has(need.on));
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  return Array.isArray(value) ? "a list" : typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";

@@ -72,7 +72,7 @@ export type Binding =
   /** The task becomes a group of these. */
   | { members: readonly TaskSpec[] }
   | { skip: string }
-  /** An edit gives it: the planner is told again, as a change. */
+  /** An edit gives it, sooner or later. A planner that says so is told of the task once more, as a change. */
   | { later: true }
   | { fail: ErrorRecord };
 
@@ -82,4 +82,6 @@ export interface Planner {
   plan(view: RunView, change: Change): readonly Edit[];
   /** Input for a task that was added without one, asked when its needs are met. */
   bind?(view: RunView, task: TaskView): Binding;
+  /** Set when `bind` may answer `later`: a run that waits for nothing but such answers is ended. */
+  readonly mayDefer?: true;
 }

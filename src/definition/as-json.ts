@@ -54,6 +54,10 @@ export function isPlain(object: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** Characters of a place that help to find it. */
+const PLACE_MAX = 100;
+
 function refuse(path: string, what: string): never {
-  throw new TypeError(`${path === "" ? "the value" : path} is ${what}, which JSON cannot hold`);
+  const place = path.length > PLACE_MAX ? `${path.slice(0, PLACE_MAX)}…` : path;
+  throw new TypeError(`${place === "" ? "the value" : place} is ${what}, which JSON cannot hold`);
 }

@@ -441,9 +441,11 @@ export class Coordinator {
       this.#dispatcher.release(hot, id);
     }
     if (hot.state.status === "running") this.#dispatcher.offer(hot, touched);
+    const { queueMs } = hot.state.limits;
     for (const id of touched) {
       const task = taskOf(hot.state, id);
       if (task.status === "delayed" || task.status === "suspended") this.#wakeBefore(task.readyAt);
+      if (task.status === "ready" && queueMs !== null) this.#wakeBefore(task.readyAt + queueMs + 1);
     }
     const first = events[0];
     if (first?.type === "run.started") this.#wakeBefore(first.at + first.data.limits.timeMs);
@@ -574,12 +576,28 @@ export class Coordinator {
   /** Every third of a lease: renew what live workers hold, cut off those that are silent or do not sign. */
   #chore(): void {
     if (this.#closed) return;
-    this.#chores = this.#clock.after(this.#options.leaseMs / 3, () => {
-      const now = this.#clock.now();
-      for (const state of this.#dispatcher.links()) this.#look(state, now);
-      this.#followClock(now);
-      this.#chore();
+    const everyMs = this.#options.leaseMs / 3;
+    const due = this.#clock.now() + everyMs;
+    this.#chores = this.#clock.after(everyMs, () => {
+      // What workers said while this process was busy is heard before any of them is found silent.
+      this.#clock.soon(() => {
+        if (this.#closed) return;
+        const now = this.#clock.now();
+        // The clock was set, or the machine slept: how long anybody was silent cannot be told.
+        if (Math.abs(now - due) > everyMs) this.#excuse(now);
+        for (const state of this.#dispatcher.links()) this.#look(state, now);
+        this.#followClock(now);
+        this.#chore();
+      });
     });
+  }
+
+  /** Silence counts from now on. */
+  #excuse(now: number): void {
+    for (const session of this.#sessions.values()) {
+      session.heardAt = now;
+      if (session.unsealedSince !== null) session.unsealedSince = now;
+    }
   }
 
   /** Timers count elapsed time, what is due follows the clock: when that was set, the tick is wrong. */
@@ -687,7 +705,7 @@ function stepLots(steps: readonly RecordedStep[]): RecordedStep[][] {
 
 function planningInput({ state, context }: HotRun, task: TaskState): Json {
   const request = task.input as unknown as PlanRequest;
-  return planInput(request, state.input, context?.options ?? null, state.tasks.values()) as unknown as Json;
+  return planInput(request, state.id, state.input, context?.options ?? null, state.tasks.values()) as unknown as Json;
 }
 
 function endCommand(frame: Extract<WorkerFrame, { f: "result" | "suspend" }>): Command {

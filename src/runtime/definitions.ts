@@ -6,6 +6,8 @@ import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import type { Blob, Store } from "../store/store.ts";
 import { digestOf } from "./journal.ts";
+import { problemsOf } from "../tool/validate.ts";
+import { nearest } from "../definition/nearest.ts";
 import { remotePlanner } from "./remote-planner.ts";
 
 /** Finds the planner of a pattern that this process has as code: the built-in ones, and a user's own in library mode. */
@@ -48,7 +50,9 @@ export class Definitions {
     return {
       planner: this.#planners(hash, declared.pattern) ?? remotePlanner(declared.pattern),
       options: declared.options,
-      hasAgent: (agent) => agent === PLAN_AGENT || Object.hasOwn(definition.agents, agent),
+      hasAgent: (agent) => agent === PLAN_AGENT || declared.agents.includes(agent),
+      describe: (agent) => definition.agents[agent]?.description ?? "",
+      outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
     };
   }
@@ -58,6 +62,11 @@ export class Definitions {
 export function workflowOf(definition: FleetDefinition, name: string): WorkflowDefinition {
   const workflow = Object.hasOwn(definition.workflows, name) ? definition.workflows[name] : undefined;
   if (workflow !== undefined) return workflow;
-  const names = Object.keys(definition.workflows).join(", ");
-  throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet ${definition.name} has no workflow "${name}"; it has: ${names}`);
+  const names = Object.keys(definition.workflows);
+  const suggestion = nearest(name, names);
+  const meant = suggestion === null ? "" : ` Did you mean "${suggestion}"?`;
+  throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet "${definition.name}" has no workflow "${name}"`, {
+    hint: names.length === 0 ? "It has none." : `It has: ${names.join(", ")}.${meant}`,
+    details: { workflow: name, workflows: names, ...(suggestion === null ? {} : { suggestion }) },
+  });
 }

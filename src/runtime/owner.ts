@@ -18,6 +18,7 @@ import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { FleetView } from "./fleet-view.ts";
 import { workflowOf } from "./definitions.ts";
+import { heldPlanner } from "./held-planner.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
 import type { Hub } from "./hub.ts";
 import { parseQueue } from "./ledger.ts";
@@ -174,7 +175,10 @@ export class Owner implements OwnerControl {
 
   /** A user's own pattern runs here only where all code does. */
   #planner(definition: string, pattern: string): Planner | undefined {
-    return patterns.get(pattern) ?? this.#codes.get(definition)?.patterns.get(pattern);
+    const builtIn = patterns.get(pattern);
+    if (builtIn !== undefined) return builtIn;
+    const own = this.#codes.get(definition)?.patterns.get(pattern);
+    return own && heldPlanner(pattern, own);
   }
 
   #wanted(queue: string): void {

@@ -2,6 +2,7 @@ import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
 import type { Json } from "../core/json.ts";
 import type { Change, Edit, Planner, RunView, TaskView } from "../core/planner.ts";
 import { SETTLED } from "../core/state.ts";
+import { heldPlanner, taskCopy } from "./held-planner.ts";
 
 /** What changed since the pattern was last asked: the recorded input of a plan task. */
 export type PlanChange = { type: "started" } | { type: "settled" | "unbound"; task: string };
@@ -9,7 +10,7 @@ export type PlanRequest = { pattern: string; changes: readonly PlanChange[] };
 
 /** What a host is given to run a user's pattern on: the changes, and a plain copy of the view. The copy is made when
  *  the task is sent and is not recorded, since it follows from the journal. */
-export type PlanInput = PlanRequest & { input: Json; options: Json; tasks: readonly TaskView[] };
+export type PlanInput = PlanRequest & { run: string; input: Json; options: Json; tasks: readonly TaskView[] };
 
 const planTask = (n: number) => `${PLAN_AGENT}/${n}`;
 const nextOf = (plan: TaskView) => Number(plan.id.slice(PLAN_AGENT.length + 1)) + 1;
@@ -19,6 +20,7 @@ const nextOf = (plan: TaskView) => Number(plan.id.slice(PLAN_AGENT.length + 1)) 
  *  together in the next. */
 export function remotePlanner(pattern: string): Planner {
   return {
+    mayDefer: true,
     plan(view, change) {
       const last = lastPlan(view);
       // One that has not started yet will be told of this change too: its input is made when it starts.
@@ -74,44 +76,37 @@ function toldBefore(view: RunView, n: number): ReadonlySet<string> {
 }
 
 /** A plan task's input as the host gets it. */
-export function planInput(request: PlanRequest, input: Json, options: Json, tasks: Iterable<TaskView>): PlanInput {
+export function planInput(request: PlanRequest, run: string, input: Json, options: Json, tasks: Iterable<TaskView>): PlanInput {
   const copies: TaskView[] = [];
-  for (const task of tasks) if (task.kind !== "plan") copies.push(copyOf(task));
-  return { ...request, input, options, tasks: copies };
+  for (const task of tasks) if (task.kind !== "plan") copies.push(taskCopy(task));
+  return { ...request, run, input, options, tasks: copies };
 }
 
-function copyOf({ id, agent, kind, status, attempt, group, input, output, error }: TaskView): TaskView {
-  // Absent where there is none: a copy is JSON.
-  return {
-    id,
-    agent,
-    kind,
-    status,
-    attempt,
-    group,
-    ...(input === undefined ? {} : { input }),
-    ...(output === undefined ? {} : { output }),
-    ...(error === undefined ? {} : { error }),
-  } as TaskView;
-}
-
-/** Runs a user's pattern on a plan task's input, in a host: returns the edits in order. */
-export function runPlanTask(planner: Planner, plan: PlanInput): Edit[] {
+/** Runs a user's pattern on a plan task's input, in a host: returns the edits in order. `describe`: what an agent is
+ *  for. @throws {FlotillaError} PLAN_INVALID */
+export function runPlanTask(planner: Planner, plan: PlanInput, describe?: (agent: string) => string): Edit[] {
+  const held = heldPlanner(plan.pattern, planner);
   const tasks = new Map(plan.tasks.map((task) => [task.id, task]));
   const view: RunView = {
-    id: "",
+    id: plan.run,
     input: plan.input,
     options: plan.options,
     open: plan.tasks.filter((task) => !SETTLED.has(task.status)).length,
     task: (id) => tasks.get(id),
     tasks: () => tasks.values(),
     members: (group) => plan.tasks.filter((task) => task.group === group && SETTLED.has(task.status)),
+    ...(describe === undefined ? {} : { describe }),
   };
-  return plan.changes.flatMap((change): Edit[] => {
-    if (change.type === "started") return [...planner.plan(view, change)];
+  return plan.changes.flatMap((change): readonly Edit[] => {
+    if (change.type === "started") return held.plan(view, change);
     const task = tasks.get(change.task) as TaskView;
-    if (change.type === "settled") return [...planner.plan(view, { type: "settled", task } satisfies Change)];
-    const none = { fail: errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`) };
-    return [{ edit: "bind", task: task.id, binding: planner.bind?.(view, task) ?? none }];
+    if (change.type === "settled") return held.plan(view, { type: "settled", task } satisfies Change);
+    return bound(held, view, task);
   });
+}
+
+function bound(held: Planner, view: RunView, task: TaskView): readonly Edit[] {
+  const none = { fail: errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}: it has no bind()`) };
+  const binding = held.bind?.(view, task) ?? none;
+  return "later" in binding ? held.plan(view, { type: "unbound", task }) : [{ edit: "bind", task: task.id, binding }];
 }

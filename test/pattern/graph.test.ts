@@ -44,7 +44,8 @@ describe("C1: tasks run in the order of their needs", () => {
       code: "PLAN_INVALID",
       message: expect.stringContaining("needs z"),
     });
-    expect(graph({ tasks: { a } }, { agents: ["y"] }).state.error?.message).toContain("agent x, which is not declared");
+    const { error } = graph({ tasks: { a } }, { agents: ["y"] }).state;
+    expect(error?.message).toContain('agent "x", which is not among');
   });
 
   it("passes the priority on", () => {
