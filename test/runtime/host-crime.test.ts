@@ -17,6 +17,8 @@ beforeAll(async () => {
   const log = (message: string) => void logged.push(message);
   app = await openFleet({
     fleet: place.fleet,
+    // Nobody hangs here; large values take their time on a busy machine.
+    hangMs: 60_000,
     log: { debug: log, info: log, warn: log, error: log },
   });
 });
