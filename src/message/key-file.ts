@@ -18,6 +18,7 @@ import { KeyRing, parseKeyData, type RandomBytes } from "./keys.ts";
 export const KEY_FILE = "keys.json";
 
 const OTHERS = 0o077;
+const OTHERS_WRITE = 0o022;
 
 export interface KeyFileOptions {
   /** Who must have keys: the coordinator and every agent of the definition. */
@@ -35,7 +36,7 @@ export interface KeyFileOptions {
 export function openKeyFile(folder: string, { names, randomBytes, now }: KeyFileOptions): KeyRing {
   return translate(folder, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    refuseExposed(folder);
+    refuseWritable(folder);
     const wanted = [...names];
     const file = join(folder, KEY_FILE);
     const ring = readKeyRing(file);
@@ -136,6 +137,18 @@ function syncFolder(folder: string): void {
   } finally {
     closeSync(handle);
   }
+}
+
+/** Others may look at the names in the folder, which may be any that a store was put into, yet not replace the file. */
+function refuseWritable(folder: string): void {
+  if (process.platform === "win32") return;
+  const { mode } = statSync(folder);
+  if ((mode & OTHERS_WRITE) === 0) return;
+  const shown = (mode & 0o777).toString(8);
+  throw new FlotillaError("KEYS_EXPOSED", `${folder} holds secret keys and others can write to it (mode ${shown}).`, {
+    hint: `Put the store into a folder of its own, or: chmod go-w ${folder}`,
+    details: { path: folder, mode: shown },
+  });
 }
 
 function refuseExposed(path: string): void {

@@ -6,6 +6,9 @@ import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
 import { readRun } from "./journal.ts";
 import { readResult, readState, resultOf } from "./read-run.ts";
 
+/** Why a watch ends when nobody wants more: a reason that costs no stack trace. */
+const ENOUGH = "nobody watches any more";
+
 /** An open fleet as programs and commands use it: deciding through its control, reading from its store. The same in
  *  the owner's process and in any other. */
 export class FleetView implements OpenFleet {
@@ -50,7 +53,7 @@ export class FleetView implements OpenFleet {
     { after = 0, follow = true, signal }: { after?: number; follow?: boolean; signal?: AbortSignal } = {},
   ): AsyncGenerator<{ version: number; event: RunEvent }> {
     const watching = new AbortController();
-    const abort = () => watching.abort();
+    const abort = () => watching.abort(ENOUGH);
     signal?.addEventListener("abort", abort, { once: true });
     // Watched from before the first look, so that nothing falls in between.
     const notices = follow ? this.control.watch(run, watching.signal)[Symbol.asyncIterator]() : null;
@@ -73,13 +76,13 @@ export class FleetView implements OpenFleet {
       }
     } finally {
       signal?.removeEventListener("abort", abort);
-      watching.abort();
+      watching.abort(ENOUGH);
     }
   }
 
   async result(run: string, signal?: AbortSignal): Promise<RunResult> {
     const watching = new AbortController();
-    const abort = () => watching.abort();
+    const abort = () => watching.abort(ENOUGH);
     signal?.addEventListener("abort", abort, { once: true });
     const notices = this.control.watch(run, watching.signal)[Symbol.asyncIterator]();
     let next = notices.next();
@@ -102,7 +105,7 @@ export class FleetView implements OpenFleet {
       throw new FlotillaError("OWNER_GONE", `the process that runs ${run} went away; the run is kept`);
     } finally {
       signal?.removeEventListener("abort", abort);
-      watching.abort();
+      watching.abort(ENOUGH);
     }
   }
 

@@ -1,7 +1,8 @@
+import { hash } from "node:crypto";
 import { checkEventData, type EventData, type EventType, type Payload, type RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
-import { canonicalBytes, canonicalJson, sha256 } from "../message/canonical.ts";
+import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { Random } from "../platform/random.ts";
 import type { Blob, EventRow, JournalId, Store } from "../store/store.ts";
 
@@ -49,41 +50,47 @@ export function chain(previous: Uint8Array, bytes: Uint8Array): Uint8Array {
 
 /** Serialises an event once, as it will be stored and hashed for ever. */
 export function sealEvent(event: JournalEvent, version: number, previous: Uint8Array, random: Random): SealedEvent {
-  let payload: Uint8Array | null = null;
-  let blob: Blob | null = null;
-  const record: Record<string, unknown> = { at: event.at, data: event.data, n: version };
-  if (event.payload !== undefined) {
-    const content = canonicalBytes(event.payload);
-    const salt = random.bytes(SALT_BYTES);
-    record.payload = saltedDigest(salt, content);
-    if (content.length > INLINE_PAYLOAD_BYTES_MAX) {
-      const hash = sha256(content);
-      blob = { hash: hash.toString("hex"), bytes: content };
-      payload = packPayload(KIND_BLOB, salt, hash);
-    } else {
-      payload = packPayload(KIND_INLINE, salt, content);
-    }
-  }
-  record.type = event.type;
-  record.v = EVENT_VERSION;
-  const bytes = canonicalBytes(record);
-  const row = { version, at: event.at, type: event.type, bytes, hash: chain(previous, bytes), payload };
-  return { row, blob };
+  const { at, data, payload, type } = event;
+  const content = payload === undefined ? null : contentOf(payload, random);
+  // Exactly the canonical JSON of the record: its own keys are in order, and its type and digest need no escaping.
+  const digest = content === null ? "" : `,"payload":"${content.digest}"`;
+  const text = `{"at":${at},"data":${canonicalJson(data)},"n":${version}${digest},"type":"${type}","v":${EVENT_VERSION}}`;
+  const length = Buffer.byteLength(text);
+  const chained = Buffer.allocUnsafeSlow(previous.length + length);
+  chained.set(previous, 0);
+  chained.write(text, previous.length);
+  const bytes = chained.subarray(previous.length);
+  return {
+    row: { version, at, type, bytes, hash: sha256(chained), payload: content?.packed ?? null },
+    blob: content?.blob ?? null,
+  };
 }
 
-function packPayload(kind: number, salt: Uint8Array, content: Uint8Array): Uint8Array {
-  const packed = Buffer.allocUnsafe(1 + SALT_BYTES + content.length);
-  packed[0] = kind;
-  packed.set(salt, 1);
-  packed.set(content, 1 + SALT_BYTES);
-  return packed;
+interface Content {
+  packed: Uint8Array;
+  digest: string;
+  blob: Blob | null;
+}
+
+function contentOf(payload: Payload, random: Random): Content {
+  const text = canonicalJson(payload);
+  const length = Buffer.byteLength(text);
+  const packed = Buffer.allocUnsafeSlow(1 + SALT_BYTES + length);
+  packed[0] = KIND_INLINE;
+  packed.set(random.bytes(SALT_BYTES), 1);
+  packed.write(text, 1 + SALT_BYTES);
+  // Salt and content lie side by side, as they are hashed.
+  const digest = hash("sha256", packed.subarray(1), "hex");
+  if (length <= INLINE_PAYLOAD_BYTES_MAX) return { packed, digest, blob: null };
+  const bytes = packed.subarray(1 + SALT_BYTES);
+  const address = sha256(bytes);
+  const reference = Buffer.concat([packed.subarray(0, 1 + SALT_BYTES), address]);
+  reference[0] = KIND_BLOB;
+  return { packed: reference, digest, blob: { hash: address.toString("hex"), bytes } };
 }
 
 function saltedDigest(salt: Uint8Array, content: Uint8Array): string {
-  const joined = Buffer.allocUnsafe(SALT_BYTES + content.length);
-  joined.set(salt, 0);
-  joined.set(content, SALT_BYTES);
-  return sha256(joined).toString("hex");
+  return hash("sha256", Buffer.concat([salt, content]), "hex");
 }
 
 /** What reading one stored event found. `problem` names what is wrong with it, in words. */

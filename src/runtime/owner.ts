@@ -338,7 +338,7 @@ export class Owner implements OwnerControl {
 }
 
 /** Attempts that run at a time in the process of a library user. */
-const LOCAL_SLOTS = 1_024;
+const LOCAL_SLOTS = 4_096;
 const DRAIN_LOOK_MS = 10;
 const RUNS_LOOKED_AT = 1_000;
 
