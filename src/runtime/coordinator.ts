@@ -63,6 +63,8 @@ export interface StartOptions {
 }
 
 const RUN_ID_BYTES = 10;
+/** A timer that is further off than this was not late: the clock was set, or the machine slept. */
+const CLOCK_STEP_MS = 1_000;
 /** How soon the store is looked at again when something there may have been missed. */
 const LOOK_AGAIN_MS = 1_000;
 
@@ -584,7 +586,7 @@ export class Coordinator {
         if (this.#closed) return;
         const now = this.#clock.now();
         // The clock was set, or the machine slept: how long anybody was silent cannot be told.
-        if (Math.abs(now - due) > everyMs) this.#excuse(now);
+        if (Math.abs(now - due) > CLOCK_STEP_MS) this.#excuse(now);
         for (const state of this.#dispatcher.links()) this.#look(state, now);
         this.#followClock(now);
         this.#chore();

@@ -19,7 +19,7 @@ import { parseQueue } from "./ledger.ts";
 export interface HostOptions {
   /** Worker processes for each definition. Default 1 on one core, else 2. */
   hosts: number;
-  /** Attempts that one host runs at a time. Default 256. */
+  /** Attempts that one host runs at a time. Default 1,024. */
   concurrency: number;
   /** Silence after which a host counts as hanging: its loop is blocked. Default 5 s. */
   hangMs: number;
@@ -33,7 +33,7 @@ export interface HostOptions {
 
 export const DEFAULT_HOST_OPTIONS: HostOptions = {
   hosts: 2,
-  concurrency: 256,
+  concurrency: 1_024,
   hangMs: 5_000,
   memoryBytesMax: 1024 * 1024 * 1024,
   heapMbMax: 512,
@@ -57,7 +57,7 @@ interface Host {
   readonly child: ChildProcess;
   pipe: Pipe | null;
   attached: boolean;
-  readonly startedAt: number;
+  startedAt: number;
   /** Its pipe is closed: it should be gone soon. */
   leaving: Timer | null;
   /** Why it is being ended, when that is our doing. */
@@ -68,6 +68,8 @@ interface Host {
 /** How long a host for suspects waits for more of them. */
 const SUSPECT_IDLE_MS = 1_000;
 const LOOK_EVERY_MS = 250;
+/** A look that is further off than this was not just late. */
+const CLOCK_STEP_MS = 1_000;
 const RESTART_MS_MIN = 50;
 const RESTART_MS_MAX = 5_000;
 /** A host that lived this long was sound: the next restart does not wait. */
@@ -317,9 +319,12 @@ export class HostPool {
 
   /** Hosts that hang or bloat. */
   #look(): void {
+    const due = this.#clock.now() + LOOK_EVERY_MS;
     this.#looking ??= this.#clock.after(LOOK_EVERY_MS, () => {
       this.#looking = null;
       const now = this.#clock.now();
+      // The clock was set, or this machine slept: how long a host was silent cannot be told.
+      if (Math.abs(now - due) > CLOCK_STEP_MS) for (const host of this.#hosts.values()) host.heardAt = host.startedAt = host.idleSince = now;
       for (const host of this.#hosts.values()) this.#lookAt(host, now);
       for (const { queue, waiting, running } of this.#coordinator.depth()) {
         if (waiting > 0) this.wantSuspects(queue, waiting + running);
