@@ -48,6 +48,8 @@ const DEADLY = [
   "buffers",
   "forge",
   "endless",
+  "alter",
+  "replay",
   "close",
 ];
 

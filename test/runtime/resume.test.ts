@@ -15,7 +15,12 @@ async function opened(options: OpenFleetOptions): Promise<OpenFleet> {
 }
 
 /** Starts a run in a process of its own and kills that when the run's diary, or journal, is where `when` says. */
-async function killedWhen(place: Place, input: object, when: (app: OpenFleet, run: string) => boolean | Promise<boolean>, workflow = "travel") {
+async function killedWhen(
+  place: Place,
+  input: object,
+  when: (app: OpenFleet, run: string) => boolean | Promise<boolean>,
+  workflow = "travel",
+) {
   const app = await startApp(place.folder, { hosts: 1 });
   const here = await openFleet({ fleet: place.folder, join: "only" });
   const run = await here.control.start({ workflow, input: { diary: place.diary, ...input } });
@@ -46,7 +51,10 @@ test("F8: a model call that was paid before kill -9 is not paid again", async ()
   onTestFinished(() => double.close());
   double.always({ answer: { text: "paid", usage: { input: 11, output: 7 } } });
   const place = placeWith("journey.ts");
-  writeFileSync(place.fleet, fixtureText("journey.ts").replace("http://127.0.0.1:1/v1", double.baseUrl("openai-compatible")));
+  writeFileSync(
+    place.fleet,
+    fixtureText("journey.ts").replace("http://127.0.0.1:1/v1", double.baseUrl("openai-compatible")),
+  );
   const run = await killedWhen(place, { waitAt: 0 }, () => place.lines().includes("asked, waits"), "ask");
   expect(double.requests).toHaveLength(1);
   appendFileSync(place.diary, "go on\n");
@@ -59,8 +67,18 @@ test("F8: a model call that was paid before kill -9 is not paid again", async ()
 
 test("F12: a durable sleep and a delayed retry that came due while everything was down go on at the next start", async () => {
   const place = placeWith("journey.ts");
-  const asleep = await killedWhen(place, { sleepMs: 3_000 }, async (app, id) => (await app.state(id)).tasks.get("sleeper")?.status === "suspended", "nap");
-  const delayed = await killedWhen(place, { delayMs: 3_000 }, async (app, id) => (await app.state(id)).tasks.get("stumbler")?.status === "delayed", "stumble");
+  const asleep = await killedWhen(
+    place,
+    { sleepMs: 3_000 },
+    async (app, id) => (await app.state(id)).tasks.get("sleeper")?.status === "suspended",
+    "nap",
+  );
+  const delayed = await killedWhen(
+    place,
+    { delayMs: 3_000 },
+    async (app, id) => (await app.state(id)).tasks.get("stumbler")?.status === "delayed",
+    "stumble",
+  );
   const due = Date.now() + 3_000;
   await until(() => Date.now() > due, "both to be due");
   const app = await opened({ fleet: place.folder });
