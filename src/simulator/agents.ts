@@ -71,7 +71,8 @@ function plan(patterns: ReadonlyMap<string, Planner>, port: TaskPort): AgentOutc
   try {
     const input = port.assignment.input as unknown as PlanInput;
     const pattern = patterns.get(input.pattern);
-    if (pattern === undefined) throw new FlotillaError("PLAN_INVALID", `pattern ${input.pattern} is not in this fleet's code`);
+    if (pattern === undefined)
+      throw new FlotillaError("PLAN_INVALID", `pattern ${input.pattern} is not in this fleet's code`);
     return { type: "completed", output: runPlanTask(pattern, input) as unknown as Json };
   } catch (error) {
     return { type: "failed", error: toErrorRecord(error, "PLAN_INVALID") };

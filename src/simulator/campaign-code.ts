@@ -33,9 +33,13 @@ export function campaignCode(parts: Parts): SimulatedCode {
       }
       if (faults.take("agent.hang") !== null) return hang();
       if (faults.take("agent.throw") === null) return null;
-      return Promise.resolve({ type: "failed", error: toErrorRecord(new FlotillaError("AGENT_FAILED", "it threw", { class: "transient" })) });
+      return Promise.resolve({
+        type: "failed",
+        error: toErrorRecord(new FlotillaError("AGENT_FAILED", "it threw", { class: "transient" })),
+      });
     },
-    garble: (attempt, outcome) => (outcome.type === "completed" && faults.take("agent.garbage") !== null ? garbage(attempt) : outcome),
+    garble: (attempt, outcome) =>
+      outcome.type === "completed" && faults.take("agent.garbage") !== null ? garbage(attempt) : outcome,
   };
 
   function garbage({ port }: Attempt): AgentOutcome {
@@ -56,10 +60,17 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
       const program = programOf(world.seed, `${run}/${task}`);
       const results = await perform(context, program.acts, async (step) => {
         await world.wait(1, process, step);
-        outside.note({ ...callerOf(attempt), kind: "effect", name: step, key: `${run}/${task}/${step}#1`, write: false });
+        outside.note({
+          ...callerOf(attempt),
+          kind: "effect",
+          name: step,
+          key: `${run}/${task}/${step}#1`,
+          write: false,
+        });
         return 1;
       });
-      if (program.end === "refuse") throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
+      if (program.end === "refuse")
+        throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
       if (program.end === "poison" && mayDie) return die(process, "is poisoned");
       return { task, results };
     },
@@ -71,7 +82,12 @@ function leadAct(seed: number, input: Json): Json {
   const { act, request, task, round } = input as { act: string; request: Json; task?: { id: string }; round?: number };
   const random = new Prng(seed, `lead ${act} ${JSON.stringify(request)} ${task?.id} ${round}`);
   if (act === "synthesise") return "done";
-  if (act === "review") return { verdict: random.chance(0.7) ? "accept" : random.pick(["retry", "reassign"]), feedback: "again", agent: "ada" };
+  if (act === "review")
+    return {
+      verdict: random.chance(0.7) ? "accept" : random.pick(["retry", "reassign"]),
+      feedback: "again",
+      agent: "ada",
+    };
   const count = random.int(1, 3);
   const tasks = Array.from({ length: count }, (_, i) => ({
     id: `p${i}`,
@@ -91,7 +107,9 @@ function toolOf({ faults, outside }: Parts, attempt: Attempt, tool: string): Too
         const written = await outside.write(caller, tool, idempotencyKey, signal, tool === "post", output);
         return faults.take("tool.garbage") === null ? written : 10n;
       }
-      const answer = await outside.read(caller, tool, idempotencyKey, signal, () => ({ seen: JSON.stringify(input).length }));
+      const answer = await outside.read(caller, tool, idempotencyKey, signal, () => ({
+        seen: JSON.stringify(input).length,
+      }));
       return faults.take("tool.garbage") === null ? answer : { nonsense: true };
     },
     check: tool === "pay" ? (_input, { idempotencyKey }) => outside.find(caller, idempotencyKey) : null,
@@ -103,11 +121,22 @@ function modelsOf(parts: Parts, attempt: Attempt): ModelRegistry {
   return { resolve: (ref) => ({ model, name: ref, provider: ref.split("/")[0] ?? "" }) };
 }
 
-async function answer({ world, faults, outside }: Parts, attempt: Attempt, request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+async function answer(
+  { world, faults, outside }: Parts,
+  attempt: Attempt,
+  request: ModelRequest,
+  signal: AbortSignal,
+): Promise<ModelResponse> {
   signal.throwIfAborted();
   const { run, task } = attempt.port.assignment;
   const turn = request.messages.filter((message) => message.role === "assistant").length;
-  outside.note({ ...callerOf(attempt), kind: "model", name: request.model, key: `${run}/${task}/${request.model}/${turn}`, write: false });
+  outside.note({
+    ...callerOf(attempt),
+    kind: "model",
+    name: request.model,
+    key: `${run}/${task}/${request.model}/${turn}`,
+    write: false,
+  });
   const random = new Prng(world.seed, `model ${run}/${task} ${turn}`);
   await sleep(attempt.port.clock, random.int(5, 400), signal);
   await modelFault(faults);

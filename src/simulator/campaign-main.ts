@@ -41,7 +41,8 @@ async function campaign(): Promise<number> {
     ...options,
     seeds: Array.from({ length: count }, (_, i) => from + i),
     progress: (report) => {
-      if (report.violations.length > 0) console.log(`seed ${report.configuration.seed} breaks a promise; it is being shrunk`);
+      if (report.violations.length > 0)
+        console.log(`seed ${report.configuration.seed} breaks a promise; it is being shrunk`);
     },
   });
   for (const failure of found.failures) printFailure(failure);
@@ -62,14 +63,20 @@ async function one(seed: number): Promise<number> {
       if (values.trace) console.log(report.trace.join("\n"));
     },
   });
-  console.log([...coverage.counts].sort().map(([name, times]) => `  ${name}: ${times}`).join("\n"));
+  console.log(
+    [...coverage.counts]
+      .map(([name, times]) => `  ${name}: ${times}`)
+      .toSorted()
+      .join("\n"),
+  );
   for (const failure of failures) printFailure(failure);
   return failures.length > 0 ? 1 : 0;
 }
 
 function printReport({ configuration, runs, faults, simulatedMs }: Report): void {
   console.log(`seed ${configuration.seed}: ${describe(configuration)}`);
-  for (const { run, outcome, error } of runs) console.log(`  ${run} ${outcome}${error === null ? "" : ` ${error.code}`}`);
+  for (const { run, outcome, error } of runs)
+    console.log(`  ${run} ${outcome}${error === null ? "" : ` ${error.code}`}`);
   console.log(`  ${faults.length} faults in ${(simulatedMs / 1_000).toFixed(1)} s of virtual time`);
 }
 
@@ -77,10 +84,12 @@ function printFailure({ report, schedule: smallest }: Failure): void {
   const { configuration, violations } = report;
   const { seed } = configuration;
   console.log(`\nseed ${seed}: ${describe(configuration)}`);
-  for (const { promise, message, atMs } of violations) console.log(`  broken: ${promise}\n    ${message} (at ${atMs} ms)`);
+  for (const { promise, message, atMs } of violations)
+    console.log(`  broken: ${promise}\n    ${message} (at ${atMs} ms)`);
   const sqlite = store === "sqlite" ? " --store sqlite" : "";
   console.log(`  repeat it: npm run simulate -- --seed ${seed}${sqlite}`);
-  if (smallest !== null) console.log(`  with the fewest faults: npm run simulate -- --seed ${seed}${sqlite} --only "${smallest.join(",")}"`);
+  if (smallest !== null)
+    console.log(`  with the fewest faults: npm run simulate -- --seed ${seed}${sqlite} --only "${smallest.join(",")}"`);
 }
 
 function describe(configuration: Report["configuration"]): string {
@@ -93,7 +102,11 @@ function describe(configuration: Report["configuration"]): string {
 function printSummary({ seeds, runs, simulatedMs, happenings, coverage, failures }: Campaign, tookMs: number): void {
   const hours = (simulatedMs / 3_600_000).toFixed(1);
   const perSecond = (seeds / (tookMs / 1_000)).toFixed(1);
-  console.log(`\n${seeds} seeds, ${runs} runs, ${hours} hours of virtual time, ${happenings} happenings, ${perSecond} seeds a second`);
-  console.log(`faults: ${FAULT_KINDS.map((kind) => `${kind} ${coverage.counts.get(`fault ${kind}`) ?? 0}`).join(", ")}`);
+  console.log(
+    `\n${seeds} seeds, ${runs} runs, ${hours} hours of virtual time, ${happenings} happenings, ${perSecond} seeds a second`,
+  );
+  console.log(
+    `faults: ${FAULT_KINDS.map((kind) => `${kind} ${coverage.counts.get(`fault ${kind}`) ?? 0}`).join(", ")}`,
+  );
   console.log(failures.length === 0 ? "every promise held" : `${failures.length} seeds broke a promise`);
 }

@@ -80,7 +80,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
     sum.simulatedMs += report.simulatedMs;
     sum.happenings += report.happenings;
     coverage.add(report.coverage);
-    if (report.violations.length > 0) failures.push({ report, schedule: shrinks ? await smallest(report, seedOptions) : null });
+    if (report.violations.length > 0)
+      failures.push({ report, schedule: shrinks ? await smallest(report, seedOptions) : null });
     progress(report);
   }
   return { ...sum, failures, coverage };

@@ -106,7 +106,13 @@ export class Client {
   }
 
   /** Waits for an answer, or for the end of who should give it. */
-  #call<T>(owner: Owner, answer: Promise<T>, done: (value: T) => void, failed: (code: string) => void, gone: () => void): void {
+  #call<T>(
+    owner: Owner,
+    answer: Promise<T>,
+    done: (value: T) => void,
+    failed: (code: string) => void,
+    gone: () => void,
+  ): void {
     let open = true;
     const once = (then: () => void) => {
       if (!open || !owner.process.alive) return;

@@ -10,8 +10,8 @@ export class Coverage {
     this.counts.set(name, (this.counts.get(name) ?? 0) + times);
   }
 
-  event({ type, data }: DurableEvent): void {
-    this.count(pathOf(type, data));
+  event(event: DurableEvent): void {
+    this.count(pathOf(event));
   }
 
   failure(error: FlotillaError): void {
@@ -27,8 +27,7 @@ export class Coverage {
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: read from the disk
-function pathOf(type: string, data: any): string {
+function pathOf({ type, data }: DurableEvent): string {
   switch (type) {
     case "task.released":
       return data.suspect ? "task.released suspect" : `task.released ${data.why}`.slice(0, 60);
@@ -41,7 +40,7 @@ function pathOf(type: string, data: any): string {
     case "task.failed":
     case "task.retried":
     case "run.failed":
-      return `${type} ${data.error.code}`;
+      return `${type} ${data.error?.code}`;
     case "message.refused":
       return `message.refused ${data.what}`;
     case "result.late":

@@ -33,7 +33,14 @@ interface Parts {
 
 /** How long a full disk stays full, in milliseconds. */
 const FULL_MS = [200, 6_000] as const;
-const WRITES: ReadonlySet<string> = new Set(["commit", "heartbeat", "outboxSent", "erasePayloads", "deadLetterRemove", "sweepBlobs"]);
+const WRITES: ReadonlySet<string> = new Set([
+  "commit",
+  "heartbeat",
+  "outboxSent",
+  "erasePayloads",
+  "deadLetterRemove",
+  "sweepBlobs",
+]);
 
 /** What every disk does to the calls of a process: delays, a full disk, failing reads, unknown outcomes. */
 class Troubles {
@@ -69,7 +76,8 @@ class Troubles {
     }
     const full = faults.take("store.full");
     if (full !== null) this.#fullUntilMs = world.elapsedMs + full.int(...FULL_MS);
-    if (world.elapsedMs < this.#fullUntilMs && !faults.stopped) throw new FlotillaError("STORE_FULL", "the disk is full");
+    if (world.elapsedMs < this.#fullUntilMs && !faults.stopped)
+      throw new FlotillaError("STORE_FULL", "the disk is full");
   }
 }
 
@@ -142,7 +150,11 @@ class SqliteDisk implements Disk {
     const store = await openSqliteStore(this.#path, { fleet: FLEET, queueDepthMax });
     this.#open.push(store);
     const timed = withTurns(store, (moment) => this.#troubles.turn(process, moment), history);
-    return contested(timed, withTurns(store, async () => {}, history), faults);
+    return contested(
+      timed,
+      withTurns(store, async () => {}, history),
+      faults,
+    );
   }
 
   powerLoss(): void {}
@@ -168,7 +180,8 @@ function withTurns(store: Store, turn: (moment: string) => Promise<void>, histor
   return new Proxy(store, {
     get(target, name: string) {
       const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== "function" || name === "close") return typeof member === "function" ? member.bind(target) : member;
+      if (typeof member !== "function" || name === "close")
+        return typeof member === "function" ? member.bind(target) : member;
       return async (...values: unknown[]) => {
         await turn(`${name}.apply`);
         const answer: unknown = await Reflect.apply(member, target, values);
@@ -202,7 +215,9 @@ function contested(store: Store, disk: Store, faults: Faults): Store {
       if (typeof member !== "function") return member;
       if (name !== "commit") return member.bind(target);
       return async (commits: readonly Commit[]) => {
-        const run = commits.find(({ run, expectedVersion, events }) => run === undefined && expectedVersion > 0 && events.length > 0);
+        const run = commits.find(
+          ({ run, expectedVersion, events }) => run === undefined && expectedVersion > 0 && events.length > 0,
+        );
         const random = run === undefined || run.journal === "fleet" ? null : faults.take("store.conflict");
         if (run !== undefined && random !== null) await appendTo(run.journal, run.events[0]?.at ?? 0, random);
         return target.commit(commits);

@@ -93,7 +93,10 @@ export class Faults {
     const state = this.#kinds.get(kind);
     if (state === undefined || this.#stopped) return null;
     const nth = state.decisions++;
-    const happens = "schedule" in this.#plan ? this.#plan.schedule.has(`${kind}#${nth}`) : state.chance > 0 && state.random.chance(state.chance);
+    const happens =
+      "schedule" in this.#plan
+        ? this.#plan.schedule.has(`${kind}#${nth}`)
+        : state.chance > 0 && state.random.chance(state.chance);
     if (!happens) return null;
     this.taken.push({ kind, nth, atMs: this.#elapsedMs() });
     return new Prng(this.#seed, `${kind}#${nth}`);
@@ -126,7 +129,8 @@ export function parseFault(text: string): { kind: FaultKind; chance: number } {
   const [, kind = "", number = "", percent = ""] = /^([^=]*)=([0-9.]+)(%?)$/.exec(text.trim()) ?? [];
   const chance = Number(number) / (percent === "" ? 1 : 100);
   if (!isFaultKind(kind)) throw unknownFault(kind === "" ? text : kind);
-  if (!(chance >= 0 && chance <= 1)) throw new FlotillaError("USAGE", `the chance of ${kind} is no share from 0% to 100%: ${text}`);
+  if (!(chance >= 0 && chance <= 1))
+    throw new FlotillaError("USAGE", `the chance of ${kind} is no share from 0% to 100%: ${text}`);
   return { kind, chance };
 }
 

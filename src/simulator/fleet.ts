@@ -15,7 +15,13 @@ const never = () => {
   throw new Error("simulated tools are run by the simulator");
 };
 const toolCommon = { timeoutMs: 2_000, retry: { ...retry, attemptsMax: 2 }, run: never };
-const look = tool({ ...toolCommon, description: "Looks something up", effect: "read", input: z.object({}).loose(), output: z.object({ seen: z.number() }) });
+const look = tool({
+  ...toolCommon,
+  description: "Looks something up",
+  effect: "read",
+  input: z.object({}).loose(),
+  output: z.object({ seen: z.number() }),
+});
 const post = tool({ ...toolCommon, description: "Writes under a key", effect: "write", idempotent: true, input: Paid });
 const pay = tool({ ...toolCommon, description: "Writes, and can tell", effect: "write", input: Paid, check: never });
 const send = tool({ ...toolCommon, description: "Writes, and cannot tell", effect: "write", input: Paid });
@@ -32,7 +38,10 @@ const muse = agent({ ...modelAgent, model: "main/muse", fallbackModels: ["backup
 const declared = fleet({
   name: "simulated",
   // Never asked: the simulator answers for both.
-  providers: { main: { kind: "openai-compatible", baseUrl: "http://main.invalid" }, backup: { kind: "openai-compatible", baseUrl: "http://backup.invalid" } },
+  providers: {
+    main: { kind: "openai-compatible", baseUrl: "http://main.invalid" },
+    backup: { kind: "openai-compatible", baseUrl: "http://backup.invalid" },
+  },
   tools: { look, post, pay, send, vault },
   agents: { ada, bob, lead, muse },
   workflows: { unused: graph({ tasks: { only: { agent: ada } } }) },
@@ -52,8 +61,15 @@ export function simulatedFleet(seed: number): FleetDefinition {
   const random = new Prng(seed, "fleet");
   const workflows = {
     graph: builtIn("graph", graphOptions(random)),
-    pipeline: builtIn("pipeline", { stages: Array.from({ length: random.int(1, 4) }, (_, i) => ({ agent: random.pick(WORKERS), id: `s${i}` })) }),
-    supervisor: builtIn("supervisor", { lead: LEAD, workers: ["ada", "muse"], roundsMax: 2, onRejected: random.pick(["fail", "synthesise"]) }),
+    pipeline: builtIn("pipeline", {
+      stages: Array.from({ length: random.int(1, 4) }, (_, i) => ({ agent: random.pick(WORKERS), id: `s${i}` })),
+    }),
+    supervisor: builtIn("supervisor", {
+      lead: LEAD,
+      workers: ["ada", "muse"],
+      roundsMax: 2,
+      onRejected: random.pick(["fail", "synthesise"]),
+    }),
     debate: builtIn("debate", {
       debaters: ["ada", "bob", ...(random.chance(0.5) ? ["muse"] : [])],
       rounds: random.int(1, 2),
@@ -105,7 +121,9 @@ function graphOptions(random: Prng): Json {
       const roll = random.next();
       needs.push(roll < 0.75 ? `t${j}` : { task: `t${j}`, on: roll < 0.92 ? "settled" : "failed" });
     }
-    const each: Record<string, Json> = random.chance(0.12) ? { forEach: Array.from({ length: random.int(1, 3) }, (_, item) => item) } : {};
+    const each: Record<string, Json> = random.chance(0.12)
+      ? { forEach: Array.from({ length: random.int(1, 3) }, (_, item) => item) }
+      : {};
     const priority = random.pick(["CRITICAL", "HIGH", "NORMAL", "LOW"]);
     tasks[`t${i}`] = { agent: random.pick(WORKERS), needs, priority, ...each };
   }
@@ -121,12 +139,19 @@ const fan = definePattern({
   agents: () => ["ada", "bob"],
   plan: (view, change) => {
     if (change.type === "started") {
-      return Array.from({ length: view.options.width }, (_, i): Edit => ({ edit: "add", task: { id: `f${i}`, agent: i % 2 === 0 ? "ada" : "bob", input: i } }));
+      return Array.from(
+        { length: view.options.width },
+        (_, i): Edit => ({ edit: "add", task: { id: `f${i}`, agent: i % 2 === 0 ? "ada" : "bob", input: i } }),
+      );
     }
     const { id, status } = change.task;
     if (id === "last") return [{ edit: "finish", output: status }];
-    const edits: Edit[] = status === "failed" && !id.endsWith("'") ? [{ edit: "add", task: { id: `${id}'`, agent: "bob", input: id } }] : [];
-    if (view.open === 0 && edits.length === 0) edits.push({ edit: "add", task: { id: "last", agent: "ada", input: null } });
+    const edits: Edit[] =
+      status === "failed" && !id.endsWith("'")
+        ? [{ edit: "add", task: { id: `${id}'`, agent: "bob", input: id } }]
+        : [];
+    if (view.open === 0 && edits.length === 0)
+      edits.push({ edit: "add", task: { id: "last", agent: "ada", input: null } });
     return edits;
   },
 });
@@ -138,7 +163,10 @@ const remote = definePattern({
   agents: () => ["ada"],
   plan: (view, change) => {
     if (change.type === "started") {
-      return Array.from({ length: view.options.width }, (_, i): Edit => ({ edit: "add", task: { id: `w${i}`, agent: "ada", input: i } }));
+      return Array.from(
+        { length: view.options.width },
+        (_, i): Edit => ({ edit: "add", task: { id: `w${i}`, agent: "ada", input: i } }),
+      );
     }
     if (change.task.id === "end") return [{ edit: "finish", output: "ended" }];
     return view.open === 0 ? [{ edit: "add", task: { id: "end", agent: "bob", input: null } }] : [];

@@ -64,7 +64,9 @@ function objectOf(schema: Schema, scope: Scope): Json {
   const required = new Set((schema.required ?? []) as readonly string[]);
   const properties = Object.entries((schema.properties ?? {}) as Record<string, Json>);
   const inner = { ...scope, depth: scope.depth + 1 };
-  const chosen = properties.filter(([name]) => required.has(name) || (scope.depth < DEPTH_MAX && scope.random.chance(0.7)));
+  const chosen = properties.filter(
+    ([name]) => required.has(name) || (scope.depth < DEPTH_MAX && scope.random.chance(0.7)),
+  );
   return Object.fromEntries(chosen.map(([name, property]) => [name, valueOf(property, inner)]));
 }
 

@@ -1,13 +1,38 @@
 import { sha256 } from "../message/canonical.ts";
 import type { EventRow, JournalId } from "../store/store.ts";
 
+/** What checkers look at in the data of events, whatever their type: read from the bytes, and trusted no further. */
+export interface EventFields {
+  readonly task?: string;
+  readonly attempt?: number;
+  readonly key?: string;
+  readonly kind?: string;
+  readonly name?: string;
+  readonly idempotencyKey?: string;
+  readonly settle?: string;
+  readonly outcome?: string;
+  readonly what?: string;
+  readonly why?: string;
+  readonly suspect?: boolean;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly limits?: { readonly tokensMax: number };
+  readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
+  readonly add?: readonly { readonly task: string; readonly needs: readonly RecordedNeed[] }[];
+  readonly cancel?: readonly { readonly task: string }[];
+}
+
+export interface RecordedNeed {
+  readonly task: string;
+  readonly on: "completed" | "settled" | "failed";
+}
+
 /** An event that became durable, in the order in which it did. */
 export interface DurableEvent {
   readonly journal: JournalId;
   readonly row: EventRow;
   readonly type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what is on disk is looked at by checkers, each of which knows its types
-  readonly data: any;
+  readonly data: EventFields;
   readonly payload: Readonly<Record<string, unknown>> | null;
   readonly atMs: number;
 }
@@ -40,11 +65,20 @@ export class History {
   }
 
   add(journal: JournalId, row: EventRow): void {
-    const record = JSON.parse(Buffer.from(row.bytes).toString("utf8")) as { type: string; data: unknown };
+    const record = JSON.parse(Buffer.from(row.bytes).toString("utf8")) as { type: string; data: EventFields };
     this.journals.set(journal, { version: row.version, head: row.hash });
     this.events += 1;
-    this.#digest = sha256(Buffer.concat([this.#digest, Buffer.from(journal), row.hash, row.payload ?? Buffer.alloc(0)]));
-    const event = { journal, row, type: record.type, data: record.data, payload: payloadOf(row), atMs: this.#elapsedMs() };
+    this.#digest = sha256(
+      Buffer.concat([this.#digest, Buffer.from(journal), row.hash, row.payload ?? Buffer.alloc(0)]),
+    );
+    const event = {
+      journal,
+      row,
+      type: record.type,
+      data: record.data,
+      payload: payloadOf(row),
+      atMs: this.#elapsedMs(),
+    };
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -103,7 +103,9 @@ export class SimulatedHosts {
     // A thread of its own sees to that, also while the host's code blocks the loop.
     this.#owner.onGone(() => {
       if (this.#parts.planted.orphans === true) return;
-      world.in(this.#random.next() * ORPHAN_MS_MAX, null, `${id} is an orphan`, () => process.end("its coordinator is gone"));
+      world.in(this.#random.next() * ORPHAN_MS_MAX, null, `${id} is an orphan`, () =>
+        process.end("its coordinator is gone"),
+      );
     });
     world.in(20 + this.#random.next() * 200, process, "boots", () => this.#connect(host));
   }
@@ -112,7 +114,13 @@ export class SimulatedHosts {
   #connect(host: Host): void {
     const { world, faults, keys, carrier, code, planted } = this.#parts;
     const { process } = host;
-    const down: End = { process: this.#owner, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
+    const down: End = {
+      process: this.#owner,
+      channel: null,
+      onFrame: () => {},
+      onRefused: () => {},
+      onClose: () => {},
+    };
     const up: End = { process, channel: null, onFrame: () => {}, onRefused: () => {}, onClose: () => {} };
     const link = new Link(world, faults, down, up);
     const session = carrier === "channel" ? this.#handshake(down, up) : { id: process.name, agents: everyAgent(keys) };
@@ -133,21 +141,35 @@ export class SimulatedHosts {
       if (planted.orphans !== true) process.end("its coordinator is gone");
     };
     process.onExit = () => link.close();
-    world.in(this.#random.next() * 2, this.#owner, `attaches ${process.name}`, () => this.#attach(host, link, down, session));
+    world.in(this.#random.next() * 2, this.#owner, `attaches ${process.name}`, () =>
+      this.#attach(host, link, down, session),
+    );
   }
 
   /** The real handshake costs more than all else of a small seed; some seeds begin where it has ended. */
   #handshake(down: End, up: End): { id: string; agents: ReadonlySet<string> } {
     const { keys, world } = this.#parts;
     if (world.seed % HANDSHAKE_EVERY !== 0) {
-      const [here, there, id] = [this.#random.bytes(32), this.#random.bytes(32), Buffer.from(this.#random.bytes(32)).toString("hex")];
+      const [here, there, id] = [
+        this.#random.bytes(32),
+        this.#random.bytes(32),
+        Buffer.from(this.#random.bytes(32)).toString("hex"),
+      ];
       down.channel = new Channel(id, { send: here, receive: there });
       up.channel = new Channel(id, { send: there, receive: here });
       return { id, agents: everyAgent(keys) };
     }
     const handshake = new CoordinatorHandshake(keys.identity(COORDINATOR), this.#random.bytes(32));
-    const identities = keys.names().filter((name) => name !== COORDINATOR).map((name) => keys.identity(name));
-    const answer = answerWelcome(handshake.welcome, keys.publicKey(COORDINATOR) ?? "", identities, this.#random.bytes(32));
+    const identities = keys
+      .names()
+      .filter((name) => name !== COORDINATOR)
+      .map((name) => keys.identity(name));
+    const answer = answerWelcome(
+      handshake.welcome,
+      keys.publicKey(COORDINATOR) ?? "",
+      identities,
+      this.#random.bytes(32),
+    );
     const session = handshake.finish(answer.hello, (agent) => keys.publicKey(agent));
     down.channel = session.channel;
     up.channel = answer.channel;
@@ -162,7 +184,12 @@ export class SimulatedHosts {
       if (process.alive || host.attached) this.#coordinator.receive(process.name, frame as unknown as WorkerFrame);
     };
     end.onRefused = (reason) => {
-      void this.#coordinator.fleet.append("message.refused", { worker: process.name, sender: "?", what: "record", why: reason });
+      void this.#coordinator.fleet.append("message.refused", {
+        worker: process.name,
+        sender: "?",
+        what: "record",
+        why: reason,
+      });
       this.#kill(host, `refused: ${reason}`, true);
     };
     end.onClose = () => this.#kill(host, "its link is gone", true);

@@ -87,11 +87,17 @@ const HAPPENINGS_OF_STEP = 20;
  *  store, network and clock, and with injected faults (T1). The same seed gives the same history. Nothing is sent to
  *  models or services, and no write happens.
  *  @throws {FlotillaError} DEFINITION_*, WORKFLOW_UNKNOWN, INPUT_INVALID; USAGE for an unknown fault */
-export async function simulate(fleet: Fleet | string | URL, workflow: string, input: Json, options: SimulateOptions = {}): Promise<SimulationSummary> {
+export async function simulate(
+  fleet: Fleet | string | URL,
+  workflow: string,
+  input: Json,
+  options: SimulateOptions = {},
+): Promise<SimulationSummary> {
   const { definition, code } = await sourceOf(fleet);
   const declared = workflowOf(definition, workflow);
   const problems = declared.input === null ? [] : problemsOf(declared.input, input);
-  if (problems.length > 0) throw new FlotillaError("INPUT_INVALID", `the input of "${workflow}" is not what it takes: ${problems.join("; ")}`);
+  if (problems.length > 0)
+    throw new FlotillaError("INPUT_INVALID", `the input of "${workflow}" is not what it takes: ${problems.join("; ")}`);
   const faults = planOf(options);
   const user = userCode({ code, script: options.script ?? null, tools: options.tools ?? {} });
   const settingOf = (seed: number, plan: FaultPlan): Setting => ({
@@ -100,7 +106,9 @@ export async function simulate(fleet: Fleet | string | URL, workflow: string, in
     definition,
     code: user,
     planners: (pattern) => patterns.get(pattern),
-    orders: [{ id: "client", workflow, input, idempotencyKey: "simulated", atMs: 0, stopAfterMs: null, asksTwice: false }],
+    orders: [
+      { id: "client", workflow, input, idempotencyKey: "simulated", atMs: 0, stopAfterMs: null, asksTwice: false },
+    ],
     checkers,
     safetyMs: SAFETY_MS,
     livenessMs: LIVENESS_MS,
@@ -116,7 +124,10 @@ export async function simulate(fleet: Fleet | string | URL, workflow: string, in
     runs.push(run);
     options.progress?.(run);
   }
-  return { ...summaryOf(runs), smallest: failed === null || options.shrinks === false ? null : await smallestOf(failed, settingOf) };
+  return {
+    ...summaryOf(runs),
+    smallest: failed === null || options.shrinks === false ? null : await smallestOf(failed, settingOf),
+  };
 }
 
 async function sourceOf(fleet: Fleet | string | URL): Promise<{ definition: Fleet["definition"]; code: FleetCode }> {
@@ -127,13 +138,26 @@ async function sourceOf(fleet: Fleet | string | URL): Promise<{ definition: Flee
 
 function planOf({ faults = {}, only }: SimulateOptions): FaultPlan {
   if (only !== undefined) return { schedule: new Set(only) };
-  const pairs = isList(faults) ? faults.map(parseFault) : Object.entries(faults).map(([kind, chance]) => parseFault(`${kind}=${chance}`));
-  return { chances: Object.fromEntries(pairs.map(({ kind, chance }) => [kind, kind.endsWith(".crash") ? chance / HAPPENINGS_OF_STEP : chance])) };
+  const pairs = isList(faults)
+    ? faults.map(parseFault)
+    : Object.entries(faults).map(([kind, chance]) => parseFault(`${kind}=${chance}`));
+  return {
+    chances: Object.fromEntries(
+      pairs.map(({ kind, chance }) => [kind, kind.endsWith(".crash") ? chance / HAPPENINGS_OF_STEP : chance]),
+    ),
+  };
 }
 
 const isList = (value: object): value is readonly string[] => Array.isArray(value);
 
-function runReport({ configuration, runs, duplicatedEffects, simulatedMs, faults, violations }: Report): SimulatedRunReport {
+function runReport({
+  configuration,
+  runs,
+  duplicatedEffects,
+  simulatedMs,
+  faults,
+  violations,
+}: Report): SimulatedRunReport {
   const run = runs[0];
   const outcome = run?.outcome ?? "lost";
   return {
@@ -175,7 +199,10 @@ function summaryOf(runs: readonly SimulatedRunReport[]): Omit<SimulationSummary,
   };
 }
 
-async function smallestOf(report: Report, settingOf: (seed: number, plan: FaultPlan) => Setting): Promise<SimulationSummary["smallest"]> {
+async function smallestOf(
+  report: Report,
+  settingOf: (seed: number, plan: FaultPlan) => Setting,
+): Promise<SimulationSummary["smallest"]> {
   const { seed } = report.configuration;
   return { seed, only: await shrink(report, (schedule) => runSimulation(settingOf(seed, { schedule }))) };
 }

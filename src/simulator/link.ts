@@ -113,8 +113,13 @@ export class Link {
     const size = bytes.length;
     // A stream may be cut anywhere.
     const cut = to.channel !== null && this.#random.chance(0.1) ? Math.floor(this.#random.next() * size) : 0;
-    if (cut > 0) this.#world.in(at - this.#world.elapsedMs, to.process, "part of a record", () => deliver(to, bytes.subarray(0, cut)));
-    this.#world.in(at - this.#world.elapsedMs, to.process, `record of ${size} bytes`, () => deliver(to, bytes.subarray(cut)));
+    if (cut > 0)
+      this.#world.in(at - this.#world.elapsedMs, to.process, "part of a record", () =>
+        deliver(to, bytes.subarray(0, cut)),
+      );
+    this.#world.in(at - this.#world.elapsedMs, to.process, `record of ${size} bytes`, () =>
+      deliver(to, bytes.subarray(cut)),
+    );
   }
 }
 

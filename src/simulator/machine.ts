@@ -119,14 +119,28 @@ export class Machine {
     const coordinator = planted.coordinator?.(ports) ?? new Coordinator(ports);
     await coordinator.register(code.definition);
     // Nothing is answered before a flush of its own, which covers what a predecessor wrote and did not flush.
-    await coordinator.fleet.append("fleet.opened", { fleet: FLEET, version: "simulated", definition: digestOf(code.definition as never) });
+    await coordinator.fleet.append("fleet.opened", {
+      fleet: FLEET,
+      version: "simulated",
+      definition: digestOf(code.definition as never),
+    });
     if (mode === "library") {
       this.#startLocal(process, coordinator, queue);
       await coordinator.recover();
       this.#owner = { process, coordinator, hosts: null };
       return;
     }
-    const parts: HostParts = { world, faults, keys, code, carrier: mode, hosts: this.#parts.hosts, slots: this.#parts.slots, sent: this.#parts.sent, planted };
+    const parts: HostParts = {
+      world,
+      faults,
+      keys,
+      code,
+      carrier: mode,
+      hosts: this.#parts.hosts,
+      slots: this.#parts.slots,
+      sent: this.#parts.sent,
+      planted,
+    };
     hosts = new SimulatedHosts(parts, process, coordinator, queue);
     hosts.serve();
     await coordinator.recover();

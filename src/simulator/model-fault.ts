@@ -11,7 +11,8 @@ export async function modelFault(faults: Faults): Promise<void> {
     const options = { retryAfterMs: limited.int(100, 5_000), details: { status: 429 } };
     throw new FlotillaError("MODEL_RATE_LIMITED", "too many requests", options);
   }
-  if (faults.take("model.500") !== null) throw new FlotillaError("MODEL_UNAVAILABLE", "the provider failed", { details: { status: 500 } });
+  if (faults.take("model.500") !== null)
+    throw new FlotillaError("MODEL_UNAVAILABLE", "the provider failed", { details: { status: 500 } });
 }
 
 /** An answer in plain words where a document or a tool call was due. */

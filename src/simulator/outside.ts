@@ -55,7 +55,9 @@ export class Outside {
   /** Says that something is executed now. */
   note(call: Omit<Call, "atMs">): void {
     const noted: Call = { ...call, atMs: this.#world.elapsedMs };
-    this.#world.note(`${call.process.name} calls ${call.kind} ${call.name} for ${call.run}/${call.task}/${call.attempt}`);
+    this.#world.note(
+      `${call.process.name} calls ${call.kind} ${call.name} for ${call.run}/${call.task}/${call.attempt}`,
+    );
     for (const listener of this.#listeners) listener(noted);
   }
 
@@ -68,7 +70,14 @@ export class Outside {
   }
 
   /** A write. `dedupes`: the service does one and the same thing once for each key. */
-  async write(caller: Caller, tool: string, key: string, signal: AbortSignal, dedupes: boolean, output: Json): Promise<Json> {
+  async write(
+    caller: Caller,
+    tool: string,
+    key: string,
+    signal: AbortSignal,
+    dedupes: boolean,
+    output: Json,
+  ): Promise<Json> {
     await this.#travel(caller, tool, signal);
     this.note({ ...caller, kind: "tool", name: tool, key, write: true });
     this.#underWay.set(key, (this.#underWay.get(key) ?? 0) + 1);

@@ -28,9 +28,10 @@ export class Person {
     this.#outside = parts.outside;
     this.#random = new Prng(parts.world.seed, "person");
     parts.history.onEvent(({ journal, type, data }) => {
-      const name = `${journal}/${data.task}/${data.key}`;
-      if (type === "step.started") this.#keys.set(name, data.idempotencyKey);
-      if (type === "step.unknown") this.#questions.set(name, { run: journal, task: data.task, key: data.key });
+      const { task = "", key = "", idempotencyKey = "" } = data;
+      const name = `${journal}/${task}/${key}`;
+      if (type === "step.started") this.#keys.set(name, idempotencyKey);
+      if (type === "step.unknown") this.#questions.set(name, { run: journal, task, key });
       if (type === "step.settled" || type === "step.completed" || type === "step.failed") this.#questions.delete(name);
       if (type === "run.completed" || type === "run.failed" || type === "run.stopped") this.#forget(journal);
     });

@@ -35,7 +35,11 @@ function withStale(frame: CoordinatorFrame): CoordinatorFrame[] {
   if (frame.f !== "assign" || frame.attempt < 2) return [frame];
   const attempt = frame.attempt - 1;
   const envelope = frame.envelope as Envelope<"task.request">;
-  const stale = createEnvelope<"task.request">({ ...envelope, id: `${envelope.id}/again`, payload: { ...envelope.payload, attempt } });
+  const stale = createEnvelope<"task.request">({
+    ...envelope,
+    id: `${envelope.id}/again`,
+    payload: { ...envelope.payload, attempt },
+  });
   return [{ ...frame, attempt, envelope: stale }, frame];
 }
 
@@ -47,7 +51,8 @@ class Unfenced extends Coordinator {
 }
 
 function unfenced(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
-  const current = "attempt" in command && command.type !== "task.release" ? state.tasks.get(command.task)?.attempt : undefined;
+  const current =
+    "attempt" in command && command.type !== "task.release" ? state.tasks.get(command.task)?.attempt : undefined;
   return decide(state, current === undefined ? command : ({ ...command, attempt: current } as Command), context);
 }
 
@@ -59,7 +64,9 @@ class Credulous extends Coordinator {
 }
 
 function belated(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
-  const isOpen = command.type !== "task.complete" || (state.status === "running" && !SETTLED.has(state.tasks.get(command.task)?.status ?? "waiting"));
+  const isOpen =
+    command.type !== "task.complete" ||
+    (state.status === "running" && !SETTLED.has(state.tasks.get(command.task)?.status ?? "waiting"));
   if (isOpen) return decide(state, command, context);
   state.version += 1;
   const { task, attempt, output } = command;

@@ -43,13 +43,22 @@ function actOf(random: Prng, depth: number): Act {
 }
 
 /** Carries a program out with a code agent's own means. `effect` is what a declared effect does to the world. */
-export async function perform(context: AgentContext, acts: readonly Act[], effect: (name: string) => Promise<Json>): Promise<Json> {
+export async function perform(
+  context: AgentContext,
+  acts: readonly Act[],
+  effect: (name: string) => Promise<Json>,
+): Promise<Json> {
   const results: Json[] = [];
   for (const [i, act] of acts.entries()) results.push(await performOne(context, act, `${i}`, effect));
   return results;
 }
 
-async function performOne(context: AgentContext, act: Act, at: string, effect: (name: string) => Promise<Json>): Promise<Json> {
+async function performOne(
+  context: AgentContext,
+  act: Act,
+  at: string,
+  effect: (name: string) => Promise<Json>,
+): Promise<Json> {
   switch (act.act) {
     case "look":
       return context.tool("look", { at });

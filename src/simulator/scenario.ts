@@ -26,7 +26,10 @@ export const ScenarioShape = z.strictObject({
   runs: z.int().min(1).max(100_000).default(100).describe("Seeds."),
   faults: z.partialRecord(z.enum(FAULT_KINDS), Share).default({}).describe("Shares by kind."),
   script: z.record(z.string(), z.json()).optional().describe("Rules of the scripted model, for every agent."),
-  tools: z.record(z.string(), z.json()).default({}).describe("What tools return instead of being called; CEL over `input` in ${ }."),
+  tools: z
+    .record(z.string(), z.json())
+    .default({})
+    .describe("What tools return instead of being called; CEL over `input` in ${ }."),
   expect: ExpectShape.default({}),
 });
 
@@ -51,13 +54,26 @@ export async function readScenario(path: string): Promise<Scenario> {
   refuse(source.problems);
   const parsed = ScenarioShape.safeParse(source.data);
   if (!parsed.success) {
-    refuse(zodFindings(parsed.error.issues, { schema: ScenarioShape, input: source.data }).map((finding) => source.place(finding)));
-    throw definitionError([problem("DEFINITION_INVALID", parsed.error.message, { file: basename(path) })], parsed.error);
+    refuse(
+      zodFindings(parsed.error.issues, { schema: ScenarioShape, input: source.data }).map((finding) =>
+        source.place(finding),
+      ),
+    );
+    throw definitionError(
+      [problem("DEFINITION_INVALID", parsed.error.message, { file: basename(path) })],
+      parsed.error,
+    );
   }
   const { fleet, workflow, input, seed, runs, faults, script, tools, expect } = parsed.data;
   const folder = dirname(resolve(path));
   const shares = Object.entries(faults).map(([kind, share]) => [kind, parseFault(`${kind}=${share}`).chance]);
-  const options: SimulateOptions = { seed, runs, faults: Object.fromEntries(shares), tools, ...(script === undefined ? {} : { script }) };
+  const options: SimulateOptions = {
+    seed,
+    runs,
+    faults: Object.fromEntries(shares),
+    tools,
+    ...(script === undefined ? {} : { script }),
+  };
   return { fleet: fleet === undefined ? null : resolve(folder, fleet), folder, workflow, input, options, expect };
 }
 
@@ -72,7 +88,9 @@ export function unmet(expect: Scenario["expect"], summary: SimulationSummary): s
     ...(lost === 0 ? [] : [`${lost} of ${runs.length} runs were lost`]),
     ...(duplicatedEffects === 0 ? [] : [`${duplicatedEffects} writes took effect more than once`]),
     ...runs.flatMap((run) => run.violations.map(({ promise, message }) => `seed ${run.seed}: ${promise}: ${message}`)),
-    ...(ended.length >= wanted || other === undefined ? [] : [`${ended.length} of ${runs.length} seeds end as expected; ${difference(other, expect)}`]),
+    ...(ended.length >= wanted || other === undefined
+      ? []
+      : [`${ended.length} of ${runs.length} seeds end as expected; ${difference(other, expect)}`]),
   ];
 }
 
@@ -81,7 +99,8 @@ function endsSo(run: SimulatedRunReport, { outcome = "completed", output }: Scen
 }
 
 function difference(run: SimulatedRunReport, { outcome = "completed", output }: Scenario["expect"]): string {
-  if (run.outcome !== outcome) return `seed ${run.seed} ${run.outcome}${run.error === null ? "" : ` (${run.error.code}: ${run.error.message})`}`;
+  if (run.outcome !== outcome)
+    return `seed ${run.seed} ${run.outcome}${run.error === null ? "" : ` (${run.error.code}: ${run.error.message})`}`;
   return `seed ${run.seed}: ${output === undefined ? "" : differences(output, run.output).join("; ")}`;
 }
 

@@ -147,7 +147,14 @@ class Simulation {
     this.disk = disk;
     this.#outside = new Outside(world, faults);
     this.#machine = this.#assemble();
-    const scene = { world, history, outside: this.#outside, machine: this.#machine, disk: disk.reader, definition: setting.definition };
+    const scene = {
+      world,
+      history,
+      outside: this.#outside,
+      machine: this.#machine,
+      disk: disk.reader,
+      definition: setting.definition,
+    };
     this.#checkers = setting.checkers.map((make) => {
       const checker: Checker = make(scene, (message) => this.fail(checker.promise, message));
       return checker;
@@ -169,7 +176,9 @@ class Simulation {
     every(world, LOOK_MS, "checkers look", () => this.#each((checker) => checker.look?.()));
     this.#machine.start();
     const failed = () => this.#violations.length > 0;
-    const ended = () => failed() || (this.#clients.every((client) => client.done) && this.#open.size === 0 && this.#machine.owner !== null);
+    const ended = () =>
+      failed() ||
+      (this.#clients.every((client) => client.done) && this.#open.size === 0 && this.#machine.owner !== null);
     const { safetyMs, livenessMs, happeningsMax } = this.#setting;
     await world.run(ended, { untilMs: safetyMs, happeningsMax });
     this.#faults.stop();
@@ -241,7 +250,9 @@ class Simulation {
 
   #observe(event: DurableEvent): void {
     const { task, key, attempt } = event.data;
-    this.#world.note(`disk ${event.journal} ${event.row.version} ${event.type} ${task ?? ""} ${key ?? ""} ${attempt ?? ""}`);
+    this.#world.note(
+      `disk ${event.journal} ${event.row.version} ${event.type} ${task ?? ""} ${key ?? ""} ${attempt ?? ""}`,
+    );
     this.#coverage.event(event);
     this.#each((checker) => checker.event?.(event));
     const { journal, type } = event;
@@ -262,8 +273,14 @@ class Simulation {
 
 function ending({ journal, type, data, payload }: DurableEvent): SimulatedRun {
   const outcome = type.slice("run.".length) as "completed" | "failed" | "stopped";
-  const error = outcome === "failed" ? { code: data.error.code as string, message: data.error.message as string } : null;
-  return { run: journal, order: null, outcome, output: payload?.output ?? null, error };
+  const error = outcome === "failed" ? (data.error ?? null) : null;
+  return {
+    run: journal,
+    order: null,
+    outcome,
+    output: payload?.output ?? null,
+    error: error && { code: error.code, message: error.message },
+  };
 }
 
 /** Whether a process dies before something happens to it. */

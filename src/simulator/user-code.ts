@@ -46,7 +46,10 @@ export function userCode({ code, script, tools }: UserCodeOptions): (parts: Code
         }
         if (faults.take("agent.hang") !== null) return hang();
         if (faults.take("agent.throw") === null) return null;
-        return Promise.resolve({ type: "failed", error: toErrorRecord(new FlotillaError("AGENT_FAILED", "a simulated failure", { class: "transient" })) });
+        return Promise.resolve({
+          type: "failed",
+          error: toErrorRecord(new FlotillaError("AGENT_FAILED", "a simulated failure", { class: "transient" })),
+        });
       },
       garble(_attempt, outcome): AgentOutcome {
         if (outcome.type !== "completed" || faults.take("agent.garbage") === null) return outcome;
@@ -58,7 +61,11 @@ export function userCode({ code, script, tools }: UserCodeOptions): (parts: Code
 }
 
 /** What an agent's own steps do for real takes no virtual time. */
-function heldAgent({ world, outside, faults, definition }: CodeParts, attempt: Attempt, agent: AgentCode | undefined): AgentCode | undefined {
+function heldAgent(
+  { world, outside, faults, definition }: CodeParts,
+  attempt: Attempt,
+  agent: AgentCode | undefined,
+): AgentCode | undefined {
   if (agent === undefined) return undefined;
   const { run, task } = attempt.port.assignment;
   const ordinals = new Map<string, number>();
@@ -83,14 +90,21 @@ function heldAgent({ world, outside, faults, definition }: CodeParts, attempt: A
   };
 }
 
-function toolOf(parts: CodeParts, attempt: Attempt, name: string, code: FleetCode, scripted: ((input: Json) => Json) | undefined): ToolRunner {
+function toolOf(
+  parts: CodeParts,
+  attempt: Attempt,
+  name: string,
+  code: FleetCode,
+  scripted: ((input: Json) => Json) | undefined,
+): ToolRunner {
   const { world, faults, outside, definition } = parts;
   const declared = definition.tools[name] as ToolDefinition;
   const caller = callerOf(attempt);
   const own = code.tools.get(name);
   const answer = async (input: Json, context: ToolContext): Promise<Json> => {
     if (scripted !== undefined) return scripted(input);
-    if (declared.effect === "read" && own !== undefined) return world.hold(async () => recordable(await own.run(input, context)));
+    if (declared.effect === "read" && own !== undefined)
+      return world.hold(async () => recordable(await own.run(input, context)));
     return generate(declared.output, `${world.seed} ${name} ${JSON.stringify(input)}`);
   };
   const hasCheck = declared.kind === "code" && declared.hasCheck;
@@ -99,7 +113,10 @@ function toolOf(parts: CodeParts, attempt: Attempt, name: string, code: FleetCod
       const { idempotencyKey, signal } = context;
       const output = await answer(input, context);
       if (declared.effect === "read") await outside.read(caller, name, idempotencyKey, signal, () => null);
-      const written = declared.effect === "write" ? await outside.write(caller, name, idempotencyKey, signal, declared.idempotent, output) : output;
+      const written =
+        declared.effect === "write"
+          ? await outside.write(caller, name, idempotencyKey, signal, declared.idempotent, output)
+          : output;
       return faults.take("tool.garbage") === null ? written : 10n;
     },
     check: hasCheck ? (_input, { idempotencyKey }) => outside.find(caller, idempotencyKey) : null,
@@ -110,7 +127,8 @@ const inputLanguage = language(["input"]);
 
 function template(name: string, output: Json): (input: Json) => Json {
   const compiled = inputLanguage.template(output);
-  if (!compiled.ok) throw new FlotillaError("USAGE", `the scripted result of ${name} does not parse: ${compiled.problem}`);
+  if (!compiled.ok)
+    throw new FlotillaError("USAGE", `the scripted result of ${name} does not parse: ${compiled.problem}`);
   return (input) => compiled.value.render({ input: bind(input) });
 }
 
@@ -139,15 +157,30 @@ function faultyModels(parts: CodeParts, attempt: Attempt, models: ModelRegistry)
   return {
     resolve(ref, agent) {
       const resolved = models.resolve(ref, agent);
-      return { ...resolved, model: { call: (request, options) => answer(parts, attempt, resolved.model, request, options) } };
+      return {
+        ...resolved,
+        model: { call: (request, options) => answer(parts, attempt, resolved.model, request, options) },
+      };
     },
   };
 }
 
-async function answer(parts: CodeParts, attempt: Attempt, model: Model, request: ModelRequest, options: ModelCallOptions): Promise<ModelResponse> {
+async function answer(
+  parts: CodeParts,
+  attempt: Attempt,
+  model: Model,
+  request: ModelRequest,
+  options: ModelCallOptions,
+): Promise<ModelResponse> {
   options.signal.throwIfAborted();
   const { run, task } = attempt.port.assignment;
-  parts.outside.note({ ...callerOf(attempt), kind: "model", name: request.model, key: `${run}/${task}/?`, write: false });
+  parts.outside.note({
+    ...callerOf(attempt),
+    kind: "model",
+    name: request.model,
+    key: `${run}/${task}/?`,
+    write: false,
+  });
   await modelFault(parts.faults);
   const response = await model.call(request, options);
   return parts.faults.take("model.garbage") === null ? response : garbledAnswer(response);

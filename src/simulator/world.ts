@@ -135,7 +135,10 @@ export class World {
   }
 
   /** Runs until `done` says so, nothing is left to happen, or a bound is passed. `done` is asked after each happening. */
-  async run(done: () => boolean, bounds: { untilMs: number; happeningsMax: number }): Promise<"done" | "idle" | "time" | "happenings"> {
+  async run(
+    done: () => boolean,
+    bounds: { untilMs: number; happeningsMax: number },
+  ): Promise<"done" | "idle" | "time" | "happenings"> {
     const last = this.happenings + bounds.happeningsMax;
     while (!done()) {
       const next = this.#pop();

@@ -1,7 +1,9 @@
 import { test } from "vitest";
 import { complete, seeds, sound } from "./campaign.ts";
 
-test("T1: a thousand seeds over all patterns keep every promise, and take every fault and way of recovery", { timeout: 600_000 }, async () => {
+test("T1: a thousand seeds over all patterns keep every promise, and take every fault and way of recovery", {
+  timeout: 600_000,
+}, async () => {
   complete(await sound(seeds(1001, 1_000)));
 });
 

@@ -14,7 +14,10 @@ test("invariant 12: the same seed gives the same history, byte for byte", async 
 
 test("invariant 12: also on the real sqlite adapter", async () => {
   for (const seed of seeds(1, 3)) {
-    const [first, second] = [await simulateSeed(seed, { store: "sqlite" }), await simulateSeed(seed, { store: "sqlite" })];
+    const [first, second] = [
+      await simulateSeed(seed, { store: "sqlite" }),
+      await simulateSeed(seed, { store: "sqlite" }),
+    ];
     expect(second.digest, `seed ${seed}`).toBe(first.digest);
   }
 });

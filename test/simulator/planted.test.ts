@@ -18,7 +18,11 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "drop the dedupe of runs": { promise: "1:", seedsMax: 20 },
   "drop the dedupe of steps": { promise: "2:", seedsMax: 60 },
   "forget a timer": { promise: "1:", seedsMax: 20 },
-  "apply a late result": { promise: "2:", seedsMax: 60, options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } } },
+  "apply a late result": {
+    promise: "2:",
+    seedsMax: 60,
+    options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
+  },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 
@@ -30,7 +34,9 @@ describe("a planted bug is caught, and its promise is named", () => {
   }
 });
 
-test("M7: assignments that come again after their attempt is over repeat nothing while attempts fence", { timeout: 300_000 }, async () => {
+test("M7: assignments that come again after their attempt is over repeat nothing while attempts fence", {
+  timeout: 300_000,
+}, async () => {
   const options: SeedOptions = { mode: "frames", planted: STALE_ASSIGNMENTS, checkers: [stepsOnce] };
   expect(await firstBroken("2:", 60, options)).toBeUndefined();
 });

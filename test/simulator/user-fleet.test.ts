@@ -32,18 +32,30 @@ const buyer = agent({
     return { doubled, order, state };
   },
 });
-const shop = fleet({ name: "shop", tools: { lookUp, buy }, agents: { buyer }, workflows: { order: pipeline({ stages: [buyer] }) } });
+const shop = fleet({
+  name: "shop",
+  tools: { lookUp, buy },
+  agents: { buyer },
+  workflows: { order: pipeline({ stages: [buyer] }) },
+});
 
 test("T1: a user's fleet runs in virtual time; reads run, writes are made up and never happen", async () => {
   const { runs, lost, duplicatedEffects } = await simulate(shop, "order", { item: "tea" }, { runs: 3 });
   expect(runs.map(({ outcome, output }) => ({ outcome, output }))).toEqual(
-    runs.map(() => ({ outcome: "completed", output: expect.objectContaining({ doubled: 6, state: expect.stringMatching(/placed|shipped/) }) })),
+    runs.map(() => ({
+      outcome: "completed",
+      output: expect.objectContaining({ doubled: 6, state: expect.stringMatching(/placed|shipped/) }),
+    })),
   );
   expect({ lost, duplicatedEffects, bought }).toEqual({ lost: 0, duplicatedEffects: 0, bought: 0 });
 });
 
 test("T1: the same seeds under the same faults end the same", async () => {
-  const options = { runs: 10, seed: 40, faults: ["host.crash=10%", "tool.error=20%", "tool.timeout=10%", "coordinator.crash=5%"] };
+  const options = {
+    runs: 10,
+    seed: 40,
+    faults: ["host.crash=10%", "tool.error=20%", "tool.timeout=10%", "coordinator.crash=5%"],
+  };
   const first = await simulate(shop, "order", { item: "tea" }, options);
   expect(await simulate(shop, "order", { item: "tea" }, options)).toEqual(first);
   expect(first.runs.flatMap((run) => run.violations)).toEqual([]);
@@ -53,7 +65,9 @@ test("T1: the same seeds under the same faults end the same", async () => {
 test("tools return what they are scripted to return, with expressions over their input", async () => {
   const tools = { buy: { order: "${'o-' + input.item}", state: "shipped" }, lookUp: { price: 21 } };
   const { groups } = await simulate(shop, "order", { item: "tea" }, { runs: 5, tools });
-  expect(groups).toMatchObject([{ outcome: "completed", output: { doubled: 42, order: "o-tea", state: "shipped" }, seeds: [1, 2, 3, 4, 5] }]);
+  expect(groups).toMatchObject([
+    { outcome: "completed", output: { doubled: 42, order: "o-tea", state: "shipped" }, seeds: [1, 2, 3, 4, 5] },
+  ]);
 });
 
 test("a user's own code may take its time: no virtual time passes", async () => {
@@ -64,7 +78,11 @@ test("a user's own code may take its time: no virtual time passes", async () => 
       return (await ctx.now()) - before < 1_000;
     },
   });
-  const slow = fleet({ name: "slow", agents: { waiting }, workflows: { wait: graph({ tasks: { only: { agent: waiting } } }) } });
+  const slow = fleet({
+    name: "slow",
+    agents: { waiting },
+    workflows: { wait: graph({ tasks: { only: { agent: waiting } } }) },
+  });
   const { groups } = await simulate(slow, "wait", {}, { runs: 3 });
   expect(groups).toMatchObject([{ outcome: "completed", output: true }]);
 });
@@ -74,7 +92,9 @@ test("a fault that does not exist, a share that is none, and an input that does 
     code: "USAGE",
     hint: expect.stringContaining("tool.timeout"),
   });
-  await expect(simulate(shop, "order", { item: "tea" }, { faults: ["tool.timeout=200%"] })).rejects.toMatchObject({ code: "USAGE" });
+  await expect(simulate(shop, "order", { item: "tea" }, { faults: ["tool.timeout=200%"] })).rejects.toMatchObject({
+    code: "USAGE",
+  });
   await expect(simulate(shop, "oder", {}, {})).rejects.toMatchObject({ code: "WORKFLOW_UNKNOWN" });
 });
 
@@ -84,7 +104,11 @@ test("a live model is refused, saying what to do", async () => {
   const { groups } = await simulate(live, "ask", "why?", { runs: 1 });
   expect(groups).toMatchObject([{ outcome: "failed", error: { code: "UNSUPPORTED" } }]);
   const script = { agents: { asker: [{ say: "because" }] } };
-  const scripted = await simulate(live, "ask", "why?", { runs: 5, script, faults: { "model.429": 0.3, "model.500": 0.2 } });
+  const scripted = await simulate(live, "ask", "why?", {
+    runs: 5,
+    script,
+    faults: { "model.429": 0.3, "model.500": 0.2 },
+  });
   expect(scripted.groups).toMatchObject([{ outcome: "completed", output: "because", seeds: [1, 2, 3, 4, 5] }]);
 });
 

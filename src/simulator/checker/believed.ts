@@ -6,8 +6,7 @@ export const believed: CheckerMaker = (_scene, fail) => {
   const proofs = new Set<string>();
   return {
     promise: "7: no message is acted on unless origin, recipient, type, age and uniqueness were checked",
-    event({ type, data, journal }) {
-      const proof = data.proof as { session: string; seq: number; digest: string } | undefined;
+    event({ data: { proof }, journal }) {
       if (proof === undefined) return;
       const name = `${proof.session}/${proof.seq}/${proof.digest}`;
       if (proofs.has(name)) fail(`frame ${name} was acted on twice, last in ${journal}`);

@@ -8,7 +8,8 @@ export const boundedMemory: CheckerMaker = ({ machine, history }, fail) => ({
     const { owner } = machine;
     if (owner === null) return;
     const { hotRuns } = owner.coordinator;
-    if (hotRuns > history.journals.size + STARTING_MAX) fail(`${hotRuns} runs in memory of ${history.journals.size} that exist`);
+    if (hotRuns > history.journals.size + STARTING_MAX)
+      fail(`${hotRuns} runs in memory of ${history.journals.size} that exist`);
     for (const { queue, running, workers } of owner.coordinator.depth()) {
       const slots = workers * (parseQueue(queue).slots ?? machine.slots);
       if (running > slots) fail(`queue ${queue} runs ${running} attempts in ${slots} slots`);

@@ -16,7 +16,8 @@ export const chained: CheckerMaker = ({ disk, history }, fail) => {
       for (const journal of history.journals.keys()) {
         const { problem, version } = await walkJournal(disk, journal);
         if (problem !== null) fail(`verification: ${problem.message}`);
-        if (version < history.version(journal)) fail(`${journal} ends at ${version}; ${history.version(journal)} became durable`);
+        if (version < history.version(journal))
+          fail(`${journal} ends at ${version}; ${history.version(journal)} became durable`);
       }
     },
   };

@@ -1,9 +1,5 @@
+import type { RecordedNeed } from "../history.ts";
 import type { CheckerMaker } from "./checker.ts";
-
-interface Need {
-  task: string;
-  on: "completed" | "settled" | "failed";
-}
 
 const ENDS: Readonly<Record<string, string>> = {
   "task.completed": "completed",
@@ -14,7 +10,7 @@ const ENDS: Readonly<Record<string, string>> = {
 
 /** No task is given to a worker before its needs are settled as its edges demand, and no cycle is on record. */
 export const edges: CheckerMaker = (_scene, fail) => {
-  const needs = new Map<string, readonly Need[]>();
+  const needs = new Map<string, readonly RecordedNeed[]>();
   const settled = new Map<string, string>();
   const depths = new Map<string, number>();
   return {
@@ -23,15 +19,18 @@ export const edges: CheckerMaker = (_scene, fail) => {
       const end = ENDS[type];
       if (end !== undefined) settled.set(`${journal}/${data.task}`, end);
       if (type === "plan.revised") {
-        for (const { task } of data.cancel as { task: string }[]) settled.set(`${journal}/${task}`, "cancelled");
-        for (const spec of data.add as { task: string; needs: Need[] }[]) needs.set(`${journal}/${spec.task}`, spec.needs);
-        for (const spec of data.add as { task: string }[]) depthOf(journal, spec.task, []);
+        const { add = [], cancel = [] } = data;
+        for (const { task } of cancel) settled.set(`${journal}/${task}`, "cancelled");
+        for (const spec of add) needs.set(`${journal}/${spec.task}`, spec.needs);
+        for (const spec of add) depthOf(journal, spec.task, []);
       }
       if (type !== "task.assigned") return;
       for (const need of needs.get(`${journal}/${data.task}`) ?? []) {
         const status = settled.get(`${journal}/${need.task}`);
         if (status === undefined || (need.on !== "settled" && need.on !== status)) {
-          fail(`${data.task} of ${journal} was assigned while ${need.task} was ${status ?? "open"}, which it needs ${need.on}`);
+          fail(
+            `${data.task} of ${journal} was assigned while ${need.task} was ${status ?? "open"}, which it needs ${need.on}`,
+          );
         }
       }
     },

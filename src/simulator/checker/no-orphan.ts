@@ -8,11 +8,13 @@ export const noOrphan: CheckerMaker = ({ world }, fail) => ({
   look() {
     for (const { name, alive, parent } of world.processes) {
       const lostMs = parent?.endedMs ?? null;
-      if (alive && lostMs !== null && world.elapsedMs - lostMs > GRACE_MS) fail(`${name} lives ${world.elapsedMs - lostMs} ms after ${parent?.name}`);
+      if (alive && lostMs !== null && world.elapsedMs - lostMs > GRACE_MS)
+        fail(`${name} lives ${world.elapsedMs - lostMs} ms after ${parent?.name}`);
     }
   },
   call({ process, kind, name }) {
     const lostMs = process.parent?.endedMs ?? null;
-    if (lostMs !== null && world.elapsedMs - lostMs > GRACE_MS) fail(`${process.name} executes ${kind} ${name} after ${process.parent?.name} is gone`);
+    if (lostMs !== null && world.elapsedMs - lostMs > GRACE_MS)
+      fail(`${process.name} executes ${kind} ${name} after ${process.parent?.name} is gone`);
   },
 });

@@ -14,7 +14,7 @@ export const oneEnd: CheckerMaker = ({ history, world }, fail) => {
       if (end !== undefined && type !== "result.late") fail(`${journal} records ${type} after ${end}`);
       if (TERMINAL.has(type)) ends.set(journal, type);
       if (type !== "run.started") return;
-      const { idempotencyKey } = data as { idempotencyKey?: string };
+      const { idempotencyKey } = data;
       if (idempotencyKey === undefined) return;
       const earlier = keys.get(idempotencyKey);
       if (earlier !== undefined) fail(`key ${idempotencyKey} started both ${earlier} and ${journal}`);
@@ -31,7 +31,8 @@ export const oneEnd: CheckerMaker = ({ history, world }, fail) => {
     },
     end() {
       for (const run of history.journals.keys()) {
-        if (run !== FLEET_JOURNAL && !ends.has(run)) fail(`${run} has not ended after ${world.elapsedMs} ms of virtual time`);
+        if (run !== FLEET_JOURNAL && !ends.has(run))
+          fail(`${run} has not ended after ${world.elapsedMs} ms of virtual time`);
       }
     },
   };

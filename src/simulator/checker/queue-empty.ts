@@ -7,7 +7,8 @@ export const queueEmpty: CheckerMaker = ({ disk, world }, fail) => ({
     for (const { queue, ready, delayed, leased } of await disk.depth(world.clockMs)) {
       fail(`queue ${queue} still holds ${ready} ready, ${delayed} delayed and ${leased} leased tasks`);
     }
-    for (const { run, name } of await disk.dueTimers(Number.MAX_SAFE_INTEGER, 100)) fail(`timer ${name} of ${run} is still set`);
+    for (const { run, name } of await disk.dueTimers(Number.MAX_SAFE_INTEGER, 100))
+      fail(`timer ${name} of ${run} is still set`);
     if ((await disk.outbox(1)).length > 0) fail("the outbox is not empty");
   },
 });

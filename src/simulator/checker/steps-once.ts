@@ -15,10 +15,10 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
   return {
     promise: "2: a recorded step is never executed again; a result is applied at most once",
     event({ journal, type, data }) {
-      const { task, attempt, key, kind } = data as Record<string, string> & { attempt: number };
-      if (type === "step.started") intended.add(keyOf(journal, task as string, key as string));
+      const { task = "", attempt = 0, key = "", kind } = data;
+      if (type === "step.started") intended.add(keyOf(journal, task, key));
       if (type === "step.completed" || type === "step.failed") {
-        recorded.set(keyOf(journal, task as string, key as string), attempt);
+        recorded.set(keyOf(journal, task, key), attempt);
         if (kind === "effect") recorded.set(`${journal}/${task}/${key}`, attempt);
         if (kind === "model" && type === "step.completed") {
           modelTurns.set(`${journal}/${task}`, (modelTurns.get(`${journal}/${task}`) ?? 0) + 1);
@@ -32,10 +32,14 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
     call(call) {
       const by = recorded.get(call.key);
       if (by !== undefined && call.attempt >= by) {
-        fail(`${call.kind} ${call.name} of ${call.run}/${call.task} was recorded by attempt ${by} and executed again by attempt ${call.attempt}`);
+        fail(
+          `${call.kind} ${call.name} of ${call.run}/${call.task} was recorded by attempt ${by} and executed again by attempt ${call.attempt}`,
+        );
       }
-      if (call.write && !intended.has(call.key)) fail(`${call.name} of ${call.run}/${call.task} was called before its intent was on the disk`);
-      if (call.kind === "model" && paidBefore(call)) fail(`a model call of ${call.run}/${call.task} was paid again by attempt ${call.attempt}`);
+      if (call.write && !intended.has(call.key))
+        fail(`${call.name} of ${call.run}/${call.task} was called before its intent was on the disk`);
+      if (call.kind === "model" && paidBefore(call))
+        fail(`a model call of ${call.run}/${call.task} was paid again by attempt ${call.attempt}`);
     },
     end() {
       const done = new Map<string, number>();

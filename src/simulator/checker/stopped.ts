@@ -9,12 +9,14 @@ export const stopped: CheckerMaker = (_scene, fail) => {
   return {
     promise: "6: after a stop is committed nothing of its scope starts",
     event({ journal, type, data, atMs }) {
-      if (type === "task.assigned" && ended.has(journal)) fail(`${data.task} of ${journal} was assigned after the run's end`);
+      if (type === "task.assigned" && ended.has(journal))
+        fail(`${data.task} of ${journal} was assigned after the run's end`);
       if (TERMINAL.has(type)) ended.set(journal, atMs);
     },
     call({ run, task, kind, name, atMs }) {
       const at = ended.get(run);
-      if (at !== undefined && atMs - at > ABORT_MS) fail(`${kind} ${name} of ${run}/${task} was executed ${atMs - at} ms after the run's end`);
+      if (at !== undefined && atMs - at > ABORT_MS)
+        fail(`${kind} ${name} of ${run}/${task} was executed ${atMs - at} ms after the run's end`);
     },
   };
 };
