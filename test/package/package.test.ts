@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../structure/source.ts";
 import { documents, type Snippet } from "../structure/document.ts";
-import { createProject, pack, type Project, type Tarball } from "./project.ts";
+import { createProject, createSibling, pack, type Project, type Tarball } from "./project.ts";
 
 let tarball: Tarball;
 let project: Project;
 
 beforeAll(() => {
   tarball = pack();
-  project = createProject(tarball, { files: "app", link: ["publint", "hono", "@hono/node-server", "vitest"] });
+  project = createProject(tarball, "app", ["publint", "hono", "@hono/node-server", "vitest"]);
 });
 
 afterAll(() => {
@@ -124,18 +124,17 @@ describe("C3: a pattern of one's own", () => {
   });
 });
 
-describe.skipIf(process.platform === "win32")(
-  "what the documents show works, typed in order in an empty folder",
-  () => {
+describe
+  .skipIf(process.platform === "win32")
+  .concurrent("what the documents show works, typed in order in an empty folder", () => {
     const tested = documents().filter(({ snippets }) => snippets.some(({ mark }) => mark?.type === "run"));
 
-    test.each(tested.map(({ path, snippets }) => [path, snippets] as const))("%s", (_, snippets) => {
-      using fresh = createProject(tarball);
-      const { status, output } = fresh.shell(snippets.flatMap(command).join("\n"));
+    test.each(tested.map(({ path, snippets }) => [path, snippets] as const))("%s", async (_, snippets) => {
+      using fresh = createSibling(project);
+      const { status, output } = await fresh.shell(snippets.flatMap(command).join("\n"));
       expect(status, output).toBe(0);
     });
-  },
-);
+  });
 
 /** A marked snippet as shell: commands as they are, files written where the commands stand. */
 function command({ mark, text, line }: Snippet): string[] {

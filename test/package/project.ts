@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -40,25 +41,39 @@ export interface Project extends Disposable {
   /** Runs a program of the project with this Node; standard output. @throws with both outputs when it fails */
   node(...args: string[]): string;
   tsc(path: string): { status: number; output: string };
-  /** Runs shell commands, up to the first that fails, as somebody types them: on this Node, without a terminal. */
-  shell(script: string): { status: number; output: string };
+  /** Runs shell commands, up to the first that fails, as somebody types them: on this Node, without a terminal. What
+   *  they leave running in the background is ended. */
+  shell(script: string): Promise<{ status: number; output: string }>;
 }
 
-/** A fresh project with the package installed, `files` (a folder beside this file) in it and `link` linked from here.
+/** A fresh project with the package installed, and `files` (a folder beside this file) in it.
  *
  *  Where the registry must be there (FLOTILLA_REQUIRE_SERVICES, as in CI) npm installs the tarball. Elsewhere nothing
  *  needs the network: the tarball is unpacked, and only the dependencies that it declares are linked beside it, so that
- *  one that is used and not declared is missed all the same. */
-export function createProject(
-  tarball: Tarball,
-  { files, link = [] }: { files?: string; link?: readonly string[] } = {},
-): Project {
-  const folder = mkdtempSync(join(tmpdir(), "flotilla-project-"));
-  if (files !== undefined) cpSync(join(import.meta.dirname, files), folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+ *  one that is used and not declared is missed all the same. What is in `link` is linked from this repository. */
+export function createProject(tarball: Tarball, files: string, link: readonly string[]): Project {
+  const folder = emptyProject();
+  cpSync(join(import.meta.dirname, files), folder, { recursive: true });
   if (process.env.FLOTILLA_REQUIRE_SERVICES) install(folder, tarball);
   else unpack(folder, tarball);
   for (const name of ["typescript", "@types/node", ...link]) linkPackage(folder, name);
+  return projectIn(folder);
+}
+
+/** An empty project that has what another one has installed. */
+export function createSibling(of: Project): Project {
+  const folder = emptyProject();
+  symlinkSync(join(of.folder, "node_modules"), join(folder, "node_modules"), "junction");
+  return projectIn(folder);
+}
+
+function emptyProject(): string {
+  const folder = mkdtempSync(join(tmpdir(), "flotilla-project-"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+  return folder;
+}
+
+function projectIn(folder: string): Project {
   return {
     folder,
     node: (...args) => run(process.execPath, args, folder),
@@ -70,18 +85,37 @@ export function createProject(
       });
       return { status: status ?? 1, output: stdout + stderr };
     },
-    shell: (script) => {
-      const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ""}` };
-      const { status, stdout, stderr } = spawnSync("bash", ["-euo", "pipefail", "-c", script], {
-        timeout: TIME_MAX_MS,
-        cwd: folder,
-        env,
-        encoding: "utf8",
-      });
-      return { status: status ?? 1, output: stdout + stderr };
-    },
+    shell: (script) => shell(script, folder),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+async function shell(script: string, cwd: string): Promise<{ status: number; output: string }> {
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ""}` };
+  // A group of its own, so that nothing of it outlives the test.
+  const child = spawn("bash", ["-euo", "pipefail", "-c", script], {
+    cwd,
+    env,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  const hanging = setTimeout(() => endGroup(child.pid), TIME_MAX_MS);
+  const [status] = (await once(child, "exit")) as [number | null];
+  clearTimeout(hanging);
+  endGroup(child.pid);
+  return { status: status ?? 1, output };
+}
+
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, "SIGKILL");
+  } catch (error) {
+    // Nothing of it is left.
+    if ((error as { code?: string }).code !== "ESRCH") throw error;
+  }
 }
 
 function install(folder: string, tarball: Tarball): void {
