@@ -26,7 +26,10 @@ export function printJson({ terminal }: Context, document: unknown): void {
 }
 
 /** One line of a stream: `type`, `seq` and `time` first (NDJSON). */
-export function printRecord({ terminal }: Context, record: { type: string; seq: number; time: number } & Record<string, unknown>): void {
+export function printRecord(
+  { terminal }: Context,
+  record: { type: string; seq: number; time: number } & Record<string, unknown>,
+): void {
   const { type, seq, time, ...rest } = record;
   terminal.out(JSON.stringify({ type, seq, time: new Date(time).toISOString(), ...rest }));
 }

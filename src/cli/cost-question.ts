@@ -17,7 +17,12 @@ export interface CostQuestion {
 
 /** Tells what a live run will about cost, from the last one that was live, and under which limits it runs; on a terminal
  *  it asks. Returns whether to go on: elsewhere always, under the limits. */
-export async function mayCost(context: Context, store: Store, question: CostQuestion, { yes }: { yes: boolean }): Promise<boolean> {
+export async function mayCost(
+  context: Context,
+  store: Store,
+  question: CostQuestion,
+  { yes }: { yes: boolean },
+): Promise<boolean> {
   const { terminal, json } = context;
   if (json) return true;
   const { declared, models, budget } = question;
@@ -36,7 +41,9 @@ export async function mayCost(context: Context, store: Store, question: CostQues
 async function estimate(store: Store, workflow: string): Promise<string> {
   for (const { id, summary } of await store.runs({ workflow, status: "completed", limit: LOOKED_AT })) {
     if (summary === null) continue;
-    const { inputTokens, outputTokens, costMicroUsd, unpriced, simulated } = JSON.parse(Buffer.from(summary).toString("utf8")) as RunSummary;
+    const { inputTokens, outputTokens, costMicroUsd, unpriced, simulated } = JSON.parse(
+      Buffer.from(summary).toString("utf8"),
+    ) as RunSummary;
     if (simulated) continue;
     const price = unpriced > 0 ? "price unknown" : money(costMicroUsd);
     return `About ${count(inputTokens + outputTokens)} tokens, ${price} (from ${shortId(id)}).`;

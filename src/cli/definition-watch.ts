@@ -14,7 +14,11 @@ const FOLDERS_MAX = 256;
  *
  *  Each folder has a watcher of its own: Node's recursive one on Linux (24.21) misses a file that is replaced a second
  *  time by renaming another over it, which is how most editors save. */
-export function watchDefinition(folder: string, changed: () => Promise<void>, failed: (error: Error) => void): () => void {
+export function watchDefinition(
+  folder: string,
+  changed: () => Promise<void>,
+  failed: (error: Error) => void,
+): () => void {
   const watchers = new Map<string, FSWatcher>();
   const soon = oneAtATime(changed);
   const add = (path: string) => {
@@ -41,7 +45,9 @@ export function watchDefinition(folder: string, changed: () => Promise<void>, fa
 function foldersIn(path: string): string[] {
   try {
     const entries = readdirSync(path, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory() && !IGNORED.has(entry.name)).map((entry) => join(path, entry.name));
+    return entries
+      .filter((entry) => entry.isDirectory() && !IGNORED.has(entry.name))
+      .map((entry) => join(path, entry.name));
   } catch {
     return []; // It went away meanwhile: there is nothing in it to watch.
   }

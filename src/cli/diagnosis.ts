@@ -3,15 +3,14 @@ import { statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { FleetDefinition, ProviderDefinition } from "../core/definition.ts";
 import { loadFleet } from "../definition/load.ts";
-import { problemsOf } from "../definition/problem.ts";
 import { catalogue, type FlotillaError, isFlotillaError } from "../error.ts";
 import { KEY_FILE } from "../message/key-file.ts";
-import { readOwner } from "../runtime/owner-lock.ts";
+import { ownerFolder, readOwner } from "../runtime/owner-lock.ts";
 import { VERSION } from "../version.ts";
 import type { Context } from "./context.ts";
 import { EXIT, type ExitCode } from "./failure.ts";
 import { plural } from "./format/number.ts";
-import { findProject, openToRead, pathOf, type Project } from "./project.ts";
+import { findProject, pathOf, type Project, readStore } from "./project.ts";
 import { missingSecrets } from "./strict.ts";
 
 /** One thing that was looked at. */
@@ -47,7 +46,13 @@ export async function diagnose(context: Context): Promise<Diagnosis[]> {
 }
 
 const good = (name: string, found: string): Diagnosis => ({ name, state: "good", found, fix: null, exit: EXIT.ok });
-const note = (name: string, found: string, fix: string | null = null): Diagnosis => ({ name, state: "note", found, fix, exit: EXIT.ok });
+const note = (name: string, found: string, fix: string | null = null): Diagnosis => ({
+  name,
+  state: "note",
+  found,
+  fix,
+  exit: EXIT.ok,
+});
 const bad = (name: string, error: FlotillaError): Diagnosis => {
   const [first = ""] = error.message.split("\n");
   return { name, state: "bad", found: `${error.id} ${first}`, fix: error.hint, exit: catalogue[error.code].exit };
@@ -65,7 +70,9 @@ async function attempt<T>(name: string, work: () => Promise<T> | T): Promise<T |
 function node(): Diagnosis {
   const major = Number(process.versions.node.split(".")[0]);
   const found = `${process.version} on ${process.platform} ${process.arch}`;
-  return major >= NODE_MAJOR_MIN ? good("node", found) : { ...note("node", found, `Use Node ${NODE_MAJOR_MIN} or newer.`), state: "bad", exit: EXIT.usage };
+  return major >= NODE_MAJOR_MIN
+    ? good("node", found)
+    : { ...note("node", found, `Use Node ${NODE_MAJOR_MIN} or newer.`), state: "bad", exit: EXIT.usage };
 }
 
 async function lookAtDefinition({ file }: Project): Promise<FleetDefinition | Diagnosis> {
@@ -76,26 +83,25 @@ async function lookAtDefinition({ file }: Project): Promise<FleetDefinition | Di
 }
 
 function describe({ file }: Project, { name, agents, workflows }: FleetDefinition): Diagnosis {
-  const counts = [plural(Object.keys(agents).length, "agent"), plural(Object.keys(workflows).length, "workflow")].join(", ");
+  const counts = [plural(Object.keys(agents).length, "agent"), plural(Object.keys(workflows).length, "workflow")].join(
+    ", ",
+  );
   return good("definition", `${file}: fleet ${name}, ${counts}`);
 }
 
 async function lookAtStore(context: Context, project: Project): Promise<Diagnosis> {
   if (project.store.startsWith("memory:")) return note("store", "in memory: nothing is kept");
-  const looked = await attempt("store", async () => {
+  return attempt("store", async () => {
     const path = pathOf(project.store);
     const writable = isWritable(existsSync(path) ? path : nearestFolder(path));
-    const store = await openToRead(context, project);
-    if (store === null) return writable ? good("store", `${path}: will be made at the first start`) : unwritable(path);
-    try {
+    if (!writable) return unwritable(path);
+    return readStore(context, project, async (store) => {
+      if (store === null) return good("store", `${path}: will be made at the first start`);
       const { version } = await store.head("fleet");
       const size = (statSync(path).size / MIB).toFixed(1);
-      return writable ? good("store", `${path}: ${size} MiB, fleet ${store.fleet} at event ${version}`) : unwritable(path);
-    } finally {
-      await store.close();
-    }
+      return good("store", `${path}: ${size} MiB, fleet ${store.fleet} at event ${version}`);
+    });
   });
-  return looked;
 }
 
 const unwritable = (path: string): Diagnosis => ({
@@ -121,9 +127,11 @@ function isWritable(path: string): boolean {
 }
 
 function lookAtOwner(project: Project): Diagnosis {
-  const owner = project.store.startsWith("sqlite:") ? readOwner(dirname(pathOf(project.store))) : null;
+  const owner = project.store.startsWith("sqlite:") ? readOwner(ownerFolder(pathOf(project.store))) : null;
   if (owner === null) return good("owner", "no process serves this fleet; the next command will");
-  return isAlive(owner.pid) ? good("owner", `process ${owner.pid} serves this fleet`) : good("owner", `process ${owner.pid} is gone and left nothing to remove`);
+  return isAlive(owner.pid)
+    ? good("owner", `process ${owner.pid} serves this fleet`)
+    : good("owner", `process ${owner.pid} is gone and left nothing to remove`);
 }
 
 function isAlive(pid: number): boolean {
@@ -138,9 +146,10 @@ function isAlive(pid: number): boolean {
 const OTHERS = 0o077;
 
 function lookAtKeys(project: Project): Diagnosis {
-  const file = project.store.startsWith("sqlite:") ? join(dirname(pathOf(project.store)), KEY_FILE) : null;
+  const file = project.store.startsWith("sqlite:") ? join(ownerFolder(pathOf(project.store)), KEY_FILE) : null;
   if (file === null || !existsSync(file)) return good("keys", "will be made at the first start");
-  if (process.platform === "win32" || (statSync(file).mode & OTHERS) === 0) return good("keys", `${file}, readable by you alone`);
+  if (process.platform === "win32" || (statSync(file).mode & OTHERS) === 0)
+    return good("keys", `${file}, readable by you alone`);
   const { id, meaning, fix, exit } = catalogue.KEYS_EXPOSED;
   return { name: "keys", state: "bad", found: `${id} ${meaning}`, fix, exit };
 }
@@ -150,12 +159,16 @@ async function lookAtDisk(project: Project): Promise<Diagnosis> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   const found = `${Math.floor(free / MIB).toLocaleString("en")} MiB free at ${folder}`;
-  return free >= DISK_BYTES_MIN ? good("disk", found) : { ...note("disk", found, catalogue.STORE_FULL.fix), state: "bad", exit: EXIT.unreachable };
+  return free >= DISK_BYTES_MIN
+    ? good("disk", found)
+    : { ...note("disk", found, catalogue.STORE_FULL.fix), state: "bad", exit: EXIT.unreachable };
 }
 
 function lookAtSecrets({ terminal }: Context, { file }: Project, definition: FleetDefinition): Diagnosis[] {
   const missing = missingSecrets(definition, file ?? "", terminal.env);
-  return missing.length === 0 ? [good("secrets", "all that the fleet asks for are set")] : missing.map((error) => bad("secrets", error));
+  return missing.length === 0
+    ? [good("secrets", "all that the fleet asks for are set")]
+    : missing.map((error) => bad("secrets", error));
 }
 
 const PROVIDER_PACKAGES: Readonly<Record<ProviderDefinition["kind"], string | null>> = {
@@ -167,9 +180,13 @@ const PROVIDER_PACKAGES: Readonly<Record<ProviderDefinition["kind"], string | nu
 };
 
 function lookAtPackages({ agents, providers, mcpServers }: FleetDefinition): Diagnosis[] {
-  const used = Object.values(agents).flatMap(({ model, fallbackModels }) => [model, ...fallbackModels].flatMap((ref) => (ref === null ? [] : [ref.split("/")[0] ?? ""])));
+  const used = Object.values(agents).flatMap(({ model, fallbackModels }) =>
+    [model, ...fallbackModels].flatMap((ref) => (ref === null ? [] : [ref.split("/")[0] ?? ""])),
+  );
   const kinds = used.map((name) => providers[name]?.kind ?? name);
-  const wanted = kinds.flatMap((kind) => (Object.hasOwn(PROVIDER_PACKAGES, kind) ? (PROVIDER_PACKAGES[kind as ProviderDefinition["kind"]] ?? []) : []));
+  const wanted = kinds.flatMap((kind) =>
+    Object.hasOwn(PROVIDER_PACKAGES, kind) ? (PROVIDER_PACKAGES[kind as ProviderDefinition["kind"]] ?? []) : [],
+  );
   const names = new Set([...wanted, ...(Object.keys(mcpServers).length > 0 ? ["@modelcontextprotocol/client"] : [])]);
   return [...names].map((name) => {
     if (isInstalled(name)) return good("package", `${name} is installed`);

@@ -5,7 +5,16 @@ import { plain } from "./paint.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Exit codes of ux.md, section 2; those of errors are in the catalogue. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, definition: 3, waiting: 4, stopped: 5, unreachable: 6, interrupted: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  definition: 3,
+  waiting: 4,
+  stopped: 5,
+  unreachable: 6,
+  interrupted: 130,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export interface FailureOptions {
@@ -17,7 +26,10 @@ export interface FailureOptions {
 /** Tells of an error on stderr, in words or as one JSON document, and returns the exit code that belongs to it. */
 export function reportFailure(thrown: unknown, terminal: Terminal, { json, debug }: FailureOptions): ExitCode {
   const error = isFlotillaError(thrown) ? thrown : defect(thrown);
-  if (json) terminal.note(JSON.stringify({ error: { ...failureDocument(error), ...(debug ? { stack: stackOf(thrown) } : {}) } }));
+  if (json)
+    terminal.note(
+      JSON.stringify({ error: { ...failureDocument(error), ...(debug ? { stack: stackOf(thrown) } : {}) } }),
+    );
   else terminal.note(failureText(error, terminal.notePaint));
   if (debug && !json) terminal.note(terminal.notePaint.dim(stackOf(thrown)));
   return catalogue[error.code].exit;
@@ -26,7 +38,10 @@ export function reportFailure(thrown: unknown, terminal: Terminal, { json, debug
 /** Whatever is thrown and is no error of ours is a defect of ours. */
 function defect(thrown: unknown): FlotillaError {
   const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  return new FlotillaError("INVARIANT", message, { hint: "Repeat the command with --debug and report what it prints.", cause: thrown });
+  return new FlotillaError("INVARIANT", message, {
+    hint: "Repeat the command with --debug and report what it prints.",
+    cause: thrown,
+  });
 }
 
 /** `FLTnnn statement`, then what to do; definitions with their places (ux.md, section 5). */
@@ -34,7 +49,10 @@ export function failureText(error: FlotillaError, paint: Paint): string {
   const problems = problemsOf(error);
   if (problems.length > 0) return formatProblems(problems, { color: paint !== plain });
   const [statement = "", ...more] = error.message.split("\n");
-  const hint = error.hint === "" ? [] : error.hint.split("\n").map((line, index) => (index === 0 ? `  fix: ${line}` : `  ${line}`));
+  const hint =
+    error.hint === ""
+      ? []
+      : error.hint.split("\n").map((line, index) => (index === 0 ? `  fix: ${line}` : `  ${line}`));
   return [`${paint.red(error.id)} ${paint.bold(statement)}`, ...more, ...hint].join("\n");
 }
 

@@ -50,7 +50,9 @@ async function fixFile(file: string, problems: readonly Problem[]): Promise<Fixe
 /** The marked text may include its quotes. */
 function quotedLike(from: string, suggestion: string): string {
   const [quote] = from;
-  return (quote === '"' || quote === "'") && from.endsWith(quote) && from.length > 1 ? `${quote}${suggestion}${quote}` : suggestion;
+  return (quote === '"' || quote === "'") && from.endsWith(quote) && from.length > 1
+    ? `${quote}${suggestion}${quote}`
+    : suggestion;
 }
 
 /** The old file or the new one, whatever happens. */

@@ -15,7 +15,10 @@ export async function fleetName(path: string, definition: string | null): Promis
   const [only, ...others] = fleets;
   if (only !== undefined && others.length === 0) return only;
   const near = declared === null ? null : nearest(declared, fleets);
-  throw usageError(`the store holds ${fleets.length} fleets: ${fleets.join(", ")}`, `Name one: --fleet ${near ?? only}`);
+  throw usageError(
+    `the store holds ${fleets.length} fleets: ${fleets.join(", ")}`,
+    `Name one: --fleet ${near ?? only}`,
+  );
 }
 
 /** Null when the file cannot be asked: opening it properly tells why. */
@@ -23,7 +26,10 @@ function fleetsIn(path: string): string[] | null {
   let db: DatabaseSync | null = null;
   try {
     db = new DatabaseSync(path, { readOnly: true });
-    return db.prepare("SELECT id FROM fleet ORDER BY id").all().map(({ id }) => String(id));
+    return db
+      .prepare("SELECT id FROM fleet ORDER BY id")
+      .all()
+      .map(({ id }) => String(id));
   } catch {
     return null;
   } finally {

@@ -51,7 +51,9 @@ export class FleetProgress {
     const shown = [...this.#runs.values()].slice(-LIVE_RUNS_MAX);
     const more = this.#runs.size - shown.length + this.#others;
     const lines = shown.flatMap((progress) => progress.live(now));
-    this.#view.draw(more > 0 ? [...lines, this.#context.terminal.notePaint.dim(`and ${more} more runs: flotilla ls`)] : lines);
+    this.#view.draw(
+      more > 0 ? [...lines, this.#context.terminal.notePaint.dim(`and ${more} more runs: flotilla ls`)] : lines,
+    );
   }
 
   async #event(notice: EventNotice): Promise<void> {

@@ -31,7 +31,12 @@ export interface FollowOptions {
 const REDRAW_MS = 100;
 
 /** Shows a run while it works. `progress` may have been fed before by an earlier call, which is then continued. */
-export async function follow(context: Context, app: OpenFleet, progress: RunProgress, options: FollowOptions): Promise<Followed> {
+export async function follow(
+  context: Context,
+  app: OpenFleet,
+  progress: RunProgress,
+  options: FollowOptions,
+): Promise<Followed> {
   const view = new LiveLines(context.terminal);
   const streaming = new AbortController();
   const redraw = setInterval(() => view.draw(progress.live(Date.now())), REDRAW_MS);
@@ -52,7 +57,12 @@ export function newProgress(context: Context, run: string, { verbose = false, pr
   return new RunProgress(run, { paint, verbose, prefix, foldFrom: live ? FOLD_FROM : Number.POSITIVE_INFINITY });
 }
 
-async function readEvents(app: OpenFleet, progress: RunProgress, view: LiveLines, options: FollowOptions): Promise<Followed> {
+async function readEvents(
+  app: OpenFleet,
+  progress: RunProgress,
+  view: LiveLines,
+  options: FollowOptions,
+): Promise<Followed> {
   const { state } = progress;
   try {
     for await (const { version, event } of app.events(state.id, { after: state.version, signal: options.signal })) {

@@ -15,7 +15,12 @@ export type ReadText = (path: string) => Promise<string>;
  *  ones go over earlier ones. What is left out takes the schema's defaults. Whether the whole conforms is the engine's
  *  to say. `cwd`: what properties marked `x-path` in the schema are relative to.
  *  @throws {FlotillaError} USAGE */
-export async function readInput(given: readonly string[], schema: JsonSchema | null, cwd: string, read: ReadText = readText(cwd)): Promise<Json> {
+export async function readInput(
+  given: readonly string[],
+  schema: JsonSchema | null,
+  cwd: string,
+  read: ReadText = readText(cwd),
+): Promise<Json> {
   let input: Json | undefined;
   for (const one of given) input = merged(input, await readOne(one, schema, cwd, read));
   return withDefaults(input, schema);
@@ -25,7 +30,8 @@ async function readOne(given: string, schema: JsonSchema | null, cwd: string, re
   if (given.startsWith("@")) return parseFile(given.slice(1), await read(given.slice(1)));
   if (/^\s*[[{"]/.test(given)) return parseJson(given, "--input");
   const [, name, value] = /^([^=\s]+)=(.*)$/s.exec(given) ?? [];
-  if (name !== undefined && value !== undefined && schema?.type !== "string") return { [name]: typed(name, value, schema, cwd) };
+  if (name !== undefined && value !== undefined && schema?.type !== "string")
+    return { [name]: typed(name, value, schema, cwd) };
   if (schema === null || schema.type === "string" || schema.type === undefined) return given;
   throw usageError(`--input "${given}" is neither name=value nor JSON nor @file`, inputHint(schema));
 }
@@ -50,14 +56,19 @@ function propertyOf(name: string, schema: JsonSchema | null): JsonObject {
   const near = nearest(name, Object.keys(properties));
   // A name that nearly fits was misspelt; any other may be one that the schema leaves open.
   if (near !== null || schema?.additionalProperties === false) {
-    throw usageError(`the input has no "${name}"`, `${near === null ? "" : `Did you mean "${near}"? `}${inputHint(schema)}`);
+    throw usageError(
+      `the input has no "${name}"`,
+      `${near === null ? "" : `Did you mean "${near}"? `}${inputHint(schema)}`,
+    );
   }
   return {};
 }
 
 function inputHint(schema: JsonSchema | null): string {
   const names = isObject(schema?.properties) ? Object.keys(schema.properties) : [];
-  return names.length === 0 ? "Give a JSON document or @file." : `It takes: ${names.map((name) => `--input ${name}=…`).join(" ")}`;
+  return names.length === 0
+    ? "Give a JSON document or @file."
+    : `It takes: ${names.map((name) => `--input ${name}=…`).join(" ")}`;
 }
 
 function withDefaults(input: Json | undefined, schema: JsonSchema | null): Json {

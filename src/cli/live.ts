@@ -1,4 +1,4 @@
-import { width } from "./format/table.ts";
+import { characters } from "./format/table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The few last lines of a terminal, redrawn in place; what is printed above stays in the scrollback. Where lines
@@ -39,8 +39,6 @@ export class LiveLines {
 
 /** A line that does not wrap; one that is too long loses its colours, which cannot be cut safely. */
 export function fitted(line: string, columns: number): string {
-  if (width(line) <= columns) return line;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters.
-  const bare = [...line.replaceAll(/\u001b\[[0-9;]*m/g, "")];
-  return `${bare.slice(0, Math.max(0, columns - 1)).join("")}…`;
+  const shown = characters(line);
+  return shown.length <= columns ? line : `${shown.slice(0, Math.max(0, columns - 1)).join("")}…`;
 }

@@ -71,7 +71,10 @@ function add(program: Command, spec: CommandSpec, act: Act): void {
 function unknownCommand(name: string): Error {
   const names = COMMANDS.map((command) => command.name);
   const near = nearest(name, names);
-  return usageError(`there is no command "${name}"`, `${near === null ? "" : `Did you mean "${near}"? `}Commands: ${names.join(", ")}.`);
+  return usageError(
+    `there is no command "${name}"`,
+    `${near === null ? "" : `Did you mean "${near}"? `}Commands: ${names.join(", ")}.`,
+  );
 }
 
 /** What commander says, in our form; it has looked for the nearest flag itself. */

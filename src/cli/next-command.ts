@@ -25,7 +25,8 @@ export function waitsForPerson(state: RunState): boolean {
   let blocked = false;
   for (const { status } of state.tasks.values()) {
     if (status === "blocked") blocked = true;
-    else if (status === "ready" || status === "assigned" || status === "delayed" || status === "suspended") return false;
+    else if (status === "ready" || status === "assigned" || status === "delayed" || status === "suspended")
+      return false;
   }
   return blocked;
 }

@@ -5,7 +5,11 @@ import type { Options } from "./program.ts";
 type Given = Options[string];
 
 /** A whole number between bounds; undefined when the option was not given. @throws {FlotillaError} USAGE */
-export function wholeNumber(given: Given, flag: string, { min, max }: { min: number; max: number }): number | undefined {
+export function wholeNumber(
+  given: Given,
+  flag: string,
+  { min, max }: { min: number; max: number },
+): number | undefined {
   if (given === undefined) return undefined;
   const number = typeof given === "string" && given.trim() !== "" ? Number(given) : Number.NaN;
   if (Number.isInteger(number) && number >= min && number <= max) return number;

@@ -24,12 +24,24 @@ export interface Unpinned {
 
 /** Asks the MCP servers of a definition what their tools are today. @throws {FlotillaError} TOOL_*, PACKAGE_MISSING,
  *  SECRET_MISSING when a server cannot be asked */
-export async function unpinnedTools(definition: FleetDefinition, file: string, env: NodeJS.ProcessEnv): Promise<Unpinned[]> {
-  const tools = Object.entries(definition.tools).flatMap(([name, tool]) => (tool.kind === "mcp" ? [{ name, ...tool }] : []));
+export async function unpinnedTools(
+  definition: FleetDefinition,
+  file: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Unpinned[]> {
+  const tools = Object.entries(definition.tools).flatMap(([name, tool]) =>
+    tool.kind === "mcp" ? [{ name, ...tool }] : [],
+  );
   if (tools.length === 0) return [];
   const directory = dirname(file);
   const secrets = readSecrets({ directory, env, home: homedir() });
-  const servers = mcpServers({ servers: definition.mcpServers, secret: (name) => secrets.get(name), fetch: modelFetch(), path: env.PATH ?? "", directory });
+  const servers = mcpServers({
+    servers: definition.mcpServers,
+    secret: (name) => secrets.get(name),
+    fetch: modelFetch(),
+    path: env.PATH ?? "",
+    directory,
+  });
   try {
     const found = tools.map(async ({ name, server, tool, pin }): Promise<Unpinned[]> => {
       const { pin: now, descriptor } = await describeMcpTool(servers, server, tool, AbortSignal.timeout(ANSWER_MS));
@@ -54,7 +66,10 @@ export async function writePins(file: string, unpinned: readonly Unpinned[]): Pr
     if (!isMap(mcp)) continue;
     const pin = mcp.items.find(({ key }) => isScalar(key) && key.value === "pin")?.value;
     const last = mcp.items.at(-1);
-    const at = isScalar(pin) && pin.range ? { from: pin.range[0], to: pin.range[1], text: now } : afterKey(text, last?.key, mcp.flow === true, now);
+    const at =
+      isScalar(pin) && pin.range
+        ? { from: pin.range[0], to: pin.range[1], text: now }
+        : afterKey(text, last?.key, mcp.flow === true, now);
     if (at === null) continue;
     await replaceFile(file, text.slice(0, at.from) + at.text + text.slice(at.to));
     fixed.push({ file, line: lines.linePos(at.from).line, from: approved ?? "(no pin)", to: now });
@@ -63,7 +78,12 @@ export async function writePins(file: string, unpinned: readonly Unpinned[]): Pr
 }
 
 /** A pin that is not there yet goes in front of the map's last key, which is on a line, or in braces, of its own. */
-function afterKey(text: string, key: unknown, flow: boolean, pin: string): { from: number; to: number; text: string } | null {
+function afterKey(
+  text: string,
+  key: unknown,
+  flow: boolean,
+  pin: string,
+): { from: number; to: number; text: string } | null {
   const range = (key as { range?: [number, number, number] } | undefined)?.range;
   if (range === undefined) return null;
   const [from] = range;

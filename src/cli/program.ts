@@ -31,12 +31,19 @@ export interface CommandSpec {
 
 /** Flags that many commands share. */
 export const SHARED = {
-  definition: [{ flags: "--file <path>", description: "the fleet's definition; default: fleet.yaml or fleet.ts, searched upward" }],
+  definition: [
+    { flags: "--file <path>", description: "the fleet's definition; default: fleet.yaml or fleet.ts, searched upward" },
+  ],
   store: [
     { flags: "--store <url>", description: "sqlite:PATH; default: .flotilla/store.db beside the definition" },
     { flags: "--fleet <name>", description: "the fleet, when a store holds several" },
   ],
-  owner: [{ flags: "--store <url>", description: "sqlite:PATH or memory:; default: .flotilla/store.db beside the definition" }],
+  owner: [
+    {
+      flags: "--store <url>",
+      description: "sqlite:PATH or memory:; default: .flotilla/store.db beside the definition",
+    },
+  ],
   work: [
     { flags: "--model <model>", description: "replaces every agent's model, as provider/name or scripted" },
     { flags: "--hosts <number>", description: "worker host processes" },
@@ -82,7 +89,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "schema",
     description: "write the JSON Schema of fleet.yaml for editors",
-    options: [{ flags: "--out <path>", description: "file to write, - for stdout; default: .flotilla/fleet.schema.json" }],
+    options: [
+      { flags: "--out <path>", description: "file to write, - for stdout; default: .flotilla/fleet.schema.json" },
+    ],
     uses: ["definition"],
     examples: ["flotilla schema", "flotilla schema --out -"],
     load: () => import("./command/schema.ts"),
@@ -99,8 +108,15 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: "[workflow]",
     description: "start a run and follow it to its end",
     options: [
-      { flags: "--input <value>", description: "name=value (repeat it), a JSON document, or @file.json", repeated: true },
-      { flags: "--resume", description: "go on with the newest unfinished run of the same workflow and input, if there is one" },
+      {
+        flags: "--input <value>",
+        description: "name=value (repeat it), a JSON document, or @file.json",
+        repeated: true,
+      },
+      {
+        flags: "--resume",
+        description: "go on with the newest unfinished run of the same workflow and input, if there is one",
+      },
       { flags: "--detach", description: "only start it, in the process that serves the fleet" },
       { flags: "--timeout <span>", description: "the run's limit of time: 90s, 10m, 2h" },
       { flags: "--budget <usd>", description: "the run's limit of money, in US dollars" },
@@ -131,7 +147,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: "[run]",
     description: "tell the story of a run: acts, outcome, cost; `fleet` for the fleet's own journal",
     options: [
-      { flags: "--root-cause", description: "only what failed first: step, input, error, what was tried, next command" },
+      {
+        flags: "--root-cause",
+        description: "only what failed first: step, input, error, what was tried, next command",
+      },
       { flags: "--step <key>", description: "one step in full, as TASK/KEY or KEY" },
       { flags: "--all", description: "every event, also assignments and steps" },
     ],
@@ -210,7 +229,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--runs <number>", description: "seeds; default: 100" },
       { flags: "--seed <number>", description: "the first seed, or the one to repeat" },
       { flags: "--fault <kind=share>", description: "such as tool.timeout=20%; repeat it", repeated: true },
-      { flags: "--only <fault>", description: "exactly this fault of a schedule, as a failure prints it; repeat it", repeated: true },
+      {
+        flags: "--only <fault>",
+        description: "exactly this fault of a schedule, as a failure prints it; repeat it",
+        repeated: true,
+      },
       { flags: "--script <file>", description: "rules of the scripted model, for every agent" },
     ],
     uses: ["definition"],

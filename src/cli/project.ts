@@ -38,7 +38,13 @@ export async function findProject({ terminal, flags }: Context, { optional = fal
   const { settings, origins } = await readSettings({ flags, env, cwd, projectFolder });
   const file = settings.file === null ? found : definitionPath(settings.file);
   const folder = file === null ? cwd : folderOf(file);
-  return { file, folder, store: settings.store ?? `sqlite:${join(folder, ".flotilla", "store.db")}`, settings, origins };
+  return {
+    file,
+    folder,
+    store: settings.store ?? `sqlite:${join(folder, ".flotilla", "store.db")}`,
+    settings,
+    origins,
+  };
 }
 
 const folderOf = (file: string): string => (extname(file) === "" ? file : dirname(file));
@@ -49,12 +55,28 @@ export function fileOf(project: Project): string {
   throw new FlotillaError("DEFINITION_NOT_FOUND", `no fleet definition in ${project.folder} and its parents`);
 }
 
-/** A store that other commands may be writing to, opened to be looked at; null when there is none yet.
+/** Looks at a store that other processes may be writing to; null when there is none yet.
  *  @throws {FlotillaError} STORE_*, USAGE when it holds several fleets and none is named */
-export async function openToRead(context: Context, project: Project): Promise<Store | null> {
+export async function readStore<T>(
+  context: Context,
+  project: Project,
+  work: (store: Store | null) => Promise<T>,
+): Promise<T> {
+  const store = await openToRead(context, project);
+  try {
+    return await work(store);
+  } finally {
+    await store?.close();
+  }
+}
+
+async function openToRead(context: Context, project: Project): Promise<Store | null> {
   const path = pathOf(project.store);
   if (!existsSync(path)) return null;
-  const [{ openReader }, { fleetName }] = await Promise.all([import("../runtime/open-fleet.ts"), import("./fleet-name.ts")]);
+  const [{ openReader }, { fleetName }] = await Promise.all([
+    import("../runtime/open-fleet.ts"),
+    import("./fleet-name.ts"),
+  ]);
   const fleet = context.flags.fleet ?? (await fleetName(path, project.file));
   return fleet === null ? null : openReader(project.store, fleet);
 }
@@ -62,5 +84,8 @@ export async function openToRead(context: Context, project: Project): Promise<St
 /** The file of a SQLite store. @throws {FlotillaError} USAGE for a store that no other process can see */
 export function pathOf(store: string): string {
   if (store.startsWith("sqlite:")) return store.slice("sqlite:".length);
-  throw usageError(`the store \`${store}\` lives in one process and cannot be looked at from another`, "Name a file: --store sqlite:.flotilla/store.db");
+  throw usageError(
+    `the store \`${store}\` lives in one process and cannot be looked at from another`,
+    "Name a file: --store sqlite:.flotilla/store.db",
+  );
 }

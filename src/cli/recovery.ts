@@ -21,7 +21,12 @@ export async function unfinishedRuns(store: Store | null): Promise<Unfinished[]>
 }
 
 /** The newest unfinished run of this workflow and input; runs that cannot be read are passed over. */
-export async function sameRun(store: Store, runs: readonly Unfinished[], workflow: string, input: Json): Promise<Unfinished | null> {
+export async function sameRun(
+  store: Store,
+  runs: readonly Unfinished[],
+  workflow: string,
+  input: Json,
+): Promise<Unfinished | null> {
   const wanted = canonicalJson(input);
   for (const unfinished of runs) {
     if (unfinished.workflow !== workflow) continue;

@@ -8,15 +8,29 @@ export const LAST = "@last";
 
 const SHOWN = 5;
 
+/** A run, and the store that it was found in. */
+export interface Found {
+  row: RunRow;
+  store: Store;
+}
+
 /** The run that somebody means: its id, any unique prefix of it (with or without `r-`), or `@last`.
  *  @throws {FlotillaError} RUN_UNKNOWN, USAGE when a prefix fits several */
-export async function findRun(store: Store | null, text: string): Promise<RunRow> {
+export async function findRun(store: Store | null, text: string): Promise<Found> {
   const id = store === null ? null : await idOf(store, text);
   const row = store === null || id === null ? null : await store.run(id);
-  if (row !== null) return row;
+  if (store !== null && row !== null) return { row, store };
   const recent = store === null ? [] : await store.runs({ limit: SHOWN });
-  const near = nearest(text, recent.map(({ id }) => id));
-  const hint = near !== null ? `Did you mean ${near}?` : recent.length === 0 ? "There are no runs yet: flotilla run" : "List the runs: flotilla ls";
+  const near = nearest(
+    text,
+    recent.map(({ id }) => id),
+  );
+  const hint =
+    near !== null
+      ? `Did you mean ${near}?`
+      : recent.length === 0
+        ? "There are no runs yet: flotilla run"
+        : "List the runs: flotilla ls";
   throw new FlotillaError("RUN_UNKNOWN", text === LAST ? "there is no run yet" : `there is no run ${text}`, { hint });
 }
 

@@ -13,7 +13,15 @@ export async function runNumbers(store: Store, row: RunRow): Promise<RunNumbers>
     return summaryOf(await readState(store, row.id));
   } catch (error) {
     if (!isFlotillaError(error)) throw error;
-    const nothing = { tasks: 0, steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0, unpriced: 0, simulated: false };
+    const nothing = {
+      tasks: 0,
+      steps: 0,
+      inputTokens: 0,
+      outputTokens: 0,
+      costMicroUsd: 0,
+      unpriced: 0,
+      simulated: false,
+    };
     return { ...nothing, endedAt: null, error: `${error.code}: ${error.message}` };
   }
 }

@@ -20,7 +20,11 @@ export interface Session {
 
 /** Opens the project's fleet. `hosts: 0` starts no workers: for commands that only decide.
  *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
-export async function openSession(context: Context, project: Project, more: Partial<OpenFleetOptions> = {}): Promise<Session> {
+export async function openSession(
+  context: Context,
+  project: Project,
+  more: Partial<OpenFleetOptions> = {},
+): Promise<Session> {
   const { settings } = project;
   const { terminal } = context;
   const log = openLog({
@@ -52,7 +56,8 @@ export async function openSession(context: Context, project: Project, more: Part
 /** The definition that new runs are pinned to: the owner's, which may differ from the file's of today. */
 export async function definitionOf(app: OpenFleet): Promise<FleetDefinition> {
   const bytes = await app.store.blob(app.definitionHash);
-  if (bytes === null) throw new FlotillaError("DEFINITION_MISSING", `definition ${app.definitionHash.slice(0, 12)} is not in the store`);
+  if (bytes === null)
+    throw new FlotillaError("DEFINITION_MISSING", `definition ${app.definitionHash.slice(0, 12)} is not in the store`);
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as FleetDefinition;
 }
 

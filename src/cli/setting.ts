@@ -64,9 +64,15 @@ export async function readSettings(given: {
       ["project", project[name], `${name} in ${SETTINGS_FILE}`, projectFolder ?? cwd],
       ["user", user[name], `${name} in ${join(userFolder(env), SETTINGS_FILE)}`, userFolder(env)],
     ] as const;
-    const [origin, value, where, folder] = sources.find(([, value]) => value !== undefined) ?? ["default", undefined, "", cwd];
+    const [origin, value, where, folder] = sources.find(([, value]) => value !== undefined) ?? [
+      "default",
+      undefined,
+      "",
+      cwd,
+    ];
     origins[name] = origin;
-    settings[name] = value === undefined ? null : READERS[name](PATHS.has(name) ? absolute(value, folder) : value, where);
+    settings[name] =
+      value === undefined ? null : READERS[name](PATHS.has(name) ? absolute(value, folder) : value, where);
   }
   return { settings: settings as unknown as Settings, origins };
 }
@@ -100,7 +106,8 @@ async function readFile(file: string): Promise<Partial<Record<Name, string>>> {
   if (text === null) return {};
   const data = await parsed(text, file);
   if (data === null || data === undefined) return {};
-  if (typeof data !== "object" || Array.isArray(data)) throw usageError(`${file} must hold settings as \`name: value\``);
+  if (typeof data !== "object" || Array.isArray(data))
+    throw usageError(`${file} must hold settings as \`name: value\``);
   return Object.fromEntries(Object.entries(data).map(([name, value]) => [known(name, file), String(value)]));
 }
 
@@ -108,7 +115,10 @@ function known(name: string, file: string): Name {
   const found = NAMES.find((one) => one === name);
   if (found !== undefined) return found;
   const near = nearest(name, NAMES);
-  throw usageError(`${file} has an unknown setting "${name}"`, `${near === null ? "" : `Did you mean "${near}"? `}Settings are: ${NAMES.join(", ")}.`);
+  throw usageError(
+    `${file} has an unknown setting "${name}"`,
+    `${near === null ? "" : `Did you mean "${near}"? `}Settings are: ${NAMES.join(", ")}.`,
+  );
 }
 
 function textOf(file: string): string | null {
@@ -117,7 +127,10 @@ function textOf(file: string): string | null {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" || code === "ENOTDIR") return null;
-    throw new FlotillaError("USAGE", `${file} cannot be read: ${(error as Error).message}`, { hint: `See ${dirname(file)}.`, cause: error });
+    throw new FlotillaError("USAGE", `${file} cannot be read: ${(error as Error).message}`, {
+      hint: `See ${dirname(file)}.`,
+      cause: error,
+    });
   }
 }
 
@@ -127,6 +140,9 @@ async function parsed(text: string, file: string): Promise<unknown> {
   try {
     return parse(text);
   } catch (error) {
-    throw new FlotillaError("USAGE", `${file} is not valid YAML: ${(error as Error).message.split("\n")[0]}`, { hint: "Correct the file.", cause: error });
+    throw new FlotillaError("USAGE", `${file} is not valid YAML: ${(error as Error).message.split("\n")[0]}`, {
+      hint: "Correct the file.",
+      cause: error,
+    });
   }
 }

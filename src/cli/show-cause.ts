@@ -49,19 +49,27 @@ export class CauseFinder {
         for (const task of event.data.tasks) this.#inputs.set(task, event.payload?.[task] ?? null);
         return;
       case "task.retried":
-        return this.#note(event.data.task, `attempt ${event.data.attempt} failed: ${errorText(event.data.error)}; tried again after ${duration(event.data.delayMs)}`);
+        return this.#note(
+          event.data.task,
+          `attempt ${event.data.attempt} failed: ${errorText(event.data.error)}; tried again after ${duration(event.data.delayMs)}`,
+        );
       case "task.released":
         return this.#note(event.data.task, `attempt ${event.data.attempt} was taken back: ${event.data.why}`);
       case "step.failed":
         return this.#stepFailed(version, event);
       case "task.failed":
-        if (event.data.error.code !== "DEPENDENCY_FAILED") this.#first ??= this.#cause(version, event.at, event.data.task, event.data.error);
+        if (event.data.error.code !== "DEPENDENCY_FAILED")
+          this.#first ??= this.#cause(version, event.at, event.data.task, event.data.error);
         return;
       case "run.failed":
         this.#end = this.#cause(version, event.at, event.data.task, event.data.error);
         return;
       case "run.stopped": {
-        const error: ErrorRecord = { code: "CANCELLED", class: "business", message: `stopped by ${event.data.by}: ${event.data.why}` };
+        const error: ErrorRecord = {
+          code: "CANCELLED",
+          class: "business",
+          message: `stopped by ${event.data.by}: ${event.data.why}`,
+        };
         this.#end = { task: null, agent: null, step: null, input: null, error, tried: [], version, at: event.at };
         return;
       }
@@ -76,7 +84,9 @@ export class CauseFinder {
     const { task, error } = this.#end;
     // The end names the task where it came from, unless that was the echo of an earlier failure.
     const isEcho = task === null || error.code === "DEPENDENCY_FAILED" || this.#agents.get(task) === null;
-    return isEcho && error.code !== "CANCELLED" && !error.code.startsWith("LIMIT_") ? (this.#first ?? this.#end) : this.#end;
+    return isEcho && error.code !== "CANCELLED" && !error.code.startsWith("LIMIT_")
+      ? (this.#first ?? this.#end)
+      : this.#end;
   }
 
   #note(task: string, text: string): void {
@@ -116,7 +126,8 @@ export async function showCause(context: Context, store: Store, row: RunRow): Pr
   }
   const cause = finder.cause();
   const next = commands(row, state, cause);
-  if (context.json) printJson(context, { run: row.id, status: state.status, cause, questions: openQuestions(state), next });
+  if (context.json)
+    printJson(context, { run: row.id, status: state.status, cause, questions: openQuestions(state), next });
   else print(context, row, state, cause, next);
   return EXIT.ok;
 }
@@ -126,24 +137,36 @@ function commands(row: RunRow, state: RunState, cause: RootCause | null): string
   const [question] = openQuestions(state);
   if (question !== undefined) return [`flotilla settle ${id} ${question.task}/${question.key} --done`];
   if (cause === null) return [`flotilla show ${id}`];
-  const look = cause.step === null ? `flotilla replay ${id} --at ${cause.version}` : `flotilla show ${id} --step ${cause.step}`;
+  const look =
+    cause.step === null ? `flotilla replay ${id} --at ${cause.version}` : `flotilla show ${id} --step ${cause.step}`;
   const again = cause.error.class === "transient" ? [`flotilla run ${state.workflow}`] : [];
   return [look, ...again, `flotilla help ${cause.error.code}`];
 }
 
-function print({ terminal }: Context, row: RunRow, state: RunState, cause: RootCause | null, next: readonly string[]): void {
+function print(
+  { terminal }: Context,
+  row: RunRow,
+  state: RunState,
+  cause: RootCause | null,
+  next: readonly string[],
+): void {
   const paint = terminal.outPaint;
   terminal.out(`${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(row.id)}`)} ${state.status}`);
   const questions = openQuestions(state);
-  for (const { task, key } of questions) terminal.out(`  ${task} waits for a person: whether ${key} happened is not known`);
-  if (cause === null && questions.length === 0) terminal.out(state.status === "running" ? "  Nothing has ended it so far." : "  Nothing made it fail.");
+  for (const { task, key } of questions)
+    terminal.out(`  ${task} waits for a person: whether ${key} happened is not known`);
+  if (cause === null && questions.length === 0)
+    terminal.out(state.status === "running" ? "  Nothing has ended it so far." : "  Nothing made it fail.");
   if (cause !== null) {
     const where = cause.step ?? cause.task ?? "the run itself";
-    terminal.out(`  ${paint.bold("failed at")}  ${where}${cause.agent === null ? "" : ` (${cause.agent})`}, event ${cause.version}, ${time(cause.at)}`);
+    terminal.out(
+      `  ${paint.bold("failed at")}  ${where}${cause.agent === null ? "" : ` (${cause.agent})`}, event ${cause.version}, ${time(cause.at)}`,
+    );
     terminal.out(`  ${paint.bold("error")}      ${paint.red(cause.error.code)} ${harmless(cause.error.message)}`);
     if (cause.error.hint !== undefined) terminal.out(`  ${paint.bold("fix")}        ${cause.error.hint}`);
     if (cause.input !== null) terminal.out(`  ${paint.bold("input")}\n${indented(harmless(outputText(cause.input)))}`);
-    const tried = cause.tried.length === 0 ? "nothing else: this error is not retried" : plural(cause.tried.length, "time");
+    const tried =
+      cause.tried.length === 0 ? "nothing else: this error is not retried" : plural(cause.tried.length, "time");
     terminal.out(`  ${paint.bold("tried")}      ${tried}`);
     for (const one of cause.tried) terminal.out(`    ${harmless(one)}`);
   }
@@ -155,5 +178,8 @@ const INPUT_LINES_MAX = 30;
 function indented(text: string): string {
   const lines = text.split("\n");
   const shown = lines.slice(0, INPUT_LINES_MAX).map((line) => `    ${line.slice(0, 400)}`);
-  return [...shown, ...(lines.length > INPUT_LINES_MAX ? [`    … ${lines.length - INPUT_LINES_MAX} more lines`] : [])].join("\n");
+  return [
+    ...shown,
+    ...(lines.length > INPUT_LINES_MAX ? [`    … ${lines.length - INPUT_LINES_MAX} more lines`] : []),
+  ].join("\n");
 }

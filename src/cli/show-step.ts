@@ -33,7 +33,13 @@ export async function showStep(context: Context, store: Store, row: RunRow, want
   const name = choose(wanted, [...steps.keys()]);
   const events = steps.get(name) ?? [];
   const agent = company.agentOf(events[0]?.event.data.task ?? "");
-  if (context.json) printJson(context, { run: row.id, step: name, agent, events: events.map(({ version, event }) => ({ version, ...event })) });
+  if (context.json)
+    printJson(context, {
+      run: row.id,
+      step: name,
+      agent,
+      events: events.map(({ version, event }) => ({ version, ...event })),
+    });
   else print(context, name, agent, events);
   if (!context.json) context.terminal.note(`Next: flotilla replay ${shortId(row.id)} --at ${events.at(-1)?.version}`);
   return EXIT.ok;
@@ -45,14 +51,24 @@ function isStep(event: RunEvent): event is StepEvent {
 
 function choose(wanted: string, names: readonly string[]): string {
   if (names.includes(wanted)) return wanted;
-  const fits = names.filter((name) => name.endsWith(`/${wanted}`) || name.startsWith(`${wanted}/`) || name.endsWith(`/${wanted}#1`));
+  const fits = names.filter(
+    (name) => name.endsWith(`/${wanted}`) || name.startsWith(`${wanted}/`) || name.endsWith(`/${wanted}#1`),
+  );
   const [only, ...others] = fits;
   if (only !== undefined && others.length === 0) return only;
   if (only !== undefined) {
-    throw usageError(`${wanted} fits ${fits.length} steps`, `Name one: ${fits.slice(0, SHOWN).join(", ")}${fits.length > SHOWN ? ", …" : ""}`);
+    throw usageError(
+      `${wanted} fits ${fits.length} steps`,
+      `Name one: ${fits.slice(0, SHOWN).join(", ")}${fits.length > SHOWN ? ", …" : ""}`,
+    );
   }
   const near = nearest(wanted, names);
-  const hint = near !== null ? `Did you mean ${near}?` : names.length === 0 ? "The run has no steps yet." : `Steps: ${names.slice(0, SHOWN).join(", ")}${names.length > SHOWN ? ", …" : ""}`;
+  const hint =
+    near !== null
+      ? `Did you mean ${near}?`
+      : names.length === 0
+        ? "The run has no steps yet."
+        : `Steps: ${names.slice(0, SHOWN).join(", ")}${names.length > SHOWN ? ", …" : ""}`;
   throw usageError(`there is no step ${wanted}`, hint);
 }
 
@@ -62,7 +78,8 @@ function print({ terminal }: Context, name: string, agent: string | null, events
   for (const { version, event } of events) {
     terminal.out(dim(`event ${version}  ${dateTime(event.at)}  ${event.type}${measures(event)}`));
     if (event.type === "step.failed") terminal.out(`  ${red(errorText(event.data.error))}`);
-    for (const [part, value] of Object.entries(event.payload ?? {})) terminal.out(`  ${bold(part)}\n${indented(value)}`);
+    for (const [part, value] of Object.entries(event.payload ?? {}))
+      terminal.out(`  ${bold(part)}\n${indented(value)}`);
     const reasoning = reasoningOf(event.payload?.output);
     if (reasoning !== "") terminal.out(`  ${bold("reasoning")}\n${indented(reasoning)}`);
   }
@@ -71,7 +88,10 @@ function print({ terminal }: Context, name: string, agent: string | null, events
 function measures(event: StepEvent): string {
   if (event.type !== "step.completed" && event.type !== "step.failed") return "";
   const { durationMs, usage, kind }: Pick<EventData["step.completed"], "durationMs" | "usage" | "kind"> = event.data;
-  const cost = usage === undefined ? "" : usageText({ ...usage, costMicroUsd: usage.costMicroUsd ?? 0, unpriced: usage.costMicroUsd === null ? 1 : 0 });
+  const cost =
+    usage === undefined
+      ? ""
+      : usageText({ ...usage, costMicroUsd: usage.costMicroUsd ?? 0, unpriced: usage.costMicroUsd === null ? 1 : 0 });
   return [`  ${kind}`, duration(durationMs), cost].filter((part) => part !== "").join(" · ");
 }
 

@@ -16,7 +16,12 @@ import type { Paint } from "./paint.ts";
 const OUTPUT_LINES_MAX = 20;
 
 /** The story of a run: a sentence for each act, the outcome, the cost. */
-export async function showStory(context: Context, store: Store, row: RunRow, { all }: { all: boolean }): Promise<ExitCode> {
+export async function showStory(
+  context: Context,
+  store: Store,
+  row: RunRow,
+  { all }: { all: boolean },
+): Promise<ExitCode> {
   const state = emptyRun(row.id);
   const story = new Story();
   const company = new Company();
@@ -25,7 +30,15 @@ export async function showStory(context: Context, store: Store, row: RunRow, { a
     evolve(state, event);
     story.add(version, event);
     company.see(event);
-    if (all) events.push({ version, at: event.at, tone: toneOf(event), text: sentence(event, company), reasoning: "", task: null });
+    if (all)
+      events.push({
+        version,
+        at: event.at,
+        tone: toneOf(event),
+        text: sentence(event, company),
+        reasoning: "",
+        task: null,
+      });
   }
   const acts = all ? events : story.acts();
   if (context.json) printJson(context, document(row, state, acts));
@@ -47,7 +60,14 @@ function document(row: RunRow, state: RunState, acts: readonly Act[]) {
     usage: state.usage,
     definition: state.definition,
     version: state.version,
-    tasks: [...state.tasks.values()].map(({ id, agent, kind, status, attempt, error }) => ({ id, agent, kind, status, attempts: attempt, error: error ?? null })),
+    tasks: [...state.tasks.values()].map(({ id, agent, kind, status, attempt, error }) => ({
+      id,
+      agent,
+      kind,
+      status,
+      attempts: attempt,
+      error: error ?? null,
+    })),
     questions: openQuestions(state),
     story: acts.map(({ at, ...act }) => ({ ...act, time: new Date(at).toISOString() })),
   };
@@ -61,14 +81,23 @@ function print({ terminal }: Context, row: RunRow, state: RunState, acts: readon
   terminal.out("");
   for (const line of outcome(state, paint)) terminal.out(line);
   for (const { task, key } of openQuestions(state)) {
-    terminal.out(paint.yellow(`  ${task} waits: whether ${key} happened is not known.  Settle it: flotilla settle ${shortId(row.id)} ${task}/${key} --done or --not-done`));
+    terminal.out(
+      paint.yellow(
+        `  ${task} waits: whether ${key} happened is not known.  Settle it: flotilla settle ${shortId(row.id)} ${task}/${key} --done or --not-done`,
+      ),
+    );
   }
   terminal.note(`Next: ${nextCommands(row.id, state).join("   ")}`);
 }
 
 function headline(row: RunRow, state: RunState, paint: Paint): string {
   const took = duration((state.endedAt ?? row.updatedAt) - state.startedAt);
-  const parts = [`started ${dateTime(state.startedAt)}`, `took ${took}`, plural(state.tasks.size, "task"), plural(state.usage.steps, "step")];
+  const parts = [
+    `started ${dateTime(state.startedAt)}`,
+    `took ${took}`,
+    plural(state.tasks.size, "task"),
+    plural(state.usage.steps, "step"),
+  ];
   const cost = usageText(state.usage);
   if (cost !== "") parts.push(cost);
   return `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(row.id)}`)} ${state.status} · ${parts.join(" · ")}`;
@@ -83,7 +112,12 @@ function actLine({ at, version, tone, text, reasoning }: Act, paint: Paint): str
 function outcome(state: RunState, paint: Paint): string[] {
   if (state.status === "completed") {
     const lines = harmless(outputText(state.output ?? null)).split("\n");
-    return lines.length <= OUTPUT_LINES_MAX ? lines : [...lines.slice(0, OUTPUT_LINES_MAX), paint.dim(`… ${lines.length - OUTPUT_LINES_MAX} more lines; all of it with --json`)];
+    return lines.length <= OUTPUT_LINES_MAX
+      ? lines
+      : [
+          ...lines.slice(0, OUTPUT_LINES_MAX),
+          paint.dim(`… ${lines.length - OUTPUT_LINES_MAX} more lines; all of it with --json`),
+        ];
   }
   if (state.error !== undefined) {
     const { code, message, hint } = state.error;

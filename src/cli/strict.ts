@@ -7,7 +7,11 @@ import { modelRegistry } from "../model/registry.ts";
 import { namedSecrets } from "./known-secret.ts";
 
 /** What is valid and would yet fail when it runs here: keys and secrets that are not set. Nothing is connected. */
-export function missingSecrets(definition: FleetDefinition, file: string, env: Readonly<Record<string, string | undefined>>): FlotillaError[] {
+export function missingSecrets(
+  definition: FleetDefinition,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): FlotillaError[] {
   const secrets = readSecrets({ directory: dirname(file), env, home: homedir() });
   // Those of models are found by asking for the models.
   const named = [...namedSecrets({ ...definition, providers: {} })]

@@ -49,7 +49,10 @@ function workingFolder(): string {
   try {
     return process.cwd();
   } catch (cause) {
-    throw new FlotillaError("USAGE", "the working folder does not exist any more", { hint: "Change to one that does: cd", cause });
+    throw new FlotillaError("USAGE", "the working folder does not exist any more", {
+      hint: "Change to one that does: cd",
+      cause,
+    });
   }
 }
 

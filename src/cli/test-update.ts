@@ -7,25 +7,24 @@ import type { CaseFile, TestCase } from "../testing/case-file.ts";
 import { recordingOf } from "../testing/recording.ts";
 import type { Context } from "./context.ts";
 import { replaceFile } from "./fix.ts";
-import { openToRead, type Project } from "./project.ts";
+import { type Project, readStore } from "./project.ts";
 import { findRun } from "./run-id.ts";
 
 /** Makes the recordings of the cases that name a run, from the project's store. @throws {FlotillaError} RUN_UNKNOWN */
 export async function updateRecordings(context: Context, project: Project, files: readonly CaseFile[]): Promise<void> {
   const wanted = files.flatMap(({ folder, cases }) =>
-    cases.flatMap(({ recorded }) => (recorded?.run === undefined ? [] : [{ run: recorded.run, file: resolve(folder, recorded.file) }])),
+    cases.flatMap(({ recorded }) =>
+      recorded?.run === undefined ? [] : [{ run: recorded.run, file: resolve(folder, recorded.file) }],
+    ),
   );
   if (wanted.length === 0) return;
-  const store = await openToRead(context, project);
-  try {
+  await readStore(context, project, async (looked) => {
     for (const { run, file } of wanted) {
-      const { id } = await findRun(store, run);
-      const recording = recordingOf(await eventsOf(store as Store, id));
+      const { row, store } = await findRun(looked, run);
+      const recording = recordingOf(await eventsOf(store, row.id));
       await replaceFile(file, `${JSON.stringify(recording, null, 2)}\n`);
     }
-  } finally {
-    await store?.close();
-  }
+  });
 }
 
 async function eventsOf(store: Store, run: string): Promise<RunEvent[]> {
@@ -36,7 +35,11 @@ async function eventsOf(store: Store, run: string): Promise<RunEvent[]> {
 
 /** The text of a case file with `expect.output` set to what came out, by the name of the case; the rest of it, comments
  *  included, as it was. */
-export async function withOutputs(text: string, cases: readonly TestCase[], outputs: ReadonlyMap<string, Json>): Promise<string> {
+export async function withOutputs(
+  text: string,
+  cases: readonly TestCase[],
+  outputs: ReadonlyMap<string, Json>,
+): Promise<string> {
   const { parseDocument } = await import("yaml");
   const document = parseDocument(text);
   let changed = false;

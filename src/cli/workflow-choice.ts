@@ -10,7 +10,9 @@ import { FlotillaError } from "../error.ts";
 export async function firstWorkflow(definition: FleetDefinition, file: string): Promise<string> {
   const names = Object.keys(definition.workflows);
   if (names.length < 2) return names[0] ?? "";
-  const written = [".yaml", ".yml"].includes(extname(file)) ? await namesInYaml(file) : Object.keys((await loadFleet(file)).definition.workflows);
+  const written = [".yaml", ".yml"].includes(extname(file))
+    ? await namesInYaml(file)
+    : Object.keys((await loadFleet(file)).definition.workflows);
   return written.find((name) => names.includes(name)) ?? names[0] ?? "";
 }
 
@@ -25,7 +27,10 @@ export function chooseWorkflow(definition: FleetDefinition, name: string): Workf
   const names = Object.keys(definition.workflows);
   const workflow = Object.hasOwn(definition.workflows, name) ? definition.workflows[name] : undefined;
   if (workflow !== undefined) return workflow;
-  if (names.length === 0) throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet ${definition.name} has no workflow`, { hint: "Declare one under `workflows`." });
+  if (names.length === 0)
+    throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet ${definition.name} has no workflow`, {
+      hint: "Declare one under `workflows`.",
+    });
   const near = nearest(name, names);
   throw new FlotillaError("WORKFLOW_UNKNOWN", `fleet ${definition.name} has no workflow "${name}"`, {
     hint: `${near === null ? "" : `Did you mean "${near}"? `}It has: ${names.join(", ")}.`,

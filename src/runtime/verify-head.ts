@@ -56,7 +56,12 @@ export class SignedHeads {
     if (event.type !== "heads.signed") return;
     const { heads, root, signature } = event.data as FleetEventData["heads.signed"];
     if (!this.#isSigned(heads, root, signature)) {
-      this.problem ??= broken("signature", { journal: FLEET_JOURNAL }, version, "was not signed by the coordinator: its signature does not hold");
+      this.problem ??= broken(
+        "signature",
+        { journal: FLEET_JOURNAL },
+        version,
+        "was not signed by the coordinator: its signature does not hold",
+      );
       return;
     }
     this.lastAt = event.at;
@@ -88,7 +93,12 @@ export class SignedHeads {
     if (differs !== undefined) {
       const from = (await this.#lastSound(walk.journal, differs)) + 1;
       const what = from === differs ? "was altered" : `or one of those up to ${differs} was altered`;
-      return broken("altered", walk, from, `${what} and the chain computed anew: the signed head of version ${differs} is another`);
+      return broken(
+        "altered",
+        walk,
+        from,
+        `${what} and the chain computed anew: the signed head of version ${differs} is another`,
+      );
     }
     if (missing === undefined || missing <= walk.version) return null;
     return broken("truncated", walk, walk.version + 1, `is missing: the signed head says version ${missing}`);

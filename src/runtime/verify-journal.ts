@@ -52,7 +52,13 @@ export async function walkJournal(
     const { event, erased, problem } = await openRow(row, (hash) => store.blob(hash));
     if (problem !== null) walk.problem ??= broken("altered", walk, row.version, `was altered: ${problem}`);
     const unknown = event && schemaProblem(journal, event);
-    if (unknown !== null) walk.problem ??= broken("unreadable", walk, row.version, `is as it was recorded, but not understood here: ${unknown}`);
+    if (unknown !== null)
+      walk.problem ??= broken(
+        "unreadable",
+        walk,
+        row.version,
+        `is as it was recorded, but not understood here: ${unknown}`,
+      );
     walk.events += 1;
     walk.version = row.version;
     walk.head = row.hash;

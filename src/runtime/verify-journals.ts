@@ -86,11 +86,19 @@ export async function verifyJournals(
   const cut = head.version <= fleet.version ? null : truncated(fleet, head.version);
   const seals = await proofs.checkSeals(store);
   tell(fleet, fleet.problem ?? heads.problem ?? cut ?? seals);
-  const counts = { ...proofs.counts(), heads: heads.sound, unsignedRuns, unchecked: heads.unchecked + proofs.unchecked };
+  const counts = {
+    ...proofs.counts(),
+    heads: heads.sound,
+    unsignedRuns,
+    unchecked: heads.unchecked + proofs.unchecked,
+  };
   return { ...total, signatures: { ...counts, keys: options.keys === undefined ? "recorded" : "given" } };
 }
 
-async function* runsOf(store: Store, wanted: readonly JournalId[] | undefined): AsyncGenerator<{ id: JournalId; row: RunRow | null }> {
+async function* runsOf(
+  store: Store,
+  wanted: readonly JournalId[] | undefined,
+): AsyncGenerator<{ id: JournalId; row: RunRow | null }> {
   if (wanted !== undefined) {
     for (const id of wanted) yield { id, row: await store.run(id) };
     return;

@@ -63,7 +63,8 @@ export class Proofs {
     const due = this.#next.get(sender) ?? 0;
     // Recorded again after a commit whose outcome was unknown.
     if (to < due) return null;
-    if (from !== due) return `seals messages ${from} to ${to} of ${agent}, where message ${due} was due: a seal is missing`;
+    if (from !== due)
+      return `seals messages ${from} to ${to} of ${agent}, where message ${due} was due: a seal is missing`;
     if (to < from || to - from >= UNSEALED_FRAMES_MAX) return `seals no messages of ${agent}`;
     this.#next.set(sender, to + 1);
     const keys = this.#keys(agent);

@@ -84,7 +84,9 @@ function silent(): Log {
 /** What JSON cannot hold (errors, functions, cycles) as the text it has: a log never fails for what it is given. */
 function plainOf(data: Record<string, unknown>): Json {
   try {
-    return JSON.parse(JSON.stringify(data, (_key, value: unknown) => (value instanceof Error ? value.message : value))) as Json;
+    return JSON.parse(
+      JSON.stringify(data, (_key, value: unknown) => (value instanceof Error ? value.message : value)),
+    ) as Json;
   } catch (error) {
     return { unloggable: error instanceof Error ? error.message : String(error) };
   }

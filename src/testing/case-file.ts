@@ -33,8 +33,14 @@ const CaseShape = z.strictObject({
   name: z.string().min(1),
   workflow: z.string().optional().describe("Default: the fleet's first."),
   input: z.json().optional().describe("Default: what the workflow's schema offers."),
-  script: z.union([fileRef, z.record(z.string(), z.json())]).optional().describe("Rules of the scripted model, or { file }."),
-  recorded: z.strictObject({ file: z.string(), run: z.string().optional() }).optional().describe("A recording; `run` is what --update makes it from."),
+  script: z
+    .union([fileRef, z.record(z.string(), z.json())])
+    .optional()
+    .describe("Rules of the scripted model, or { file }."),
+  recorded: z
+    .strictObject({ file: z.string(), run: z.string().optional() })
+    .optional()
+    .describe("A recording; `run` is what --update makes it from."),
   stubs: z.record(z.string(), z.json()).optional().describe("What tools return instead of being called."),
   secrets: z.record(z.string(), z.string()).optional(),
   timeoutMs: z.number().int().min(1).optional(),
@@ -70,10 +76,28 @@ export async function readCaseFile(path: string): Promise<CaseFile> {
   const source = yamlSource(text, name);
   refuse(source.problems);
   const parsed = CaseFileShape.safeParse(source.data);
-  if (!parsed.success) refuse(inOrder(zodFindings(parsed.error.issues, { schema: CaseFileShape, input: source.data }).map((finding) => source.place(finding))));
+  if (!parsed.success)
+    refuse(
+      inOrder(
+        zodFindings(parsed.error.issues, { schema: CaseFileShape, input: source.data }).map((finding) =>
+          source.place(finding),
+        ),
+      ),
+    );
   const { fleet = null, cases } = parsed.data as z.infer<typeof CaseFileShape>;
-  refuse(twice(cases).map((one) => problem("DEFINITION_DUPLICATE", `two cases are called "${one}"`, { file: name, hint: "rename one of them" })));
-  return { path, folder: dirname(path), fleet: fleet === null ? null : resolve(dirname(path), fleet), cases, source, text };
+  refuse(
+    twice(cases).map((one) =>
+      problem("DEFINITION_DUPLICATE", `two cases are called "${one}"`, { file: name, hint: "rename one of them" }),
+    ),
+  );
+  return {
+    path,
+    folder: dirname(path),
+    fleet: fleet === null ? null : resolve(dirname(path), fleet),
+    cases,
+    source,
+    text,
+  };
 }
 
 function inOrder(problems: readonly Problem[]): Problem[] {
@@ -90,7 +114,9 @@ export async function scriptOf({ script }: TestCase, folder: string): Promise<Js
   if (script === undefined || !("file" in script) || typeof script.file !== "string") return script as Json | undefined;
   const file = resolve(folder, script.file);
   const text = await readFile(file, "utf8").catch((error: Error) => {
-    throw new FlotillaError("DEFINITION_FILE", `the script ${script.file as string} cannot be read: ${error.message}`, { cause: error });
+    throw new FlotillaError("DEFINITION_FILE", `the script ${script.file as string} cannot be read: ${error.message}`, {
+      cause: error,
+    });
   });
   const source = yamlSource(text, basename(file));
   refuse(source.problems);

@@ -5,13 +5,17 @@ import type { Json } from "../core/json.ts";
 export function differences(expected: Json, actual: Json | undefined, path = ""): string[] {
   if (isObject(expected)) {
     if (!isObject(actual)) return [differs(path, expected, actual)];
-    return Object.entries(expected).flatMap(([key, value]) => differences(value, Object.hasOwn(actual, key) ? actual[key] : undefined, `${path}.${key}`));
+    return Object.entries(expected).flatMap(([key, value]) =>
+      differences(value, Object.hasOwn(actual, key) ? actual[key] : undefined, `${path}.${key}`),
+    );
   }
   if (Array.isArray(expected)) {
     if (!Array.isArray(actual)) return [differs(path, expected, actual)];
     const list = actual as readonly Json[];
     if (expected.length !== list.length) return [`${named(path)} has ${list.length} items, not ${expected.length}`];
-    return (expected as readonly Json[]).flatMap((value, index) => differences(value, list[index], `${path}[${index}]`));
+    return (expected as readonly Json[]).flatMap((value, index) =>
+      differences(value, list[index], `${path}[${index}]`),
+    );
   }
   return expected === actual ? [] : [differs(path, expected, actual)];
 }

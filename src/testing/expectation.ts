@@ -24,22 +24,30 @@ export function unmet(expect: Expectation, run: FleetRun): string[] {
 function unmetError({ error }: Expectation, run: FleetRun): string[] {
   if (error === undefined) return [];
   const wrong: string[] = [];
-  if (error.code !== undefined && run.error?.code !== error.code) wrong.push(`the error is ${run.error?.code ?? "absent"}, expected ${error.code}`);
+  if (error.code !== undefined && run.error?.code !== error.code)
+    wrong.push(`the error is ${run.error?.code ?? "absent"}, expected ${error.code}`);
   if (error.message !== undefined && run.error?.message.includes(error.message) !== true) {
-    wrong.push(`the error says ${JSON.stringify(run.error?.message ?? null)}, expected it to contain ${JSON.stringify(error.message)}`);
+    wrong.push(
+      `the error says ${JSON.stringify(run.error?.message ?? null)}, expected it to contain ${JSON.stringify(error.message)}`,
+    );
   }
   return wrong;
 }
 
 function unmetCalls({ tools = [], toolsNever = [] }: Expectation, calls: readonly FleetToolCall[]): string[] {
   const called = calls.map(({ tool }) => tool);
-  const forbidden = toolsNever.filter((tool) => called.includes(tool)).map((tool) => `tool ${tool} was called, and must not be`);
+  const forbidden = toolsNever
+    .filter((tool) => called.includes(tool))
+    .map((tool) => `tool ${tool} was called, and must not be`);
   let from = 0;
   for (const wanted of tools) {
     const found = calls.findIndex((call, index) => index >= from && fits(wanted, call));
     if (found < 0) {
       const list = called.length === 0 ? "no tool was called" : `called: ${called.join(", ")}`;
-      return [...forbidden, `tool ${wanted.tool} was not called${wanted.input === undefined ? "" : ` with ${JSON.stringify(wanted.input)}`}${from > 0 ? " after those before" : ""}; ${list}`];
+      return [
+        ...forbidden,
+        `tool ${wanted.tool} was not called${wanted.input === undefined ? "" : ` with ${JSON.stringify(wanted.input)}`}${from > 0 ? " after those before" : ""}; ${list}`,
+      ];
     }
     from = found + 1;
   }
@@ -65,8 +73,19 @@ function unmetAssertion(source: string, run: FleetRun): string[] {
 
 function bindings({ status, output, error, tools, state }: FleetRun) {
   const tasks = Object.fromEntries(
-    [...state.tasks.values()].map((task) => [task.id, { agent: task.agent, status: task.status, attempts: task.attempt, output: task.output ?? null }]),
+    [...state.tasks.values()].map((task) => [
+      task.id,
+      { agent: task.agent, status: task.status, attempts: task.attempt, output: task.output ?? null },
+    ]),
   );
-  const values: Record<string, unknown> = { status, output, error, input: state.input, tools, tasks, usage: state.usage };
+  const values: Record<string, unknown> = {
+    status,
+    output,
+    error,
+    input: state.input,
+    tools,
+    tasks,
+    usage: state.usage,
+  };
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, bind(value as Json)]));
 }

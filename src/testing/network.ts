@@ -42,5 +42,7 @@ function firstOf(args: readonly unknown[]): unknown {
 }
 
 function networkRefused(where: string): FlotillaError {
-  return new FlotillaError("UNSUPPORTED", `tests have no network: ${where}`, { hint: "Stub the tool: give the case `stubs`." });
+  return new FlotillaError("UNSUPPORTED", `tests have no network: ${where}`, {
+    hint: "Stub the tool: give the case `stubs`.",
+  });
 }

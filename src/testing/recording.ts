@@ -21,7 +21,8 @@ export function recordingOf(events: readonly RunEvent[]): Recording {
     if (event.type !== "step.completed" || (event.data.kind !== "model" && event.data.kind !== "compaction")) continue;
     const { task } = event.data;
     const output = event.payload?.output;
-    if (output === undefined) throw new FlotillaError("PAYLOAD_ERASED", `the answer at ${task}/${event.data.key} was erased`);
+    if (output === undefined)
+      throw new FlotillaError("PAYLOAD_ERASED", `the answer at ${task}/${event.data.key} was erased`);
     // What models are given to answer with was asked for real once: an answer handed out again is simulated.
     answers[task] = [...(answers[task] ?? []), { ...(output as unknown as ModelResponse), simulated: true }];
   }
@@ -31,8 +32,11 @@ export function recordingOf(events: readonly RunEvent[]): Recording {
 /** A recording from its file's content. @throws {FlotillaError} USAGE when it is none */
 export function parseRecording(text: string, file: string): Recording {
   const value: unknown = parsed(text);
-  if (typeof value === "object" && value !== null && "version" in value && value.version === 1 && "answers" in value) return value as Recording;
-  throw new FlotillaError("USAGE", `${file} is no recording of a run`, { hint: "Make one: flotilla test --update, with `recorded: { run: RUN, file: FILE }` in the case." });
+  if (typeof value === "object" && value !== null && "version" in value && value.version === 1 && "answers" in value)
+    return value as Recording;
+  throw new FlotillaError("USAGE", `${file} is no recording of a run`, {
+    hint: "Make one: flotilla test --update, with `recorded: { run: RUN, file: FILE }` in the case.",
+  });
 }
 
 function parsed(text: string): unknown {

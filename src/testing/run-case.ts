@@ -26,13 +26,19 @@ export async function runCase(file: CaseFile, one: TestCase, source: TestSource)
     return { name: one.name, failures: unmet(one.expect ?? {}, run), run, durationMs: took() };
   } catch (error) {
     if (!isFlotillaError(error)) throw error;
-    return { name: one.name, failures: [`${error.id} ${error.message}${error.hint === "" ? "" : ` (${error.hint})`}`], run: null, durationMs: took() };
+    return {
+      name: one.name,
+      failures: [`${error.id} ${error.message}${error.hint === "" ? "" : ` (${error.hint})`}`],
+      run: null,
+      durationMs: took(),
+    };
   }
 }
 
 async function runIt(file: CaseFile, one: TestCase, source: TestSource): Promise<FleetRun> {
   const { definition } = source;
-  const recording = one.recorded === undefined ? undefined : await readRecording(resolve(file.folder, one.recorded.file));
+  const recording =
+    one.recorded === undefined ? undefined : await readRecording(resolve(file.folder, one.recorded.file));
   const script = await scriptOf(one, file.folder);
   const workflow = one.workflow ?? recording?.workflow ?? Object.keys(definition.workflows)[0] ?? "";
   const input = one.input ?? recording?.input ?? defaultInput(definition.workflows[workflow]?.input ?? null) ?? {};
@@ -47,7 +53,10 @@ async function runIt(file: CaseFile, one: TestCase, source: TestSource): Promise
 
 async function readRecording(file: string): Promise<Recording> {
   const text = await readFile(file, "utf8").catch((error: Error) => {
-    throw new FlotillaError("USAGE", `the recording ${file} cannot be read: ${error.message}`, { hint: "Make it: flotilla test --update", cause: error });
+    throw new FlotillaError("USAGE", `the recording ${file} cannot be read: ${error.message}`, {
+      hint: "Make it: flotilla test --update",
+      cause: error,
+    });
   });
   return parseRecording(text, file);
 }

@@ -54,7 +54,12 @@ const TIMEOUT_MS = 60_000;
  *  in memory, no network through Flotilla. Scripts answer at once and retries wait a millisecond. The run's own failure
  *  is a result, not an error. @throws {FlotillaError} DEFINITION_*, WORKFLOW_UNKNOWN, INPUT_INVALID; LIMIT_TIME when the
  *  run does not end in time */
-export async function runFleet(fleet: Fleet | string | URL, workflow: string, input: Json, options: RunFleetOptions = {}): Promise<FleetRun> {
+export async function runFleet(
+  fleet: Fleet | string | URL,
+  workflow: string,
+  input: Json,
+  options: RunFleetOptions = {},
+): Promise<FleetRun> {
   const source = await readSource(fleet);
   return runSource(source, workflow, input, options);
 }
@@ -71,7 +76,12 @@ export async function readSource(fleet: Fleet | string | URL): Promise<TestSourc
   return { definition, code: await loadCode(definition, folder) };
 }
 
-export async function runSource(source: TestSource, workflow: string, input: Json, options: RunFleetOptions): Promise<FleetRun> {
+export async function runSource(
+  source: TestSource,
+  workflow: string,
+  input: Json,
+  options: RunFleetOptions,
+): Promise<FleetRun> {
   const definition = impatient(source.definition);
   checkInput(definition, workflow, input);
   const store = openMemoryStore({ fleet: definition.name });
@@ -93,12 +103,22 @@ export async function runSource(source: TestSource, workflow: string, input: Jso
       if (notice.type !== "event") return;
       events.push(notice.event);
       if (resultOf(notice.event) !== null) ended.resolve();
-      if (notice.event.type === "step.unknown" && notice.event.data.settle === "person") ended.reject(undecided(notice.event.data.key));
+      if (notice.event.type === "step.unknown" && notice.event.data.settle === "person")
+        ended.reject(undecided(notice.event.data.key));
     },
   });
   const environment = testEnvironment(definition, source.code, options);
   const hash = await coordinator.register(definition);
-  const worker = startLocalWorker({ coordinator, clock, random, keys, definition, queue: queueName(hash), slots: SLOTS, run: environment.run });
+  const worker = startLocalWorker({
+    coordinator,
+    clock,
+    random,
+    keys,
+    definition,
+    queue: queueName(hash),
+    slots: SLOTS,
+    run: environment.run,
+  });
   const limitMs = options.timeoutMs ?? TIMEOUT_MS;
   const late = clock.after(limitMs, () => ended.reject(tooLate(workflow, limitMs)));
   try {
@@ -117,9 +137,17 @@ const SLOTS = 64;
 
 async function resultFor(events: RunEvent[], state: RunState): Promise<FleetRun> {
   const result = events.map(resultOf).find((one) => one !== null);
-  if (result === null || result === undefined) throw new FlotillaError("INVARIANT", `run ${state.id} ended without saying how`);
+  if (result === null || result === undefined)
+    throw new FlotillaError("INVARIANT", `run ${state.id} ended without saying how`);
   const { status, output, error } = result;
-  return { status, output, error: error === null ? null : { code: error.code, message: error.message }, tools: toolCalls(events), events, state };
+  return {
+    status,
+    output,
+    error: error === null ? null : { code: error.code, message: error.message },
+    tools: toolCalls(events),
+    events,
+    state,
+  };
 }
 
 /** Waits of retries are no part of what a test is about. */
@@ -137,9 +165,13 @@ function checkInput(definition: FleetDefinition, name: string, input: Json): voi
   const { input: schema } = workflowOf(definition, name);
   const problems = schema === null ? [] : problemsOf(schema, input);
   if (problems.length === 0) return;
-  throw new FlotillaError("INPUT_INVALID", `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`, {
-    details: { workflow: name, problems },
-  });
+  throw new FlotillaError(
+    "INPUT_INVALID",
+    `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`,
+    {
+      details: { workflow: name, problems },
+    },
+  );
 }
 
 function undecided(key: string): FlotillaError {
@@ -147,5 +179,7 @@ function undecided(key: string): FlotillaError {
 }
 
 function tooLate(workflow: string, limitMs: number): FlotillaError {
-  return new FlotillaError("LIMIT_TIME", `${workflow} did not end within ${limitMs} ms`, { hint: "Raise timeoutMs of the test." });
+  return new FlotillaError("LIMIT_TIME", `${workflow} did not end within ${limitMs} ms`, {
+    hint: "Raise timeoutMs of the test.",
+  });
 }

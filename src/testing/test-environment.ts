@@ -29,9 +29,15 @@ export interface TestEnvironmentOptions {
 }
 
 /** Everything around agents in a test: models that answer from a script or a record, stubs for tools, no network. */
-export function testEnvironment(definition: FleetDefinition, code: FleetCode, options: TestEnvironmentOptions): { run(port: TaskPort): Promise<AgentOutcome> } {
+export function testEnvironment(
+  definition: FleetDefinition,
+  code: FleetCode,
+  options: TestEnvironmentOptions,
+): { run(port: TaskPort): Promise<AgentOutcome> } {
   const secrets = options.secrets ?? {};
-  const runners = new Map(Object.entries(options.stubs ?? {}).map(([name, output]) => [known(definition, name), stub(name, output)]));
+  const runners = new Map(
+    Object.entries(options.stubs ?? {}).map(([name, output]) => [known(definition, name), stub(name, output)]),
+  );
   const given = new Map<string, number>();
   const common: Omit<AgentEnvironment, "models"> = {
     definition,
@@ -45,7 +51,11 @@ export function testEnvironment(definition: FleetDefinition, code: FleetCode, op
   const { recording } = options;
   const scripted = recording === undefined ? scriptedModels(definition, options.script) : null;
   return {
-    run: (port) => runAgent(port, { ...common, models: scripted ?? recordedModels(recording as Recording, port.assignment.task, given) }),
+    run: (port) =>
+      runAgent(port, {
+        ...common,
+        models: scripted ?? recordedModels(recording as Recording, port.assignment.task, given),
+      }),
   };
 }
 
@@ -92,7 +102,10 @@ function atOnce(script: Json): Json {
   if (!isObject(script)) return script;
   const { takeMs: _, agents, ...rest } = script;
   if (!isObject(agents)) return { ...rest, ...(agents === undefined ? {} : { agents }) };
-  const quick = Object.entries(agents).map(([name, rules]) => [name, Array.isArray(rules) ? rules.map(withoutTime) : rules]);
+  const quick = Object.entries(agents).map(([name, rules]) => [
+    name,
+    Array.isArray(rules) ? rules.map(withoutTime) : rules,
+  ]);
   return { ...rest, agents: Object.fromEntries(quick) as Json };
 }
 
@@ -114,9 +127,13 @@ function recordedModels({ answers }: Recording, task: string, given: Map<string,
       const answer = answers[task]?.[nth];
       if (answer === undefined) {
         const had = answers[task]?.length ?? 0;
-        throw new FlotillaError("MODEL_SCRIPT_EXHAUSTED", `the record has ${had} answers for task ${task}; this is question ${nth + 1}`, {
-          hint: "The fleet asks more than it did: look at the change, or record it anew.",
-        });
+        throw new FlotillaError(
+          "MODEL_SCRIPT_EXHAUSTED",
+          `the record has ${had} answers for task ${task}; this is question ${nth + 1}`,
+          {
+            hint: "The fleet asks more than it did: look at the change, or record it anew.",
+          },
+        );
       }
       given.set(task, nth + 1);
       return answer;
@@ -126,7 +143,9 @@ function recordedModels({ answers }: Recording, task: string, given: Map<string,
 }
 
 function refused(what: string): FlotillaError {
-  return new FlotillaError("UNSUPPORTED", `tests have no network: ${what}`, { hint: "Stub the tool: give the test `stubs`." });
+  return new FlotillaError("UNSUPPORTED", `tests have no network: ${what}`, {
+    hint: "Stub the tool: give the test `stubs`.",
+  });
 }
 
 function refuseServer(server: string): never {

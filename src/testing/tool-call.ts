@@ -19,11 +19,13 @@ export function toolCalls(events: readonly RunEvent[]): FleetToolCall[] {
   return events.flatMap((event): FleetToolCall[] => {
     if (event.type === "plan.revised") for (const { task, agent } of event.data.add) agents.set(task, agent ?? "");
     // A write has its input with its intent.
-    if (event.type === "step.started") intended.set(`${event.data.task}/${event.data.key}`, event.payload?.input ?? null);
+    if (event.type === "step.started")
+      intended.set(`${event.data.task}/${event.data.key}`, event.payload?.input ?? null);
     if ((event.type !== "step.completed" && event.type !== "step.failed") || event.data.kind !== "tool") return [];
     const { task, name, key } = event.data;
     const input = event.payload?.input ?? intended.get(`${task}/${key}`) ?? null;
-    const error = event.type === "step.failed" ? { code: event.data.error.code, message: event.data.error.message } : null;
+    const error =
+      event.type === "step.failed" ? { code: event.data.error.code, message: event.data.error.message } : null;
     return [{ tool: name, agent: agents.get(task) ?? "", task, input, output: event.payload?.output ?? null, error }];
   });
 }

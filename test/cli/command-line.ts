@@ -32,7 +32,11 @@ export class CommandLine {
     const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...inherited } = process.env;
     // The machine's own settings and secrets are none of the tests' business.
     const own = { XDG_CONFIG_HOME: join(cwd, "no-settings"), HOME: cwd };
-    this.child = spawn(process.execPath, [BIN, ...args], { cwd, env: { ...inherited, ...own, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(process.execPath, [BIN, ...args], {
+      cwd,
+      env: { ...inherited, ...own, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     onTestFinished(() => void this.child.kill("SIGKILL"));
     const take = (stream: "stdout" | "stderr") => (data: Buffer) => {
       this[stream] += data.toString("utf8");

@@ -58,14 +58,21 @@ describe("definitions", () => {
     mkdirSync(join(folder, ".git"));
     const ended = await flotilla(folder, ["check", "--json"]);
     expect(ended.code).toBe(3);
-    expect(JSON.parse(ended.stderr)).toMatchObject({ error: { code: "DEFINITION_NOT_FOUND", id: "FLT100", docs: "flotilla help FLT100" } });
+    expect(JSON.parse(ended.stderr)).toMatchObject({
+      error: { code: "DEFINITION_NOT_FOUND", id: "FLT100", docs: "flotilla help FLT100" },
+    });
   });
 
   test("every mistake at once, each with its place; --fix corrects them and nothing else", async () => {
     const folder = newProject();
     const file = join(folder, "fleet.yaml");
     const sound = readFileSync(file, "utf8");
-    writeFileSync(file, sound.replace("instructions: Spell.", "instrctions: Spell.").replace("stages: [counter, speller", "stages: [counter, spellr"));
+    writeFileSync(
+      file,
+      sound
+        .replace("instructions: Spell.", "instrctions: Spell.")
+        .replace("stages: [counter, speller", "stages: [counter, spellr"),
+    );
     const checked = await flotilla(folder, ["check"]);
     expect(checked.code).toBe(3);
     expect(checked.stderr).toContain('FLT103 unknown key "instrctions"');
@@ -93,11 +100,15 @@ describe("a run", () => {
     const ran = await flotilla(folder, ["run", "--input", "text=abcd"]);
     expect(ran).toMatchObject({ code: 0, stdout: "agreed: spelled 4 letters\n" });
     expect(ran.stderr).not.toMatch(CURSOR);
-    expect(ran.stderr).toMatch(/✓ counter .*\n✓ speller .*\n✓ judge .*\n✓ letters r-\w{6} completed in .* 3 tasks · 5 steps · .* simulated/);
+    expect(ran.stderr).toMatch(
+      /✓ counter .*\n✓ speller .*\n✓ judge .*\n✓ letters r-\w{6} completed in .* 3 tasks · 5 steps · .* simulated/,
+    );
     expect(ran.stderr).toMatch(/Next: flotilla show r-\w{6}/);
 
     const listed = JSON.parse((await flotilla(folder, ["ls", "--json"])).stdout);
-    expect(listed).toMatchObject([{ workflow: "letters", status: "completed", tasks: 3, steps: 5, simulated: true, error: null }]);
+    expect(listed).toMatchObject([
+      { workflow: "letters", status: "completed", tasks: 3, steps: 5, simulated: true, error: null },
+    ]);
     const id: string = listed[0].id;
 
     const [shown, story, replayed, state, verified] = await Promise.all([
@@ -108,8 +119,15 @@ describe("a run", () => {
       flotilla(folder, ["verify", "@last"]),
     ]);
     expect(shown.stdout).toContain("reasoning: I count them one by one.");
-    expect(JSON.parse(story.stdout)).toMatchObject({ id, input: { text: "abcd" }, output: "agreed: spelled 4 letters" });
-    const events = replayed.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    expect(JSON.parse(story.stdout)).toMatchObject({
+      id,
+      input: { text: "abcd" },
+      output: "agreed: spelled 4 letters",
+    });
+    const events = replayed.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
     expect(events.at(-1)).toMatchObject({ type: "run.completed", time: expect.stringMatching(/^\d{4}-.*Z$/) });
     expect(state.stdout).toMatch(/after event 2 of \d+: running/);
@@ -118,7 +136,12 @@ describe("a run", () => {
 
   test("as --json it is one document", async () => {
     const ran = await flotilla(newProject(), ["run", "--json", "--store", "memory:"]);
-    expect(JSON.parse(ran.stdout)).toMatchObject({ workflow: "letters", status: "completed", output: "agreed: spelled 5 letters", recovered: null });
+    expect(JSON.parse(ran.stdout)).toMatchObject({
+      workflow: "letters",
+      status: "completed",
+      output: "agreed: spelled 5 letters",
+      recovered: null,
+    });
     expect(ran.stderr).toBe("");
   });
 
@@ -129,20 +152,29 @@ describe("a run", () => {
     expect(ran.stderr).toContain("rash by nature");
     expect(ran.stderr).not.toContain("    at ");
     const cause = await flotilla(folder, ["show", "--root-cause", "--json"]);
-    expect(JSON.parse(cause.stdout)).toMatchObject({ status: "failed", cause: { task: "rash", agent: "rash", input: "it broke", error: { code: "AGENT_FAILED" } } });
+    expect(JSON.parse(cause.stdout)).toMatchObject({
+      status: "failed",
+      cause: { task: "rash", agent: "rash", input: "it broke", error: { code: "AGENT_FAILED" } },
+    });
   });
 
   test("whose record was altered with a database tool does not verify: exit code 1, the event is named", async () => {
     const folder = newProject();
     await flotilla(folder, ["run"]);
     const db = new DatabaseSync(join(folder, ".flotilla/store.db"));
-    const row = db.prepare("SELECT rowid, version, bytes FROM event WHERE type = 'task.completed' ORDER BY version LIMIT 1").get();
-    const altered = Buffer.from(Buffer.from(row?.bytes as Uint8Array).toString("utf8").replace('"attempt":1', '"attempt":3'));
+    const row = db
+      .prepare("SELECT rowid, version, bytes FROM event WHERE type = 'task.completed' ORDER BY version LIMIT 1")
+      .get();
+    const altered = Buffer.from(
+      Buffer.from(row?.bytes as Uint8Array)
+        .toString("utf8")
+        .replace('"attempt":1', '"attempt":3'),
+    );
     db.prepare("UPDATE event SET bytes = ? WHERE rowid = ?").run(altered, Number(row?.rowid));
     db.close();
     const verified = await flotilla(folder, ["verify"]);
     expect(verified.code).toBe(1);
-    expect(verified.stdout).toMatch(new RegExp(`event ${row?.version} of r-\\w+ was altered`));
+    expect(verified.stdout).toMatch(new RegExp(`event ${Number(row?.version)} of r-\\w+ was altered`));
   });
 });
 
@@ -150,10 +182,20 @@ describe("init", () => {
   test("makes a project that is valid, without a question off a terminal, and never over something", async () => {
     const folder = newProject({ empty: true });
     const made = await flotilla(folder, ["init", "demo"]);
-    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^demo\/ {2}fleet\.yaml \(\d+ lines\)/), stderr: "Next: cd demo && npx flotilla dev\n" });
+    expect(made).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^demo\/ {2}fleet\.yaml \(\d+ lines\)/),
+      stderr: "Next: cd demo && npx flotilla dev\n",
+    });
     expect(await flotilla(join(folder, "demo"), ["check"])).toMatchObject({ code: 0 });
-    expect(await flotilla(folder, ["init", "demo"])).toMatchObject({ code: 2, stderr: expect.stringContaining("is not empty") });
-    expect(await flotilla(folder, ["init", "x", "--example", "incidnt"])).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean "incident"?') });
+    expect(await flotilla(folder, ["init", "demo"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("is not empty"),
+    });
+    expect(await flotilla(folder, ["init", "x", "--example", "incidnt"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean "incident"?'),
+    });
     expect(existsSync(join(folder, "x"))).toBe(false);
   });
 });
@@ -173,7 +215,9 @@ describe("test", () => {
     writeFileSync(file, sound.replace("spelled 500 letters", "spelled 7 letters"));
     const tested = await flotilla(folder, ["test"]);
     expect(tested.code).toBe(1);
-    expect(tested.stdout).toContain('output: it is "agreed: spelled 500 letters", expected "agreed: spelled 7 letters"');
+    expect(tested.stdout).toContain(
+      'output: it is "agreed: spelled 500 letters", expected "agreed: spelled 7 letters"',
+    );
     expect(await flotilla(folder, ["test", "--update"])).toMatchObject({ code: 0 });
     expect(await flotilla(folder, ["test"])).toMatchObject({ code: 0 });
   });

@@ -73,7 +73,11 @@ test("columns line up whatever their colours", () => {
     [coloured.red("r-1"), "10"],
     ["r-1234", "7"],
   ];
-  expect(table(rows, { right: [1] }).split("\n").map((line) => line.replaceAll(/\u001b\[\d+m/g, ""))).toEqual(["RUN     TASKS", "r-1        10", "r-1234      7"]);
+  expect(
+    table(rows, { right: [1] })
+      .split("\n")
+      .map((line) => line.replaceAll(/\u001b\[\d+m/g, "")),
+  ).toEqual(["RUN     TASKS", "r-1        10", "r-1234      7"]);
 });
 
 test("a line that would wrap is cut, so that redrawing in place holds", () => {

@@ -32,13 +32,22 @@ test("a document, then a value over it", async () => {
 });
 
 test("a misspelt name gets the nearest one", async () => {
-  await expect(read(["lg=app.log"])).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining('Did you mean "log"?') });
+  await expect(read(["lg=app.log"])).rejects.toMatchObject({
+    code: "USAGE",
+    hint: expect.stringContaining('Did you mean "log"?'),
+  });
 });
 
 test("what is not JSON where JSON is due says so", async () => {
-  await expect(read(["lines=many"])).rejects.toMatchObject({ code: "USAGE", message: expect.stringContaining("--input lines is not valid JSON") });
+  await expect(read(["lines=many"])).rejects.toMatchObject({
+    code: "USAGE",
+    message: expect.stringContaining("--input lines is not valid JSON"),
+  });
   await expect(read(["{log}"])).rejects.toMatchObject({ code: "USAGE" });
-  await expect(read(["just words"])).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining("--input log=…") });
+  await expect(read(["just words"])).rejects.toMatchObject({
+    code: "USAGE",
+    hint: expect.stringContaining("--input log=…"),
+  });
 });
 
 test("without any input the schema's own is taken; a schema of text takes text", async () => {

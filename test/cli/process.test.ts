@@ -27,12 +27,21 @@ test("while dev serves the fleet, every command works from a second terminal thr
     flotilla(folder, ["dev"]),
     flotilla(folder, ["run", "--detach", "--input", "text=abc"]),
   ]);
-  expect(ran).toMatchObject({ code: 0, stdout: "agreed: spelled 3 letters\n", stderr: expect.stringContaining("in the process that serves this fleet") });
+  expect(ran).toMatchObject({
+    code: 0,
+    stdout: "agreed: spelled 3 letters\n",
+    stderr: expect.stringContaining("in the process that serves this fleet"),
+  });
   expect(second).toMatchObject({ code: 6, stderr: expect.stringContaining("serves this fleet already") });
   expect(detached).toMatchObject({ code: 0, stdout: expect.stringMatching(/^r-\w+\n$/) });
   const watched = await flotilla(folder, ["watch", detached.stdout.trim(), "--json"]);
   expect(watched.code).toBe(0);
-  expect(watched.stdout.trim().split("\n").map((line) => JSON.parse(line).type)).toContain("run.completed");
+  expect(
+    watched.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).type),
+  ).toContain("run.completed");
   dev.child.kill("SIGTERM");
   expect(await dev.ended).toMatchObject({ code: 0 });
 });
@@ -55,7 +64,10 @@ test("a run can be stopped from a second terminal, with the reason on record", a
   const folder = newProject();
   const run = new CommandLine(["run", "patience"], { cwd: folder });
   await run.says("started");
-  expect(await flotilla(folder, ["stop", "@last", "--reason", "wrong word"])).toMatchObject({ code: 0, stdout: expect.stringContaining("stopped") });
+  expect(await flotilla(folder, ["stop", "@last", "--reason", "wrong word"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("stopped"),
+  });
   expect(await run.ended).toMatchObject({ code: 5, stdout: "" });
   expect((await flotilla(folder, ["show"])).stdout).toContain("stopped by cli: wrong word");
   expect(await flotilla(folder, ["stop", "--all"])).toMatchObject({ code: 0, stderr: "No run is running.\n" });
@@ -83,10 +95,27 @@ test("F13: a write that was interrupted waits for a person: exit code 4, settled
   const second = await flotilla(folder, ["run", "fix", "--resume"]);
   expect(second).toMatchObject({ code: 4, stdout: "" });
   expect(second.stderr).toMatch(/settle it: flotilla settle r-\w+ fixer\/restart#1 --done or --not-done/);
-  expect(await flotilla(folder, ["settle", "@last"])).toMatchObject({ code: 4, stdout: expect.stringContaining("fixer/restart#1") });
-  expect(await flotilla(folder, ["settle", "@last", "restart#2", "--done"])).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean restart#1?") });
-  const settled = await flotilla(folder, ["settle", "@last", "--done", "--output", '"seen in the log"', "--note", "looked"]);
+  expect(await flotilla(folder, ["settle", "@last"])).toMatchObject({
+    code: 4,
+    stdout: expect.stringContaining("fixer/restart#1"),
+  });
+  expect(await flotilla(folder, ["settle", "@last", "restart#2", "--done"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Did you mean restart#1?"),
+  });
+  const settled = await flotilla(folder, [
+    "settle",
+    "@last",
+    "--done",
+    "--output",
+    '"seen in the log"',
+    "--note",
+    "looked",
+  ]);
   expect(settled).toMatchObject({ code: 0, stdout: "fixer/restart#1 settled as done\n" });
-  expect(await flotilla(folder, ["run", "fix", "--resume"])).toMatchObject({ code: 0, stdout: "fixed: seen in the log\n" });
+  expect(await flotilla(folder, ["run", "fix", "--resume"])).toMatchObject({
+    code: 0,
+    stdout: "fixed: seen in the log\n",
+  });
   expect(readFileSync(notes, "utf8")).toBe("restarted\n");
 });

@@ -15,16 +15,31 @@ function place(files: Record<string, string>): string {
 }
 
 const read = (folder: string, flags: Record<string, string>, env: Record<string, string> = {}) =>
-  readSettings({ flags, env: { XDG_CONFIG_HOME: join(folder, "home"), ...env }, cwd: folder, projectFolder: join(folder, "project") });
+  readSettings({
+    flags,
+    env: { XDG_CONFIG_HOME: join(folder, "home"), ...env },
+    cwd: folder,
+    projectFolder: join(folder, "project"),
+  });
 
 test("a flag goes over the environment, that over the project's file, that over the user's", async () => {
   const folder = place({
     "project/flotilla.yaml": "model: project/model\nhosts: 3\nconcurrency: 4",
     "home/flotilla/flotilla.yaml": "model: user/model\nlogLevel: debug\nhosts: 9",
   });
-  const { settings, origins } = await read(folder, { model: "flag/model" }, { FLOTILLA_MODEL: "env/model", FLOTILLA_HOSTS: "2" });
+  const { settings, origins } = await read(
+    folder,
+    { model: "flag/model" },
+    { FLOTILLA_MODEL: "env/model", FLOTILLA_HOSTS: "2" },
+  );
   expect(settings).toMatchObject({ model: "flag/model", hosts: 2, concurrency: 4, logLevel: "debug", store: null });
-  expect(origins).toMatchObject({ model: "flag", hosts: "environment", concurrency: "project", logLevel: "user", store: "default" });
+  expect(origins).toMatchObject({
+    model: "flag",
+    hosts: "environment",
+    concurrency: "project",
+    logLevel: "user",
+    store: "default",
+  });
 });
 
 test("paths are relative to where they are written", async () => {
@@ -36,7 +51,14 @@ test("paths are relative to where they are written", async () => {
 
 test("an unknown setting gets the nearest one, a wrong value what it must be", async () => {
   const folder = place({ "project/flotilla.yaml": "modle: x" });
-  await expect(read(folder, {})).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining('Did you mean "model"?') });
-  await expect(read(place({}), {}, { FLOTILLA_HOSTS: "many" })).rejects.toMatchObject({ message: expect.stringContaining("FLOTILLA_HOSTS must be a whole number") });
-  await expect(read(place({}), { logLevel: "loud" })).rejects.toMatchObject({ message: expect.stringContaining("--log-level must be one of") });
+  await expect(read(folder, {})).rejects.toMatchObject({
+    code: "USAGE",
+    hint: expect.stringContaining('Did you mean "model"?'),
+  });
+  await expect(read(place({}), {}, { FLOTILLA_HOSTS: "many" })).rejects.toMatchObject({
+    message: expect.stringContaining("FLOTILLA_HOSTS must be a whole number"),
+  });
+  await expect(read(place({}), { logLevel: "loud" })).rejects.toMatchObject({
+    message: expect.stringContaining("--log-level must be one of"),
+  });
 });

@@ -13,11 +13,23 @@ import { event } from "../../src/runtime/journal.ts";
 const started = event(
   "run.started",
   1_000,
-  { run: "r-1234567890", workflow: "incident", pattern: "graph", definition: "d", priority: 2, limits: DEFAULT_LIMITS, queue: "q", by: "cli" },
+  {
+    run: "r-1234567890",
+    workflow: "incident",
+    pattern: "graph",
+    definition: "d",
+    priority: 2,
+    limits: DEFAULT_LIMITS,
+    queue: "q",
+    by: "cli",
+  },
   { input: { log: "app.log" } },
 );
 
-function planned(tasks: { task: string; agent?: string; group?: string; kind?: "agent" | "group" }[], payload: Record<string, Json> = {}): RunEvent {
+function planned(
+  tasks: { task: string; agent?: string; group?: string; kind?: "agent" | "group" }[],
+  payload: Record<string, Json> = {},
+): RunEvent {
   const add = tasks.map(({ task, agent, group, kind = "agent" }) => ({
     task,
     kind,
@@ -28,14 +40,36 @@ function planned(tasks: { task: string; agent?: string; group?: string; kind?: "
   return event("plan.revised", 1_000, { add, cancel: [], why: "started" }, payload);
 }
 
-const assigned = (task: string, at = 1_000, attempt = 1) => event("task.assigned", at, { task, attempt, worker: "w-1", why: "ready" });
-const completed = (task: string, at: number, output: Json) => event("task.completed", at, { task, attempt: 1 }, { output });
+const assigned = (task: string, at = 1_000, attempt = 1) =>
+  event("task.assigned", at, { task, attempt, worker: "w-1", why: "ready" });
+const completed = (task: string, at: number, output: Json) =>
+  event("task.completed", at, { task, attempt: 1 }, { output });
 const modelStep = (task: string, at: number, reasoning: string) =>
-  step("step.completed", task, "model#1", at, "model", { output: { content: [{ type: "reasoning", text: reasoning }, { type: "text", text: "done" }] } });
+  step("step.completed", task, "model#1", at, "model", {
+    output: {
+      content: [
+        { type: "reasoning", text: reasoning },
+        { type: "text", text: "done" },
+      ],
+    },
+  });
 
-function step<K extends Extract<EventType, "step.completed" | "step.failed">>(type: K, task: string, key: string, at: number, kind: EventData[K]["kind"], payload: Record<string, Json>, more: object = {}): RunEvent {
+function step<K extends Extract<EventType, "step.completed" | "step.failed">>(
+  type: K,
+  task: string,
+  key: string,
+  at: number,
+  kind: EventData[K]["kind"],
+  payload: Record<string, Json>,
+  more: object = {},
+): RunEvent {
   const [name = ""] = key.split("#");
-  return event(type, at, { task, attempt: 1, key, kind, name, inputHash: "h", durationMs: 20, ...more } as EventData[K], payload);
+  return event(
+    type,
+    at,
+    { task, attempt: 1, key, kind, name, inputHash: "h", durationMs: 20, ...more } as EventData[K],
+    payload,
+  );
 }
 
 function told(events: readonly RunEvent[]): string[] {
@@ -64,7 +98,10 @@ test("O1: the story has a sentence for each act, its steps folded in, and the re
 
 test("members of a group that end one after another are told as one", () => {
   const members = Array.from({ length: 12 }, (_, index) => ({ task: `read/${index}`, agent: "reader", group: "read" }));
-  const events = [planned([{ task: "read", kind: "group" as const }, ...members]), ...members.map(({ task }, index) => completed(task, 1_000 + index, "ok"))];
+  const events = [
+    planned([{ task: "read", kind: "group" as const }, ...members]),
+    ...members.map(({ task }, index) => completed(task, 1_000 + index, "ok")),
+  ];
   expect(told(events).slice(1)).toEqual(["reader ×12 finished (read)"]);
 });
 
@@ -75,14 +112,23 @@ test("the root cause is the first failure, with its step, input, and what was tr
   const timeout = { code: "STEP_TIMEOUT", class: "transient" as const, message: "slow" };
   const events = [
     started,
-    planned([{ task: "read", agent: "reader" }, { task: "judge", agent: "judge" }], { read: { window: 1 } }),
+    planned(
+      [
+        { task: "read", agent: "reader" },
+        { task: "judge", agent: "judge" },
+      ],
+      { read: { window: 1 } },
+    ),
     assigned("read"),
     event("task.retried", 1_400, { task: "read", attempt: 1, readyAt: 2_400, delayMs: 1_000, error: timeout }),
     assigned("read", 2_400, 2),
     step("step.failed", "read", "grep#1", 2_500, "tool", { input: { file: "app.log" } }, { error: failure }),
     event("task.failed", 2_600, { task: "read", attempt: 2, error: failure }),
     event("task.skipped", 2_600, { task: "judge", why: "read failed", because: "read" }),
-    event("run.failed", 2_600, { error: { code: "DEPENDENCY_FAILED", class: "business", message: "read failed" }, task: "judge" }),
+    event("run.failed", 2_600, {
+      error: { code: "DEPENDENCY_FAILED", class: "business", message: "read failed" },
+      task: "judge",
+    }),
   ];
   events.forEach((one, index) => finder.add(index + 1, one));
   expect(finder.cause()).toEqual({
@@ -99,7 +145,12 @@ test("the root cause is the first failure, with its step, input, and what was tr
 
 test("a run that did not fail has no root cause, whatever it survived", () => {
   const finder = new CauseFinder();
-  const events = [started, planned([{ task: "read", agent: "reader" }]), event("task.failed", 2_000, { task: "read", attempt: 1, error: failure }), event("run.completed", 2_100, {}, { output: null })];
+  const events = [
+    started,
+    planned([{ task: "read", agent: "reader" }]),
+    event("task.failed", 2_000, { task: "read", attempt: 1, error: failure }),
+    event("run.completed", 2_100, {}, { output: null }),
+  ];
   events.forEach((one, index) => finder.add(index + 1, one));
   expect(finder.cause()).toBeNull();
 });
@@ -127,28 +178,64 @@ function progressOf(events: readonly RunEvent[], foldFrom = Number.POSITIVE_INFI
 test("progress has a line for each change, and a head for now", () => {
   const { progress, lines } = progressOf([
     started,
-    planned([{ task: "read", agent: "reader" }, { task: "judge", agent: "judge" }], { read: 1, judge: 2 }),
+    planned(
+      [
+        { task: "read", agent: "reader" },
+        { task: "judge", agent: "judge" },
+      ],
+      { read: 1, judge: 2 },
+    ),
     assigned("read"),
-    event("task.retried", 1_400, { task: "read", attempt: 1, readyAt: 2_400, delayMs: 1_000, error: { code: "MODEL_RATE_LIMITED", class: "transient", message: "slow down" } }),
+    event("task.retried", 1_400, {
+      task: "read",
+      attempt: 1,
+      readyAt: 2_400,
+      delayMs: 1_000,
+      error: { code: "MODEL_RATE_LIMITED", class: "transient", message: "slow down" },
+    }),
     assigned("read", 2_400, 2),
     assigned("judge"),
     event("task.completed", 3_000, { task: "read", attempt: 2 }, { output: "4 windows" }),
   ]);
-  expect(lines).toEqual(["↻ reader read  again in 1.0 s: MODEL_RATE_LIMITED: slow down", "✓ reader read  2.0 s  4 windows"]);
+  expect(lines).toEqual([
+    "↻ reader read  again in 1.0 s: MODEL_RATE_LIMITED: slow down",
+    "✓ reader read  2.0 s  4 windows",
+  ]);
   progress.stream({ type: "status", run: "r-1234567890", task: "judge", agent: "judge", text: "weighing" });
   expect(progress.live(9_000)).toEqual(["● incident r-123456 running  1/2 tasks  0:08", "  ● judge  0:08  weighing"]);
 });
 
 test("members of a large group make one line on a terminal, when the last has ended", () => {
   const members = Array.from({ length: 13 }, (_, index) => ({ task: `read/${index}`, agent: "reader", group: "read" }));
-  const events = [started, planned([{ task: "read", kind: "group" as const }, ...members], Object.fromEntries(members.map(({ task }) => [task, 1]))), ...members.flatMap(({ task }) => [assigned(task), completed(task, 2_000, "ok")])];
+  const events = [
+    started,
+    planned(
+      [{ task: "read", kind: "group" as const }, ...members],
+      Object.fromEntries(members.map(({ task }) => [task, 1])),
+    ),
+    ...members.flatMap(({ task }) => [assigned(task), completed(task, 2_000, "ok")]),
+  ];
   const end = event("task.completed", 2_000, { task: "read", attempt: 0 });
   expect(progressOf([...events, end], 12).lines).toEqual(["✓ read  reader ×13"]);
   expect(progressOf([...events, end]).lines).toHaveLength(13);
 });
 
 test("F13: a run waits for a person when only an open question is left", () => {
-  const intended = event("step.started", 1_100, { task: "fix", attempt: 1, key: "restart#1", kind: "tool", name: "restart", inputHash: "h", idempotencyKey: "k", settle: "person" }, { input: {} });
+  const intended = event(
+    "step.started",
+    1_100,
+    {
+      task: "fix",
+      attempt: 1,
+      key: "restart#1",
+      kind: "tool",
+      name: "restart",
+      inputHash: "h",
+      idempotencyKey: "k",
+      settle: "person",
+    },
+    { input: {} },
+  );
   const events = [started, planned([{ task: "fix", agent: "fixer" }], { fix: 1 }), assigned("fix"), intended];
   const { progress } = progressOf(events);
   expect(waitsForPerson(progress.state)).toBe(false);

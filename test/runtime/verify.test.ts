@@ -63,9 +63,13 @@ async function verifyAltered(alter: (db: DatabaseSync) => void, which?: readonly
   const store = await openSqliteReader(path, { fleet: "sums" });
   const keys = await trustedKeys(path);
   const reports: JournalReport[] = [];
-  const result = await verifyJournals(store, { ...(keys && { keys }), ...(which && { runs: which }) }, (report) => reports.push(report));
+  const result = await verifyJournals(store, { ...(keys && { keys }), ...(which && { runs: which }) }, (report) =>
+    reports.push(report),
+  );
   await store.close();
-  const problems = Object.fromEntries(reports.flatMap(({ journal: id, problem }) => (problem === null ? [] : [[id, problem]])));
+  const problems = Object.fromEntries(
+    reports.flatMap(({ journal: id, problem }) => (problem === null ? [] : [[id, problem]])),
+  );
   return { result, reports, problems };
 }
 
@@ -76,17 +80,28 @@ function alterBytes(db: DatabaseSync, id: string, version: number, from: string,
   const row = db.prepare(`SELECT bytes FROM event WHERE journal = (${journal}) AND version = ?`).get(id, version);
   const text = Buffer.from(row?.bytes as Uint8Array).toString("utf8");
   expect(text).toContain(from);
-  db.prepare(`UPDATE event SET bytes = ? WHERE journal = (${journal}) AND version = ?`).run(Buffer.from(text.replace(from, to)), id, version);
+  db.prepare(`UPDATE event SET bytes = ? WHERE journal = (${journal}) AND version = ?`).run(
+    Buffer.from(text.replace(from, to)),
+    id,
+    version,
+  );
 }
 
 function versionOf(db: DatabaseSync, id: string, type: string): number {
-  return Number(db.prepare(`SELECT version FROM event WHERE journal = (${journal}) AND type = ? ORDER BY version`).get(id, type)?.version);
+  return Number(
+    db.prepare(`SELECT version FROM event WHERE journal = (${journal}) AND type = ? ORDER BY version`).get(id, type)
+      ?.version,
+  );
 }
 
 test("X6: an untouched store verifies, signatures of agents and coordinator included", async () => {
   const { result, problems } = await verifyAltered(() => {});
   expect(problems).toEqual({});
-  expect(result).toMatchObject({ journals: 4, broken: 0, signatures: { keys: "given", messages: 12, sealed: 12, sealsInPart: 0, unsignedRuns: 0 } });
+  expect(result).toMatchObject({
+    journals: 4,
+    broken: 0,
+    signatures: { keys: "given", messages: 12, sealed: 12, sealsInPart: 0, unsignedRuns: 0 },
+  });
   expect(result.signatures.heads).toBeGreaterThanOrEqual(3);
 });
 
@@ -108,7 +123,10 @@ test("X6: altered content is named although the chain does not hold it", async (
     version = versionOf(db, run(0), "task.completed");
     const found = `journal = (${journal}) AND version = ?`;
     const payload = db.prepare(`SELECT payload FROM event WHERE ${found}`).get(run(0), version)?.payload as Uint8Array;
-    const altered = Buffer.from(Buffer.from(payload).toString("latin1").replace('{"output":2}', '{"output":9}'), "latin1");
+    const altered = Buffer.from(
+      Buffer.from(payload).toString("latin1").replace('{"output":2}', '{"output":9}'),
+      "latin1",
+    );
     db.prepare(`UPDATE event SET payload = ? WHERE ${found}`).run(altered, run(0), version);
   });
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "altered", version }) });
@@ -124,14 +142,21 @@ test("X6: content that was erased on request leaves a sound journal", async () =
 });
 
 test("X6: a removed event is named", async () => {
-  const { problems } = await verifyAltered((db) => db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version = 3`).run(run(2)));
+  const { problems } = await verifyAltered((db) =>
+    db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version = 3`).run(run(2)),
+  );
   expect(problems).toEqual({ [run(2)]: expect.objectContaining({ kind: "missing", version: 3 }) });
 });
 
 test("X6: of two events that changed places the first is named", async () => {
   const { problems } = await verifyAltered((db) => {
     const move = db.prepare(`UPDATE event SET version = ? WHERE journal = (${journal}) AND version = ?`);
-    for (const [to, from] of [[99, 4], [4, 6], [6, 99]] as const) move.run(to, run(0), from);
+    for (const [to, from] of [
+      [99, 4],
+      [4, 6],
+      [6, 99],
+    ] as const)
+      move.run(to, run(0), from);
   });
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "reordered", version: 4 }) });
   expect(problems[run(0)]?.message).toContain("it is event 6");
@@ -143,10 +168,14 @@ test("X6: a cut tail is named although the run's row was cut to fit", async () =
     last = Number(db.prepare("SELECT version FROM journal WHERE id = ?").get(run(1))?.version);
     db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version > ?`).run(run(1), last - 2);
     db.prepare(`UPDATE journal SET version = version - 2, status = 'running',
-      head = (SELECT hash FROM event WHERE journal = journal.no AND version = journal.version - 2) WHERE id = ?`).run(run(1));
+      head = (SELECT hash FROM event WHERE journal = journal.no AND version = journal.version - 2) WHERE id = ?`).run(
+      run(1),
+    );
   });
   expect(problems).toEqual({ [run(1)]: expect.objectContaining({ kind: "truncated", version: last - 1 }) });
-  expect(problems[run(1)]?.message).toBe(`event ${last - 1} of ${run(1)} is missing: the signed head says version ${last}`);
+  expect(problems[run(1)]?.message).toBe(
+    `event ${last - 1} of ${run(1)} is missing: the signed head says version ${last}`,
+  );
 });
 
 test("X6: a cut tail is named when the run's row was left as it was", async () => {
@@ -175,13 +204,17 @@ test("X6: an operator who alters an event and computes the whole chain anew is f
 });
 
 test("X6: what the row of a run says must be what its journal says", async () => {
-  const { problems } = await verifyAltered((db) => db.prepare("UPDATE journal SET status = 'failed' WHERE id = ?").run(run(0)));
+  const { problems } = await verifyAltered((db) =>
+    db.prepare("UPDATE journal SET status = 'failed' WHERE id = ?").run(run(0)),
+  );
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "row", version: null }) });
   expect(problems[run(0)]?.message).toContain("its row says status failed, its events say completed");
 });
 
 test("X6: an event that was removed from the fleet's own journal is named", async () => {
-  const { problems } = await verifyAltered((db) => db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version = 2`).run("fleet"));
+  const { problems } = await verifyAltered((db) =>
+    db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version = 2`).run("fleet"),
+  );
   expect(problems.fleet).toMatchObject({ kind: "missing", version: 2 });
 });
 
@@ -213,7 +246,9 @@ test("X1: a step that its agent did not send is named, although every chain and 
     // Without signed heads only the agents' own signatures are left.
     const heads = versionOf(db, "fleet", "heads.signed");
     db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version >= ?`).run("fleet", heads);
-    db.prepare(`UPDATE journal SET version = ?, head = (SELECT hash FROM event WHERE journal = journal.no AND version = ?) WHERE id = 'fleet'`).run(heads - 1, heads - 1);
+    db.prepare(
+      `UPDATE journal SET version = ?, head = (SELECT hash FROM event WHERE journal = journal.no AND version = ?) WHERE id = 'fleet'`,
+    ).run(heads - 1, heads - 1);
   });
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "signature", version }) });
   expect(problems[run(0)]?.message).toContain("is not what doubler sent");
@@ -229,13 +264,19 @@ test("F14: a journal with a damaged event does not keep the others from being ve
 
 /** What somebody with the store and its format in hand can do: every hash from `from` on, and the row. */
 function rechain(db: DatabaseSync, id: string, from: number): void {
-  const rows = db.prepare(`SELECT version, bytes, hash FROM event WHERE journal = (${journal}) ORDER BY version`).all(id);
+  const rows = db
+    .prepare(`SELECT version, bytes, hash FROM event WHERE journal = (${journal}) ORDER BY version`)
+    .all(id);
   let head: Uint8Array = new Uint8Array(0);
   for (const row of rows) {
     if (Number(row.version) < from) head = row.hash as Uint8Array;
     else {
       head = chain(head, row.bytes as Uint8Array);
-      db.prepare(`UPDATE event SET hash = ? WHERE journal = (${journal}) AND version = ?`).run(head, id, Number(row.version));
+      db.prepare(`UPDATE event SET hash = ? WHERE journal = (${journal}) AND version = ?`).run(
+        head,
+        id,
+        Number(row.version),
+      );
     }
   }
   db.prepare("UPDATE journal SET head = ? WHERE id = ?").run(head, id);

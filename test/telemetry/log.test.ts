@@ -11,13 +11,25 @@ function newFile(): string {
   return join(folder, "state", "log");
 }
 
-const linesOf = (file: string) => readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+const linesOf = (file: string) =>
+  readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 
 test("O4: a line is JSON with level, time, message and the ids it belongs to, at once in a file of the user's alone", () => {
   const file = newFile();
   const log = openLog({ to: file });
   log.info("a host crashed", { run: "r-1", task: "read/3" });
-  expect(linesOf(file)).toEqual([{ level: "info", time: expect.stringMatching(/^\d{4}-.*Z$/), message: "a host crashed", run: "r-1", task: "read/3" }]);
+  expect(linesOf(file)).toEqual([
+    {
+      level: "info",
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      message: "a host crashed",
+      run: "r-1",
+      task: "read/3",
+    },
+  ]);
   expect(statSync(file).mode & 0o077).toBe(0);
   log.close();
 });
@@ -36,7 +48,9 @@ test("X8: no secret reaches the log, in words or in data", () => {
   log.redactWith(redactor([["KEY", "canary-key"]]));
   log.warn("refused canary-key", { header: { authorization: "Bearer canary-key" } });
   expect(readFileSync(file, "utf8")).not.toContain("canary-key");
-  expect(linesOf(file)).toMatchObject([{ message: "refused [secret KEY]", header: { authorization: "Bearer [secret KEY]" } }]);
+  expect(linesOf(file)).toMatchObject([
+    { message: "refused [secret KEY]", header: { authorization: "Bearer [secret KEY]" } },
+  ]);
 });
 
 test("what JSON cannot hold does not fail the log", () => {
@@ -45,7 +59,10 @@ test("what JSON cannot hold does not fail the log", () => {
   openLog({ to: file }).error("odd", cycle);
   cycle.self = cycle;
   openLog({ to: file }).error("odder", cycle);
-  expect(linesOf(file)).toMatchObject([{ error: "deep" }, { message: "odder", unloggable: expect.stringContaining("circular") }]);
+  expect(linesOf(file)).toMatchObject([
+    { error: "deep" },
+    { message: "odder", unloggable: expect.stringContaining("circular") },
+  ]);
 });
 
 test.skipIf(process.platform !== "linux")("F14: a full disk is told once, and the work goes on", () => {

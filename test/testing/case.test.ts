@@ -12,7 +12,14 @@ import { unmet } from "../../src/testing/expectation.ts";
 import { junit } from "../../src/testing/junit.ts";
 import type { FleetRun } from "../../src/testing/run-fleet.ts";
 
-const call = (tool: string, input: object) => ({ tool, agent: "a", task: "a", input: input as never, output: null, error: null });
+const call = (tool: string, input: object) => ({
+  tool,
+  agent: "a",
+  task: "a",
+  input: input as never,
+  output: null,
+  error: null,
+});
 const run: FleetRun = {
   status: "completed",
   output: { verdict: "pool", lines: [1, 2], score: { sum: 3 } },
@@ -35,13 +42,29 @@ test("an output is compared as a part: more keys may be there, lists must be who
 
 test.each<[string, Expectation, string[]]>([
   ["nothing: it must complete", {}, []],
-  ["its calls, in order, with others in between", { tools: [{ tool: "search", input: { query: "pool" } }, { tool: "write" }] }, []],
-  ["calls in another order", { tools: [{ tool: "write" }, { tool: "search" }] }, ["tool search was not called after those before; called: search, write"]],
-  ["a call with other input", { tools: [{ tool: "search", input: { query: "disk" } }] }, ['tool search was not called with {"query":"disk"}; called: search, write']],
+  [
+    "its calls, in order, with others in between",
+    { tools: [{ tool: "search", input: { query: "pool" } }, { tool: "write" }] },
+    [],
+  ],
+  [
+    "calls in another order",
+    { tools: [{ tool: "write" }, { tool: "search" }] },
+    ["tool search was not called after those before; called: search, write"],
+  ],
+  [
+    "a call with other input",
+    { tools: [{ tool: "search", input: { query: "disk" } }] },
+    ['tool search was not called with {"query":"disk"}; called: search, write'],
+  ],
   ["a tool that must not be called", { toolsNever: ["write"] }, ["tool write was called, and must not be"]],
   ["what is true", { assert: ["output.score.sum == 3", "tools.size() == 2 && status == 'completed'"] }, []],
   ["what is not true", { assert: ["output.score.sum > 3"] }, ["assert output.score.sum > 3: it is false"]],
-  ["a failure", { error: { code: "TOOL_FAILED" } }, ["the run completed, expected failed", "the error is absent, expected TOOL_FAILED"]],
+  [
+    "a failure",
+    { error: { code: "TOOL_FAILED" } },
+    ["the run completed, expected failed", "the error is absent, expected TOOL_FAILED"],
+  ],
 ])("a case expects %s", (_what, expected, failures) => {
   expect(unmet(expected, run)).toEqual(failures);
 });

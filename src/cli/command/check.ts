@@ -16,7 +16,11 @@ import { missingSecrets } from "../strict.ts";
 const ROUNDS_MAX = 10;
 
 /** `flotilla check`: every independent mistake at once; exit code 3 when there is one. */
-export async function run(context: Context, _args: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  _args: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const file = fileOf(await findProject(context));
   const fixed: Fixed[] = [];
   for (let round = 0; ; round++) {
@@ -35,7 +39,9 @@ export async function run(context: Context, _args: readonly (string | undefined)
 async function fixes(context: Context, file: string, looked: Looked): Promise<Fixed[]> {
   if (!("definition" in looked)) return fixProblems(file, looked);
   const unpinned = await unpinnedTools(looked.definition, file, context.terminal.env);
-  if (!context.json) for (const { name, description, approved } of unpinned) context.terminal.note(`${approved === null ? "approving" : "approving the change of"} ${name}: ${description}`);
+  if (!context.json)
+    for (const { name, description, approved } of unpinned)
+      context.terminal.note(`${approved === null ? "approving" : "approving the change of"} ${name}: ${description}`);
   return writePins(file, unpinned);
 }
 
@@ -65,7 +71,12 @@ function failStrict(context: Context, errors: readonly FlotillaError[], fixed: r
   return EXIT.definition;
 }
 
-function succeed(context: Context, file: string, { definition, hash }: Extract<Looked, { hash: string }>, fixed: readonly Fixed[]): ExitCode {
+function succeed(
+  context: Context,
+  file: string,
+  { definition, hash }: Extract<Looked, { hash: string }>,
+  fixed: readonly Fixed[],
+): ExitCode {
   const { terminal } = context;
   const names = {
     agents: Object.keys(definition.agents),
@@ -73,12 +84,24 @@ function succeed(context: Context, file: string, { definition, hash }: Extract<L
     tools: Object.keys(definition.tools),
   };
   if (context.json) {
-    printJson(context, { valid: true, file, name: definition.name, hash, ...names, fixed, problems: [] as ReturnType<typeof problemDocument>[] });
+    printJson(context, {
+      valid: true,
+      file,
+      name: definition.name,
+      hash,
+      ...names,
+      fixed,
+      problems: [] as ReturnType<typeof problemDocument>[],
+    });
     return EXIT.ok;
   }
   tellFixed(context, fixed);
   const { agents, tools, workflows } = names;
-  const counts = [plural(agents.length, "agent"), plural(tools.length, "tool"), plural(workflows.length, "workflow")].join(" · ");
+  const counts = [
+    plural(agents.length, "agent"),
+    plural(tools.length, "tool"),
+    plural(workflows.length, "workflow"),
+  ].join(" · ");
   terminal.out(`${terminal.outPaint.green("✓")} ${relative(terminal.cwd, file)} ok · ${definition.name} · ${counts}`);
   terminal.note(`Next: flotilla run ${workflows[0] ?? ""}`.trimEnd());
   return EXIT.ok;

@@ -11,7 +11,7 @@ import { aborted, type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { listenToKeys } from "../key-press.ts";
 import { LiveLines } from "../live.ts";
 import type { Options } from "../program.ts";
-import { fileOf, findProject, openToRead, pathOf, type Project } from "../project.ts";
+import { fileOf, findProject, pathOf, type Project, readStore } from "../project.ts";
 import { Recovery, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { definitionOf, openSession, type Session } from "../session.ts";
 import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts";
@@ -20,7 +20,11 @@ import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts
 const RECOVERED_SHOWN = 5;
 
 /** `flotilla dev`: serves the fleet in this process until it is told to end, and reloads the definition when it changes. */
-export async function run(context: Context, _args: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  _args: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const startedAt = performance.now();
   const found = await findProject(context);
   const project = options.ephemeral === true ? { ...found, store: "memory:" } : found;
@@ -35,12 +39,7 @@ export async function run(context: Context, _args: readonly (string | undefined)
 }
 
 async function leftBehind(context: Context, project: Project): Promise<Unfinished[]> {
-  const store = project.store.startsWith("sqlite:") ? await openToRead(context, project) : null;
-  try {
-    return await unfinishedRuns(store);
-  } finally {
-    await store?.close();
-  }
+  return project.store.startsWith("sqlite:") ? readStore(context, project, unfinishedRuns) : [];
 }
 
 class Dev {
@@ -65,10 +64,17 @@ class Dev {
     const { terminal } = this.#context;
     try {
       await this.#refuseSecond();
+      // Before anybody is told that it is ready: what changes from then on is noticed.
+      const unwatch = watchDefinition(
+        dirname(fileOf(this.#project)),
+        () => this.#reload(),
+        (error) => this.#say(`files are not watched any more: ${error.message}`),
+      );
+      const following = new FleetProgress(this.#context, this.#session.app, this.#view).follow(
+        new AbortController().signal,
+      );
       this.#banner(tookMs, await this.#first());
-      const following = new FleetProgress(this.#context, this.#session.app, this.#view).follow(new AbortController().signal);
       await this.#tellRecovered(left);
-      const unwatch = watchDefinition(dirname(fileOf(this.#project)), () => this.#reload(), (error) => this.#say(`files are not watched any more: ${error.message}`));
       const unlisten = terminal.interactive ? listenToKeys((key) => this.#pressed(key)) : () => {};
       await Promise.race([aborted(this.#interrupts.first), aborted(this.#quit.signal)]);
       unwatch();
@@ -97,26 +103,41 @@ class Dev {
     const models = liveModels(this.#definition, settings.model);
     const model = models.length === 0 ? "scripted (no key, no network)" : models.join(", ");
     const file = basename(fileOf(this.#project));
-    terminal.note(`${green("✓")} ${bold(`${file} ok`)} · ${plural(Object.keys(this.#definition.agents).length, "agent")} · model: ${model}`);
-    terminal.note(store.startsWith("sqlite:") ? `Store ${relative(terminal.cwd, dirname(pathOf(store))) || "."}/ (kept between restarts)` : "Store in memory (nothing is kept)");
-    const next = terminal.interactive ? `Press r to run "${first}", ? for help, q to end.` : `Start a run: flotilla run ${first}`;
+    terminal.note(
+      `${green("✓")} ${bold(`${file} ok`)} · ${plural(Object.keys(this.#definition.agents).length, "agent")} · model: ${model}`,
+    );
+    terminal.note(
+      store.startsWith("sqlite:")
+        ? `Store ${relative(terminal.cwd, dirname(pathOf(store))) || "."}/ (kept between restarts)`
+        : "Store in memory (nothing is kept)",
+    );
+    const next = terminal.interactive
+      ? `Press r to run "${first}", ? for help, q to end.`
+      : `Start a run: flotilla run ${first}`;
     terminal.note(`Ready in ${duration(tookMs)}. ${next}`);
   }
 
   async #tellRecovered(left: readonly Unfinished[]): Promise<void> {
     for (const { run, version } of left.slice(0, RECOVERED_SHOWN)) {
       const recovery = new Recovery(version);
-      for await (const event of this.#session.app.events(run, { follow: false })) recovery.add(event.version, event.event);
-      this.#say(`recovered ${shortId(run)} at event ${version}: ${recovery.steps} steps kept, ${recovery.repeated} repeated`);
+      for await (const event of this.#session.app.events(run, { follow: false }))
+        recovery.add(event.version, event.event);
+      this.#say(
+        `recovered ${shortId(run)} at event ${version}: ${recovery.steps} steps kept, ${recovery.repeated} repeated`,
+      );
     }
-    if (left.length > RECOVERED_SHOWN) this.#say(`and ${left.length - RECOVERED_SHOWN} more runs go on: flotilla ls --status running`);
+    if (left.length > RECOVERED_SHOWN)
+      this.#say(`and ${left.length - RECOVERED_SHOWN} more runs go on: flotilla ls --status running`);
   }
 
   #pressed(key: string): void {
     if (key === "ctrl-c") this.#interrupts.press();
     else if (key === "r") void this.#start();
     else if (key === "q") this.#quit.abort();
-    else if (key === "?") this.#say('r  run the first workflow with its default input\n?  this help\nq  end in good order; runs are kept\nFrom a second terminal every command works: flotilla run, ls, show, watch, stop');
+    else if (key === "?")
+      this.#say(
+        "r  run the first workflow with its default input\n?  this help\nq  end in good order; runs are kept\nFrom a second terminal every command works: flotilla run, ls, show, watch, stop",
+      );
   }
 
   #first(): Promise<string> {
@@ -141,7 +162,9 @@ class Dev {
       const hash = await this.#session.app.reload();
       if (hash === before) return;
       this.#definition = await definitionOf(this.#session.app);
-      this.#say(`${this.#context.terminal.notePaint.green("✓")} ${file} reloaded: new runs use it, those under way end on the one they started with`);
+      this.#say(
+        `${this.#context.terminal.notePaint.green("✓")} ${file} reloaded: new runs use it, those under way end on the one they started with`,
+      );
     } catch (error) {
       this.#tell(error);
       this.#say(`the last good version of ${file} stays live`);

@@ -43,10 +43,12 @@ function text({ terminal }: Context, code: ErrorCode, page: string | null): stri
 
 /** What the reference says beyond the catalogue: the section of its heading, when the package brings it. */
 async function pageOf(code: ErrorCode): Promise<string | null> {
-  const reference = await readFile(packageFile("docs/reference/errors.md"), "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
-    throw error;
-  });
+  const reference = await readFile(packageFile("docs/reference/errors.md"), "utf8").catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "";
+      throw error;
+    },
+  );
   const { id } = catalogue[code];
   const section = reference.split(/^(?=#{2,4} )/m).find((one) => one.split("\n", 1)[0]?.includes(id));
   const body = section?.split("\n").slice(1).join("\n").trim() ?? "";
@@ -54,7 +56,10 @@ async function pageOf(code: ErrorCode): Promise<string | null> {
 }
 
 function unknownTopic(topic: string): Error {
-  const topics = [...COMMANDS.map(({ name }) => name), ...Object.entries(catalogue).flatMap(([code, { id }]) => [code, id])];
+  const topics = [
+    ...COMMANDS.map(({ name }) => name),
+    ...Object.entries(catalogue).flatMap(([code, { id }]) => [code, id]),
+  ];
   const near = nearest(topic, topics);
   const hint = near === null ? "Name a command or an error, such as FLT103." : `Did you mean "${near}"?`;
   return usageError(`there is no help on "${topic}"`, hint);

@@ -18,7 +18,11 @@ const LEFT_OUT = new Set(["capture", "node_modules", ".flotilla", "test"]);
 
 /** `flotilla init [folder]`: copies an example that the package brings. Needs no network; one question on a terminal,
  *  none elsewhere. */
-export async function run(context: Context, [given]: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  [given]: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const examples = await examplesHere();
   if (options.list === true) return list(context, examples);
   const example = known(text(options.example) ?? EXAMPLE_DEFAULT, examples);
@@ -44,10 +48,12 @@ async function askFolder({ terminal, json }: Context): Promise<string> {
 
 /** Folders of the package's examples that hold a fleet. */
 async function examplesHere(): Promise<string[]> {
-  const entries = await readdir(packageFile("examples"), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
+  const entries = await readdir(packageFile("examples"), { withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    },
+  );
   const found: string[] = [];
   for (const entry of entries) {
     if (!entry.isDirectory()) continue;
@@ -68,11 +74,15 @@ function known(example: string, examples: readonly string[]): string {
 async function refuseUsed(folder: string): Promise<void> {
   const info = await stat(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
-    throw new FlotillaError("USAGE", `${folder} cannot be used: ${error.message}`, { hint: "Name another folder.", cause: error });
+    throw new FlotillaError("USAGE", `${folder} cannot be used: ${error.message}`, {
+      hint: "Name another folder.",
+      cause: error,
+    });
   });
   if (info === null) return;
   if (!info.isDirectory()) throw usageError(`${folder} is a file`, "Name another folder.");
-  if ((await readdir(folder)).length > 0) throw usageError(`${folder} is not empty`, "Name a new folder: flotilla init NAME");
+  if ((await readdir(folder)).length > 0)
+    throw usageError(`${folder} is not empty`, "Name a new folder: flotilla init NAME");
 }
 
 /** Marks the project's modules as ES modules, keeps state and secrets out of version control. */

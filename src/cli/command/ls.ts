@@ -1,6 +1,6 @@
-import type { RunRow, RunStatus, Store } from "../../store/store.ts";
+import type { RunFilter, RunRow, RunStatus, Store } from "../../store/store.ts";
 import { type Context, printJson } from "../context.ts";
-import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
 import { costText } from "../format/cost.ts";
 import { count, duration, grouped } from "../format/number.ts";
 import { oneLine } from "../format/brief.ts";
@@ -10,38 +10,43 @@ import { table } from "../format/table.ts";
 import { runNumbers, type RunNumbers } from "../run-number.ts";
 import { oneOf, wholeNumber } from "../option.ts";
 import type { Options } from "../program.ts";
-import { findProject, openToRead } from "../project.ts";
+import { findProject, readStore } from "../project.ts";
 
 const STATUSES = ["running", "completed", "failed", "stopped"] as const satisfies RunStatus[];
 const LIMIT_DEFAULT = 20;
 const LIMIT_MAX = 10_000;
 
 /** `flotilla ls`: runs, newest first. */
-export async function run(context: Context, _args: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  _args: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const limit = wholeNumber(options.limit, "--limit", { min: 1, max: LIMIT_MAX }) ?? LIMIT_DEFAULT;
   const status = oneOf(options.status, "--status", STATUSES);
   const workflow = typeof options.workflow === "string" ? options.workflow : undefined;
-  const store = await openToRead(context, await findProject(context, { optional: true }));
-  try {
-    const filter = { limit, ...(status === undefined ? {} : { status }), ...(workflow === undefined ? {} : { workflow }) };
-    const rows = store === null ? [] : await store.runs(filter);
-    const runs = await Promise.all(rows.map(async (row) => ({ row, numbers: await numbersOf(store, row) })));
-    if (context.json) printJson(context, runs.map(document));
-    else print(context, runs, limit, status !== undefined || workflow !== undefined);
-    return EXIT.ok;
-  } finally {
-    await store?.close();
-  }
+  const filter = {
+    limit,
+    ...(status === undefined ? {} : { status }),
+    ...(workflow === undefined ? {} : { workflow }),
+  };
+  const project = await findProject(context, { optional: true });
+  const runs = await readStore(context, project, (store) =>
+    store === null ? Promise.resolve([]) : list(store, filter),
+  );
+  if (context.json) printJson(context, runs.map(document));
+  else print(context, runs, limit, status !== undefined || workflow !== undefined);
+  return EXIT.ok;
+}
+
+async function list(store: Store, filter: RunFilter): Promise<Listed[]> {
+  const rows = await store.runs(filter);
+  return Promise.all(rows.map(async (row) => ({ row, numbers: await runNumbers(store, row) })));
 }
 
 interface Listed {
   row: RunRow;
   numbers: RunNumbers;
-}
-
-function numbersOf(store: Store | null, row: RunRow): Promise<RunNumbers> {
-  if (store === null) throw usageError("there is no store");
-  return runNumbers(store, row);
 }
 
 /** A run as `--json` lists it; times in ISO 8601, money in micro-USD. */

@@ -12,25 +12,24 @@ import { Company } from "../format/story.ts";
 import { table } from "../format/table.ts";
 import { wholeNumber } from "../option.ts";
 import type { Options } from "../program.ts";
-import { findProject, openToRead } from "../project.ts";
+import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
 import { showFleet } from "../show-fleet.ts";
 
 /** `flotilla replay RUN`: reads the record, event by event; executes nothing (I7). */
-export async function run(context: Context, [target = ""]: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  [target = ""]: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const bounds = { min: 1, max: Number.MAX_SAFE_INTEGER };
   const at = wholeNumber(options.at, "--at", bounds);
   const from = wholeNumber(options.from, "--from", bounds) ?? 1;
-  const store = await openToRead(context, await findProject(context, { optional: true }));
-  try {
-    if (target === FLEET_JOURNAL && store !== null) return await showFleet(context, store);
-    const row = await findRun(store, target);
-    const found = store as Store;
-    if (at !== undefined) return await showState(context, found, row, at);
-    return await step(context, found, row, from);
-  } finally {
-    await store?.close();
-  }
+  return readStore(context, await findProject(context, { optional: true }), async (looked) => {
+    if (target === FLEET_JOURNAL && looked !== null) return showFleet(context, looked);
+    const { row, store } = await findRun(looked, target);
+    return at === undefined ? step(context, store, row, from) : showState(context, store, row, at);
+  });
 }
 
 async function step(context: Context, store: Store, row: RunRow, from: number): Promise<ExitCode> {
@@ -44,14 +43,21 @@ async function step(context: Context, store: Store, row: RunRow, from: number): 
     if (version === 1) startedAt = event.at;
     if (version < from) continue;
     if (context.json) {
-      printRecord(context, { type: event.type, seq: version, time: event.at, data: event.data, ...(event.payload === undefined ? {} : { payload: event.payload }) });
+      printRecord(context, {
+        type: event.type,
+        seq: version,
+        time: event.at,
+        data: event.data,
+        ...(event.payload === undefined ? {} : { payload: event.payload }),
+      });
       continue;
     }
     const head = dim(`${String(version).padStart(5)}  ${clock(event.at - startedAt)}  ${event.type.padEnd(14)}`);
     terminal.out(`${head}  ${harmless(oneLine(sentence(event, company), 300))}`);
     if (!(await pager.goOn())) break;
   }
-  if (!context.json) terminal.note(`Nothing was executed.  State at an event: flotilla replay ${shortId(row.id)} --at N`);
+  if (!context.json)
+    terminal.note(`Nothing was executed.  State at an event: flotilla replay ${shortId(row.id)} --at N`);
   return EXIT.ok;
 }
 
@@ -80,7 +86,8 @@ async function showState(context: Context, store: Store, row: RunRow, at: number
     company.see(event);
     last = sentence(event, company);
   }
-  if (state.version < at) throw usageError(`run ${row.id} has ${plural(state.version, "event")}, so none is number ${at}`);
+  if (state.version < at)
+    throw usageError(`run ${row.id} has ${plural(state.version, "event")}, so none is number ${at}`);
   if (context.json) printJson(context, stateDocument(state));
   else printState(context, row, state, last);
   return EXIT.ok;
@@ -96,7 +103,9 @@ function stateDocument({ scratch: _, dependents: __, tasks, ...state }: RunState
 function printState({ terminal }: Context, row: RunRow, state: RunState, last: string): void {
   const paint = terminal.outPaint;
   const usage = usageText(state.usage);
-  terminal.out(`${paint.bold(`${state.workflow} ${shortId(row.id)}`)} after event ${state.version} of ${row.version}: ${state.status}${usage === "" ? "" : ` · ${usage}`}`);
+  terminal.out(
+    `${paint.bold(`${state.workflow} ${shortId(row.id)}`)} after event ${state.version} of ${row.version}: ${state.status}${usage === "" ? "" : ` · ${usage}`}`,
+  );
   terminal.out(paint.dim(`  ${harmless(oneLine(last, 300))}`));
   terminal.out(`  started ${dateTime(state.startedAt)}, input ${brief(state.input, 120)}`);
   const rows = [...state.tasks.values()].map((task) => [

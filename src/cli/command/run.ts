@@ -17,7 +17,7 @@ import { type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { nextCommands, openQuestions } from "../next-command.ts";
 import { oneOf, text, texts } from "../option.ts";
 import type { Options } from "../program.ts";
-import { fileOf, findProject, openToRead, pathOf, type Project } from "../project.ts";
+import { fileOf, findProject, pathOf, type Project, readStore } from "../project.ts";
 import { Recovery, sameRun, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { openSession, type Session } from "../session.ts";
 import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts";
@@ -25,7 +25,11 @@ import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts
 const MICRO_USD = 1_000_000;
 
 /** `flotilla run [workflow]`: starts a run, follows it, and prints its output. */
-export async function run(context: Context, [workflow]: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  [workflow]: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const limits = limitsOf(options);
   const priority = oneOf(options.priority, "--priority", Object.keys(PRIORITY) as PriorityName[]);
   const project = await findProject(context);
@@ -49,30 +53,30 @@ async function openServed(context: Context, project: Project): Promise<Session> 
     return await openSession(context, project, { join: "only" });
   } catch (error) {
     if (!isFlotillaError(error) || error.code !== "OWNER_GONE") throw error;
-    throw new FlotillaError("OWNER_GONE", "no process serves this fleet, so nobody would do the work of a detached run", {
-      hint: "Serve it first: flotilla dev",
-      cause: error,
-    });
+    throw new FlotillaError(
+      "OWNER_GONE",
+      "no process serves this fleet, so nobody would do the work of a detached run",
+      {
+        hint: "Serve it first: flotilla dev",
+        cause: error,
+      },
+    );
   }
 }
 
 async function leftBehind(context: Context, project: Project): Promise<Unfinished[]> {
-  if (!project.store.startsWith("sqlite:")) return [];
-  const store = await openToRead(context, project);
-  try {
-    return await unfinishedRuns(store);
-  } finally {
-    await store?.close();
-  }
+  return project.store.startsWith("sqlite:") ? readStore(context, project, unfinishedRuns) : [];
 }
 
 function limitsOf(options: Options): Partial<Limits> {
   const timeout = text(options.timeout);
   const timeMs = timeout === undefined ? undefined : parseSpan(timeout);
-  if (timeMs === null || timeMs === 0) throw usageError(`--timeout "${timeout}" is no span of time`, "Write it as 90s, 10m or 2h.");
+  if (timeMs === null || timeMs === 0)
+    throw usageError(`--timeout "${timeout}" is no span of time`, "Write it as 90s, 10m or 2h.");
   const budget = text(options.budget);
   const usd = budget === undefined ? undefined : Number(budget.replace(/^\$/, ""));
-  if (usd !== undefined && !(usd > 0)) throw usageError(`--budget "${budget}" is no sum of money`, "Write US dollars: --budget 0.50");
+  if (usd !== undefined && !(usd > 0))
+    throw usageError(`--budget "${budget}" is no sum of money`, "Write US dollars: --budget 0.50");
   return {
     ...(timeMs === undefined ? {} : { timeMs }),
     ...(usd === undefined ? {} : { costMicroUsdMax: Math.floor(usd * MICRO_USD) }),
@@ -119,7 +123,8 @@ class RunCommand {
     const models = liveModels(definition, this.#project.settings.model);
     const budget = more.limits?.costMicroUsdMax ?? null;
     const question = { workflow: name, declared: workflow, models, budget };
-    if (models.length > 0 && !(await mayCost(this.#context, app.store, question, { yes: this.#options.yes === true }))) return null;
+    if (models.length > 0 && !(await mayCost(this.#context, app.store, question, { yes: this.#options.yes === true })))
+      return null;
     const id = await app.control.start(this.#request(name, input, more));
     if (!this.#quiet) this.#context.terminal.note(`${name} ${shortId(id)} started${this.#served()}`);
     return this.#progressOf(id);
@@ -204,11 +209,27 @@ class RunCommand {
 
   #ended({ state }: RunProgress): ExitCode {
     const { terminal } = this.#context;
-    const recovered = this.#recovery === null ? null : { steps: this.#recovery.steps, tasks: this.#recovery.tasks, repeated: this.#recovery.repeated };
+    const recovered =
+      this.#recovery === null
+        ? null
+        : { steps: this.#recovery.steps, tasks: this.#recovery.tasks, repeated: this.#recovery.repeated };
     if (this.#context.json) {
       const { id, workflow, status, output, error, usage, startedAt, endedAt, version } = state;
-      const took = { startedAt: new Date(startedAt).toISOString(), endedAt: endedAt === null ? null : new Date(endedAt).toISOString() };
-      printJson(this.#context, { id, workflow, status, output: output ?? null, error: error ?? null, usage, ...took, version, recovered });
+      const took = {
+        startedAt: new Date(startedAt).toISOString(),
+        endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
+      };
+      printJson(this.#context, {
+        id,
+        workflow,
+        status,
+        output: output ?? null,
+        error: error ?? null,
+        usage,
+        ...took,
+        version,
+        recovered,
+      });
       return exitOf(state.status, state.error?.code);
     }
     const paint = terminal.notePaint;
@@ -216,12 +237,14 @@ class RunCommand {
     terminal.note(endLine(state, paint));
     const told = typeof state.output === "object" ? brief(state.output, 240) : "";
     if (told !== "") terminal.note(`  ${paint.bold(harmless(told))}`);
-    if (recovered !== null) terminal.note(`recovered ${shortId(state.id)}: ${recovered.steps} steps kept, ${recovered.repeated} repeated`);
+    if (recovered !== null)
+      terminal.note(`recovered ${shortId(state.id)}: ${recovered.steps} steps kept, ${recovered.repeated} repeated`);
     if (state.error !== undefined) {
       const { code, message, hint } = state.error;
       terminal.note(`${paint.red(numberOf(code))} ${message}${hint === undefined ? "" : `\n  fix: ${hint}`}`);
     }
-    if (this.#project.store.startsWith("sqlite:")) terminal.note(paint.dim(`  journal ${relative(terminal.cwd, pathOf(this.#project.store))}`));
+    if (this.#project.store.startsWith("sqlite:"))
+      terminal.note(paint.dim(`  journal ${relative(terminal.cwd, pathOf(this.#project.store))}`));
     terminal.note(`Next: ${afterRun(state).join("   ")}`);
     return exitOf(state.status, state.error?.code);
   }
@@ -229,9 +252,13 @@ class RunCommand {
   #waiting({ state }: RunProgress): ExitCode {
     const id = shortId(state.id);
     const questions = openQuestions(state);
-    if (this.#context.json) printJson(this.#context, { id: state.id, workflow: state.workflow, status: state.status, questions });
+    if (this.#context.json)
+      printJson(this.#context, { id: state.id, workflow: state.workflow, status: state.status, questions });
     for (const { task, key } of questions) {
-      if (!this.#quiet) this.#context.terminal.note(`${id} waits: whether ${key} of ${task} happened is not known\n  settle it: flotilla settle ${id} ${task}/${key} --done or --not-done`);
+      if (!this.#quiet)
+        this.#context.terminal.note(
+          `${id} waits: whether ${key} of ${task} happened is not known\n  settle it: flotilla settle ${id} ${task}/${key} --done or --not-done`,
+        );
     }
     return EXIT.waiting;
   }

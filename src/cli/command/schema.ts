@@ -10,7 +10,11 @@ import type { Options } from "../program.ts";
 import { findProject } from "../project.ts";
 
 /** `flotilla schema`: writes the JSON Schema of fleet.yaml, so that editors complete and check it. */
-export async function run(context: Context, _args: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  _args: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const schema = fleetSchema(patterns.values());
   const out = text(options.out);
   if (out === "-") {
@@ -27,6 +31,8 @@ export async function run(context: Context, _args: readonly (string | undefined)
     return EXIT.ok;
   }
   terminal.out(relative(terminal.cwd, file));
-  terminal.note(`Put this on the first line of fleet.yaml:\n  # yaml-language-server: $schema=${relative(folder, file)}`);
+  terminal.note(
+    `Put this on the first line of fleet.yaml:\n  # yaml-language-server: $schema=${relative(folder, file)}`,
+  );
   return EXIT.ok;
 }

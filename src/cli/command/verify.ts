@@ -5,30 +5,27 @@ import { type Context, printJson } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
-import { findProject, openToRead, pathOf } from "../project.ts";
+import { findProject, pathOf, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
 import { trustedKeys } from "../trusted-key.ts";
 
 /** `flotilla verify [run | fleet]`: exit code 1 when any journal is not as it was recorded (X6). */
 export async function run(context: Context, [target]: readonly (string | undefined)[]): Promise<ExitCode> {
   const project = await findProject(context, { optional: true });
-  const store = await openToRead(context, project);
-  if (store === null) return nothingYet(context, target);
-  try {
+  return readStore(context, project, async (store) => {
+    if (store === null) return nothingYet(context, target);
     const runs = await runsOf(store, target);
     const keys = await trustedKeys(pathOf(project.store));
+    const options = { ...(runs === null ? {} : { runs }), ...(keys === null ? {} : { keys }) };
     const reports: JournalReport[] = [];
-    const keep = (report: JournalReport) => {
+    const result = await verifyJournals(store, options, (report) => {
       // A whole store may hold a million journals: those that are sound are only counted.
       if (report.problem !== null || target !== undefined) reports.push(report);
-    };
-    const result = await verifyJournals(store, { ...(runs === null ? {} : { runs }), ...(keys === null ? {} : { keys }) }, keep);
+    });
     if (context.json) printJson(context, { ...result, reports });
     else print(context, result, reports);
     return result.broken === 0 ? EXIT.ok : EXIT.failed;
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 async function nothingYet(context: Context, target: string | undefined): Promise<ExitCode> {
@@ -40,7 +37,7 @@ async function nothingYet(context: Context, target: string | undefined): Promise
 
 async function runsOf(store: Store, target: string | undefined): Promise<string[] | null> {
   if (target === undefined) return null;
-  return target === FLEET_JOURNAL ? [] : [(await findRun(store, target)).id];
+  return target === FLEET_JOURNAL ? [] : [(await findRun(store, target)).row.id];
 }
 
 function print({ terminal }: Context, result: VerifyResult, reports: readonly JournalReport[]): void {
@@ -51,15 +48,26 @@ function print({ terminal }: Context, result: VerifyResult, reports: readonly Jo
   }
   const { journals, events, broken, erased, signatures } = result;
   const all = `${plural(journals, "journal")}, ${plural(events, "event")}`;
-  terminal.out(broken === 0 ? `${paint.green("✓")} ${all}: all as recorded` : `${paint.red("✗")} ${all}: ${plural(broken, "journal")} not as recorded`);
+  terminal.out(
+    broken === 0
+      ? `${paint.green("✓")} ${all}: all as recorded`
+      : `${paint.red("✗")} ${all}: ${plural(broken, "journal")} not as recorded`,
+  );
   if (erased > 0) terminal.out(`  ${plural(erased, "content", "contents")} erased on request; the digests hold`);
   const { heads, seals, sealsInPart, messages, sealed, unsignedRuns, unchecked, keys } = signatures;
   const part = sealsInPart === 0 ? "" : ` (${sealsInPart} more could be checked only in part)`;
   terminal.out(`  ${plural(heads, "signed head")} of runs and ${plural(seals, "signature")} of agents hold${part}`);
-  if (sealed < messages) terminal.out(`  ${plural(messages - sealed, "message")} of ${messages} were never signed: their sender ended, or has yet to sign`);
-  if (unchecked > 0) terminal.out(`  ${plural(unchecked, "signature")} could not be checked: no key of the signer is known here`);
-  if (keys === "recorded") terminal.out("  no key file here: signatures were checked with the keys that the fleet's journal records itself");
-  if (unsignedRuns > 0) terminal.out(`  ${plural(unsignedRuns, "run")} went on after the last signed head: a crash, or work under way`);
+  if (sealed < messages)
+    terminal.out(
+      `  ${plural(messages - sealed, "message")} of ${messages} were never signed: their sender ended, or has yet to sign`,
+    );
+  if (unchecked > 0)
+    terminal.out(`  ${plural(unchecked, "signature")} could not be checked: no key of the signer is known here`);
+  if (keys === "recorded")
+    terminal.out("  no key file here: signatures were checked with the keys that the fleet's journal records itself");
+  if (unsignedRuns > 0)
+    terminal.out(`  ${plural(unsignedRuns, "run")} went on after the last signed head: a crash, or work under way`);
   const first = reports.find(({ problem }) => problem !== null);
-  if (first !== undefined) terminal.note(`Next: flotilla replay ${first.journal === FLEET_JOURNAL ? FLEET_JOURNAL : shortId(first.journal)}`);
+  if (first !== undefined)
+    terminal.note(`Next: flotilla replay ${first.journal === FLEET_JOURNAL ? FLEET_JOURNAL : shortId(first.journal)}`);
 }

@@ -1,6 +1,7 @@
 import { isFlotillaError } from "../../error.ts";
 import type { OpenFleet } from "../../runtime/app-contract.ts";
 import type { Notice } from "../../runtime/coordinator.ts";
+import type { Store } from "../../store/store.ts";
 import { LOG_LEVELS, type LogLevel } from "../../telemetry/log.ts";
 import { type Context, printRecord } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
@@ -12,24 +13,34 @@ import { Company } from "../format/story.ts";
 import { takeInterrupts } from "../interrupt.ts";
 import { oneOf } from "../option.ts";
 import type { Options } from "../program.ts";
-import { findProject, openToRead } from "../project.ts";
+import { findProject, type Project, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
 import { openSession } from "../session.ts";
 
 /** `flotilla watch [run]`: what happens in a run, or in all of them, as it happens. Ends with the run; watching all
  *  ends with the process that serves them. With `--json` one record for each (NDJSON). */
-export async function run(context: Context, [target]: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+export async function run(
+  context: Context,
+  [target]: readonly (string | undefined)[],
+  options: Options,
+): Promise<ExitCode> {
   const level = oneOf(options.level, "--level", LOG_LEVELS) ?? "warn";
   const project = await findProject(context);
-  const store = await openToRead(context, project);
-  const row = target === undefined ? null : await findRun(store, target).finally(() => store?.close());
-  if (target === undefined) await store?.close();
+  const wanted = (store: Store | null) => (target === undefined ? null : findRun(store, target));
+  const row = (await readStore(context, project, async (store) => wanted(store)))?.row ?? null;
   const interrupts = takeInterrupts();
-  const watcher = new Watcher(context, { agent: options.agent as string | undefined, level, tokens: options.tokens === true, several: row === null });
+  const watcher = new Watcher(context, {
+    agent: options.agent as string | undefined,
+    level,
+    tokens: options.tokens === true,
+    several: row === null,
+  });
   try {
     const session = await openSession(context, project, { join: "only" });
     try {
-      return row === null ? await watcher.all(session.app, interrupts.first) : await watcher.one(session.app, row.id, interrupts.first);
+      return row === null
+        ? await watcher.all(session.app, interrupts.first)
+        : await watcher.one(session.app, row.id, interrupts.first);
     } finally {
       await session.close();
     }
@@ -44,19 +55,17 @@ export async function run(context: Context, [target]: readonly (string | undefin
 /** Nobody serves the fleet: what is on record is shown, and how to go on. */
 async function alone(
   context: Context,
-  project: Parameters<typeof openToRead>[1],
+  project: Project,
   run: string | null,
   watcher: Watcher,
   why: string,
 ): Promise<ExitCode> {
-  const store = await openToRead(context, project);
-  try {
+  const ended = await readStore(context, project, async (store) => {
     const row = store === null || run === null ? null : await store.run(run);
     if (store !== null && row !== null) await watcher.record(store, row.id);
-    if (row !== null && row.status !== "running") return EXIT.ok;
-  } finally {
-    await store?.close();
-  }
+    return row !== null && row.status !== "running";
+  });
+  if (ended) return EXIT.ok;
   context.terminal.note(`${why}, so nothing moves.  Next: flotilla dev   flotilla run --resume`);
   return EXIT.unreachable;
 }
@@ -113,7 +122,8 @@ class Watcher {
 
   async #stream(app: OpenFleet, run: string, signal: AbortSignal): Promise<void> {
     try {
-      for await (const notice of app.control.watch(run, signal)) if (notice.type !== "event") await this.#notice(app, notice);
+      for await (const notice of app.control.watch(run, signal))
+        if (notice.type !== "event") await this.#notice(app, notice);
     } catch (error) {
       // That the owner went away is told by the events.
       if (!isFlotillaError(error)) throw error;
@@ -157,7 +167,8 @@ class Watcher {
     const company = this.#company(run);
     company.see(event);
     this.#shown = version;
-    if (event.type === "run.completed" || event.type === "run.failed" || event.type === "run.stopped") this.#companies.delete(run);
+    if (event.type === "run.completed" || event.type === "run.failed" || event.type === "run.stopped")
+      this.#companies.delete(run);
     const task = "task" in event.data ? event.data.task : null;
     const agent = task === null ? null : company.agentOf(task);
     if (this.#options.agent !== undefined && agent !== this.#options.agent) return;

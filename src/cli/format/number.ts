@@ -54,4 +54,11 @@ export function parseSpan(text: string): number | null {
   return digits === undefined ? null : Math.round(Number(digits) * (UNIT_MS[unit] ?? 0));
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};

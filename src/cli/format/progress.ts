@@ -39,7 +39,8 @@ export class RunProgress {
   add(event: RunEvent): string | null {
     evolve(this.state, event);
     this.state.scratch = emptyScratch();
-    if (event.type === "task.assigned") this.#startedAt.set(event.data.task, this.#startedAt.get(event.data.task) ?? event.at);
+    if (event.type === "task.assigned")
+      this.#startedAt.set(event.data.task, this.#startedAt.get(event.data.task) ?? event.at);
     if ("task" in event.data && typeof event.data.task === "string") this.#note(event.data.task, event);
     const line = this.#lineOf(event);
     return line === null ? null : `${this.#options.prefix}${harmless(line)}`;
@@ -102,7 +103,8 @@ export class RunProgress {
   }
 
   #note(task: string, event: RunEvent): void {
-    if (event.type === "step.completed" || event.type === "step.started") this.#doing.set(task, `after ${event.data.key}`);
+    if (event.type === "step.completed" || event.type === "step.started")
+      this.#doing.set(task, `after ${event.data.key}`);
     const state = this.state.tasks.get(task);
     if (state !== undefined && SETTLED.has(state.status)) this.#doing.delete(task);
   }
@@ -122,7 +124,9 @@ export class RunProgress {
         return `${paint.red("✗")} ${this.#named(event.data.task)}${this.#took(event.data.task, event.at)}  ${paint.red(errorText(event.data.error))}`;
       case "task.skipped":
       case "task.cancelled":
-        return this.#isFolded(event.data.task) ? null : `${paint.dim("–")} ${this.#named(event.data.task)}  ${paint.dim(`${event.type.slice("task.".length)}: ${event.data.why}`)}`;
+        return this.#isFolded(event.data.task)
+          ? null
+          : `${paint.dim("–")} ${this.#named(event.data.task)}  ${paint.dim(`${event.type.slice("task.".length)}: ${event.data.why}`)}`;
       case "task.retried":
         return `${paint.yellow("↻")} ${this.#named(event.data.task)}  again in ${duration(event.data.delayMs)}: ${errorText(event.data.error)}`;
       case "task.released":
@@ -186,6 +190,11 @@ const harmlessLine = (line: string): string => line.replaceAll("\n", " ");
 export function endLine(state: RunState, paint: Paint): string {
   const took = duration((state.endedAt ?? state.startedAt) - state.startedAt);
   const cost = usageText(state.usage);
-  const parts = [`${state.status} in ${took}`, plural(state.tasks.size, "task"), plural(state.usage.steps, "step"), ...(cost === "" ? [] : [cost])];
+  const parts = [
+    `${state.status} in ${took}`,
+    plural(state.tasks.size, "task"),
+    plural(state.usage.steps, "step"),
+    ...(cost === "" ? [] : [cost]),
+  ];
   return `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(state.id)}`)} ${parts.join(" · ")}`;
 }

@@ -25,7 +25,9 @@ export function sentence(event: RunEvent, cast: Cast): string {
     case "plan.revised":
       return planned(event.data);
     case "tasks.bound":
-      return event.data.tasks.map((task) => `${who(task)} got its input: ${brief(event.payload?.[task], 60)}`).join("; ");
+      return event.data.tasks
+        .map((task) => `${who(task)} got its input: ${brief(event.payload?.[task], 60)}`)
+        .join("; ");
     case "task.assigned": {
       const { task, attempt, worker, why } = event.data;
       return `${who(task)} was given to ${worker}${attempt > 1 ? `, attempt ${attempt}` : ""} (${why})`;
@@ -82,7 +84,9 @@ export function sentence(event: RunEvent, cast: Cast): string {
 }
 
 function planned({ add, cancel, why }: EventData["plan.revised"]): string {
-  const names = add.slice(0, NAMES_SHOWN).map(({ task, agent }) => (agent === null || agent === task ? task : `${task} for ${agent}`));
+  const names = add
+    .slice(0, NAMES_SHOWN)
+    .map(({ task, agent }) => (agent === null || agent === task ? task : `${task} for ${agent}`));
   const more = add.length > NAMES_SHOWN ? ` and ${add.length - NAMES_SHOWN} more` : "";
   const added = add.length === 0 ? "" : `planned ${plural(add.length, "task")}: ${names.join(", ")}${more}`;
   const dropped = cancel.length === 0 ? "" : `cancelled ${cancel.map(({ task }) => task).join(", ")}`;
@@ -107,8 +111,8 @@ function modelOf(input: Json | undefined): string {
 /** What a model answered: words or calls. */
 function said(output: Json | undefined): string {
   const content = contentOf(output);
-  const calls = content.flatMap((part) => (part.type === "tool-call" ? [String(part.tool)] : []));
-  const words = content.flatMap((part) => (part.type === "text" ? [String(part.text)] : [])).join(" ");
+  const calls = partsOf(content, "tool-call", "tool");
+  const words = partsOf(content, "text", "text").join(" ");
   const parts = [words === "" ? "" : `“${oneLine(words, 60)}”`, calls.length === 0 ? "" : `calls ${calls.join(", ")}`];
   const text = parts.filter((part) => part !== "").join(" and ");
   return text === "" ? "" : `: ${text}`;
@@ -116,15 +120,23 @@ function said(output: Json | undefined): string {
 
 /** The reasoning that a model gave with an answer (O1); empty when none. */
 export function reasoningOf(output: Json | undefined): string {
-  return contentOf(output)
-    .flatMap((part) => (part.type === "reasoning" ? [String(part.text)] : []))
-    .join(" ");
+  return partsOf(contentOf(output), "reasoning", "text").join(" ");
+}
+
+/** The text under `key` of every part of a type. */
+function partsOf(content: readonly { readonly [key: string]: Json }[], type: string, key: string): string[] {
+  return content.flatMap((part) => {
+    const text = part.type === type ? part[key] : null;
+    return typeof text === "string" ? [text] : [];
+  });
 }
 
 function contentOf(output: Json | undefined): readonly { readonly [key: string]: Json }[] {
   if (typeof output !== "object" || output === null || !("content" in output)) return [];
   const { content } = output;
-  return Array.isArray(content) ? (content.filter((part) => typeof part === "object" && part !== null) as { [key: string]: Json }[]) : [];
+  return Array.isArray(content)
+    ? (content.filter((part) => typeof part === "object" && part !== null) as { [key: string]: Json }[])
+    : [];
 }
 
 /** `CODE: message`, in one line. */
@@ -140,6 +152,8 @@ export function time(at: number): string {
 /** Date and time, in the machine's time zone. */
 export function dateTime(at: number): string {
   const date = new Date(at);
-  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()]
+    .map((part) => String(part).padStart(2, "0"))
+    .join("-");
   return `${day} ${time(at)}`;
 }

@@ -1,5 +1,8 @@
 /** Rows as columns, two spaces apart; `right` names the columns (from 0) that end at one place. Cells may be painted. */
-export function table(rows: readonly (readonly string[])[], { right = [] }: { right?: readonly number[] } = {}): string {
+export function table(
+  rows: readonly (readonly string[])[],
+  { right = [] }: { right?: readonly number[] } = {},
+): string {
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell));
   return rows
@@ -15,8 +18,15 @@ export function table(rows: readonly (readonly string[])[], { right = [] }: { ri
     .join("\n");
 }
 
+const graphemes = new Intl.Segmenter();
+
+/** What a person sees as characters, one by one, colours aside. */
+export function characters(line: string): string[] {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters.
+  return Array.from(graphemes.segment(line.replaceAll(/\u001b\[[0-9;]*m/g, "")), ({ segment }) => segment);
+}
+
 /** Characters that a cell takes on the screen, colours aside. */
 export function width(cell: string): number {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes are control characters.
-  return [...cell.replaceAll(/\u001b\[[0-9;]*m/g, "")].length;
+  return characters(cell).length;
 }
