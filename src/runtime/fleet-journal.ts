@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
-import { FlotillaError } from "../error.ts";
+import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import { type Identity, sign } from "../message/identity.ts";
 import { merkleRoot } from "../message/merkle.ts";
@@ -58,6 +58,14 @@ export function headsStatement(root: string): Uint8Array {
 const SIGN_EVERY_MS = 250;
 const HEADS_MAX = 5_000;
 
+interface Pending {
+  event: JournalEvent;
+  blob: Blob | null;
+  done: (() => void) | null;
+  /** For whoever does not wait until the store takes it. */
+  refused: ((error: unknown) => void) | null;
+}
+
 /** The journal of what concerns the whole fleet. Its events ride along with the next group commit. */
 export class FleetJournal {
   readonly #store: Store;
@@ -67,7 +75,7 @@ export class FleetJournal {
   readonly #wake: () => void;
   #version = 0;
   #head: Uint8Array = genesis(FLEET_JOURNAL);
-  #pending: { event: JournalEvent; blob: Blob | null; done: (() => void) | null }[] = [];
+  #pending: Pending[] = [];
   #taken = 0;
   #takenHead: Uint8Array | null = null;
   #stale = true;
@@ -86,7 +94,16 @@ export class FleetJournal {
   /** Appends an event; resolves when it is durable. */
   append<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
     return new Promise((resolve) => {
-      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve });
+      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve, refused: null });
+      this.#wake();
+    });
+  }
+
+  /** As `append`, for what cannot wait until the store takes it.
+   *  @throws {FlotillaError} STORE_FULL, STORE_READONLY, with nothing recorded */
+  insist<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve, refused: reject });
       this.#wake();
     });
   }
@@ -112,6 +129,7 @@ export class FleetJournal {
         event: { type: "heads.signed", at: this.#clock.now(), data: { heads, root, signature } },
         blob: null,
         done: null,
+        refused: null,
       });
       this.#wake();
     }
@@ -145,7 +163,10 @@ export class FleetJournal {
   }
 
   done(result: CommitResult): void {
-    if (!result.ok) return this.failed();
+    if (!result.ok) {
+      this.#stale = true;
+      return this.#wake();
+    }
     this.#version += this.#taken;
     this.#head = this.#takenHead as Uint8Array;
     for (const { done } of this.#pending.splice(0, this.#taken)) done?.();
@@ -154,8 +175,12 @@ export class FleetJournal {
 
   /** Somebody else wrote, or the outcome is unknown: the head is read again before the next commit. What is pending
    *  may then be recorded twice, never lost. */
-  failed(): void {
+  failed(error: unknown): void {
     this.#stale = true;
+    if (!isFlotillaError(error) || (error.code !== "STORE_FULL" && error.code !== "STORE_READONLY")) return;
+    const refused = this.#pending.filter((pending) => pending.refused !== null);
+    this.#pending = this.#pending.filter((pending) => pending.refused === null);
+    for (const pending of refused) pending.refused?.(error);
   }
 
   #read(): void {

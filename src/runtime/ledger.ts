@@ -14,6 +14,11 @@ export const GROUP_COMMIT_MAX = 128;
 const HOT_RUNS_MAX = 1_000;
 /** Least recently used runs that are looked at for each new one. */
 const EVICTION_LOOKS = 8;
+/** Failures of which the store says that they left no trace. */
+const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READONLY"]);
+/** Commands of which somebody outside waits for the answer. */
+const ASKED: ReadonlySet<Command["type"]> = new Set(["run.start", "run.stop", "step.settle"]);
+const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
 /** How long after a failed commit the store is asked again. */
 const STORE_RETRY_MS = 500;
 
@@ -101,7 +106,7 @@ export interface InFlight {
 export interface Rider {
   take(): Commit | null;
   done(result: CommitResult): void;
-  failed(): void;
+  failed(error: unknown): void;
 }
 
 /** Decides commands on speculative state in memory and makes the decisions durable in groups (design: the path of a
@@ -355,7 +360,7 @@ export class Ledger {
         if (rider !== null) this.#rider.done(results[group.length] as CommitResult);
       } catch (error) {
         again = false;
-        if (rider !== null) this.#rider.failed();
+        if (rider !== null) this.#rider.failed(error);
         this.#commitFailed(group, error);
       }
     }
@@ -403,13 +408,28 @@ export class Ledger {
       for (const hot of group) this.#drop(hot, (pending) => pending.reject(failure));
       return;
     }
-    for (const hot of group) this.#again(hot, STORE_RETRY_MS);
+    for (const hot of group) {
+      if (NOTHING_APPLIED.has(failure.code)) this.#tellAskers(hot, failure);
+      this.#again(hot, STORE_RETRY_MS);
+    }
     // The rider is not a run: it asks for its turn itself.
     this.#clock.after(STORE_RETRY_MS, () => this.#schedule());
   }
 
   /** Drops a run's speculative state, folds it anew after `delayMs` and decides its commands again: in their order,
    *  before any that come meanwhile. Also when there are none, since what was being committed may be on record. */
+  /** What people and programs asked for is refused, since they wait and can ask again. What workers and time said is
+   *  kept until the store takes it. */
+  #tellAskers(hot: HotRun, failure: FlotillaError): void {
+    for (const batch of [hot.flying, hot.next]) {
+      if (batch === null) continue;
+      for (const { pending } of batch.pending) if (isAsked(pending)) pending.reject(failure);
+      batch.pending = batch.pending.filter(({ pending }) => !isAsked(pending));
+    }
+    for (const pending of hot.waiting) if (isAsked(pending)) pending.reject(failure);
+    hot.waiting = hot.waiting.filter((pending) => !isAsked(pending));
+  }
+
   #again(hot: HotRun, delayMs: number): void {
     // A defect may have dropped it while its commit was under way.
     if (this.#runs.get(hot.id) !== hot) return;

@@ -107,7 +107,7 @@ export class Owner implements OwnerControl {
   async open(opened: Opened): Promise<void> {
     this.#recordKeys(this.#ports.keys.names().filter((name) => this.#isNewKey(name)));
     const hash = await this.#adopt(opened);
-    await this.#coordinator.fleet.append("fleet.opened", { fleet: opened.definition.name, version: VERSION, definition: hash });
+    await this.#coordinator.fleet.insist("fleet.opened", { fleet: opened.definition.name, version: VERSION, definition: hash });
     await this.#coordinator.recover();
     this.#keepHouse();
   }
