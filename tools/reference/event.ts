@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { type EventType, eventSchemas } from "../../src/core/event.ts";
+import { fleetEventSchemas, type FleetEventType } from "../../src/runtime/fleet-journal.ts";
+import { code, table } from "./markdown.ts";
+
+/** When each event of a run is written, and what its payload holds. */
+const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>> = {
+  "run.started": ["A run was accepted.", "`input`"],
+  "plan.revised": ["The pattern added or cancelled tasks.", "the input of each new task that has one, by task"],
+  "tasks.bound": ["Tasks whose needs are met got their inputs.", "the input of each, by task"],
+  "task.assigned": ["An attempt was given to a worker.", ""],
+  "task.completed": ["A task's result was accepted.", "`output`; none for a group, whose members have theirs"],
+  "task.failed": ["A task failed for good.", ""],
+  "task.retried": ["An attempt failed and the task is tried again from `readyAt`.", ""],
+  "task.released": ["An attempt was taken back: its worker is gone. `suspect`: its process died with it.", ""],
+  "task.suspended": ["A task sleeps until `wakeAt` and holds no process.", ""],
+  "task.woken": ["Its time came.", ""],
+  "task.skipped": ["A task can no longer start, or its condition is false.", ""],
+  "task.cancelled": ["A group of the task was skipped.", ""],
+  "task.expired": ["A task waited for a worker longer than `limits.queueMs`.", ""],
+  "step.started": ["A write was intended; it is about to be made.", "`input`"],
+  "step.completed": ["A step has its outcome.", "`output`; `input`, unless the intent has it"],
+  "step.failed": ["A step failed, and that is its outcome.", "`input`, unless the intent has it"],
+  "step.unknown": ["An attempt ended between intent and outcome of a write.", ""],
+  "step.settled": ["Somebody said what became of the write.", "`output`"],
+  "result.late": ["Something came from an attempt that is over; it was not acted on.", ""],
+  "run.completed": ["The run ended with an output.", "`output`"],
+  "run.failed": ["The run failed. `task`: where, if it was a task.", ""],
+  "run.stopped": ["The run was stopped.", ""],
+};
+
+const FLEET: Readonly<Record<FleetEventType, string>> = {
+  "fleet.opened": "A process took the store over.",
+  "fleet.closed": "Not written today.",
+  "key.created": "A participant got a key; its public half.",
+  "definition.registered": "A definition was stored under its hash.",
+  "definition.missing": "A run waits for code that is not here.",
+  "worker.started": "A worker is attached.",
+  "worker.stopped": "A worker is gone. `crashed`: those that ran in it are suspects.",
+  "messages.sealed": "An agent signed the Merkle root of what it sent in a session, messages `from` to `to`.",
+  "message.refused": "Something did not verify and was not acted on.",
+  "heads.signed": "The coordinator signed version and head of every run that grew.",
+  "run.removed": "A finished run was removed; its last head stays here. Not written today: nothing removes runs.",
+};
+
+/** The events of both kinds of journal, with their fields. */
+export function eventTables(): string {
+  const runs = (Object.keys(RUN) as EventType[]).map((type) => {
+    const [when, payload] = RUN[type];
+    return [code(type), when, fieldsOf(eventSchemas[type]), payload];
+  });
+  const fleet = (Object.keys(FLEET) as FleetEventType[]).map((type) => [
+    code(type),
+    FLEET[type],
+    fieldsOf(fleetEventSchemas[type]),
+  ]);
+  return [
+    "## Events of a run",
+    table(["Type", "When", "Data", "Payload"], runs),
+    "## Events of the fleet",
+    table(["Type", "When", "Data"], fleet),
+  ].join("\n\n");
+}
+
+/** Names of an event's fields; those that may be absent with a question mark. */
+function fieldsOf(schema: z.ZodType): string {
+  const { properties = {}, required = [] } = z.toJSONSchema(schema) as {
+    properties?: Record<string, unknown>;
+    required?: string[];
+  };
+  return Object.keys(properties)
+    .map((name) => code(required.includes(name) ? name : `${name}?`))
+    .join(" ");
+}
