@@ -4,7 +4,8 @@ import { checkers } from "./checker/index.ts";
 import { ordersOf } from "./client.ts";
 import { type FaultPlan, swarm } from "./fault.ts";
 import { plannerOf, simulatedFleet, WORKFLOWS } from "./fleet.ts";
-import type { Mode, PlantedHooks } from "./machine.ts";
+import type { Mode } from "./machine.ts";
+import type { PlantedHooks } from "./planted-hook.ts";
 import { Prng } from "./prng.ts";
 import { type Report, runSimulation } from "./simulation.ts";
 

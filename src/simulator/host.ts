@@ -11,7 +11,7 @@ import { Worker } from "../runtime/worker.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
 import type { Faults } from "./fault.ts";
 import { type End, Link } from "./link.ts";
-import type { PlantedHooks } from "./machine.ts";
+import type { PlantedHooks } from "./planted-hook.ts";
 import { Prng } from "./prng.ts";
 import { Process, type World } from "./world.ts";
 

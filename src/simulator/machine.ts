@@ -1,16 +1,15 @@
 import type { CoordinatorFrame } from "../carrier/frame.ts";
-import type { decide } from "../core/decide.ts";
 import type { Planner } from "../core/planner.ts";
 import { type FlotillaError, isFlotillaError } from "../error.ts";
 import type { KeyRing } from "../message/keys.ts";
 import { Coordinator, type CoordinatorPorts, type Notice, queueName } from "../runtime/coordinator.ts";
 import { digestOf } from "../runtime/journal.ts";
 import { startLocalWorker } from "../runtime/local-worker.ts";
-import type { Store } from "../store/store.ts";
 import { runSimulated, type SimulatedCode } from "./agents.ts";
 import { type Disk, FLEET } from "./disk.ts";
 import type { Faults } from "./fault.ts";
 import { type Carrier, type HostParts, ORPHAN_MS_MAX, SimulatedHosts } from "./host.ts";
+import type { PlantedHooks } from "./planted-hook.ts";
 import { Prng } from "./prng.ts";
 import { Process, type World } from "./world.ts";
 
@@ -36,18 +35,6 @@ export interface MachineParts {
   /** Something that must never happen: a defect. */
   defect(error: unknown): void;
   planted: PlantedHooks;
-}
-
-/** Where planted bugs reach into a machine; none of them is in production code. */
-export interface PlantedHooks {
-  store?(store: Store, world: World, process: Process): Store;
-  /** Stands in for the coordinator's decisions. */
-  decide?: typeof decide;
-  /** Stands in for the coordinator. */
-  coordinator?(ports: CoordinatorPorts): Coordinator;
-  /** What reaches a host when this is sent to it. */
-  frames?(frame: CoordinatorFrame): readonly CoordinatorFrame[];
-  orphans?: boolean;
 }
 
 /** A process that owns the store. */

@@ -5,7 +5,7 @@ import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
 import type { LinkState, LinkTask } from "../runtime/dispatcher.ts";
 import type { Commit, CommitResult, Store } from "../store/store.ts";
-import type { PlantedHooks } from "./machine.ts";
+import type { PlantedHooks } from "./planted-hook.ts";
 
 /** Bugs that somebody could write, put around the production roles to prove that a campaign would notice them. */
 export const PLANTED = {

@@ -6,9 +6,8 @@ import { definitionError, problem, refuse } from "../definition/problem.ts";
 import { yamlSource } from "../definition/yaml-source.ts";
 import { zodFindings } from "../definition/zod-problem.ts";
 import { FlotillaError } from "../error.ts";
-import { differences } from "../testing/compare.ts";
 import { FAULT_KINDS, parseFault } from "./fault.ts";
-import type { SimulatedRunReport, SimulateOptions, SimulationSummary } from "./index.ts";
+import type { SimulatedRunReport, SimulateOptions, SimulationSummary } from "./simulate.ts";
 
 const Share = z.union([z.number().min(0).max(1), z.string().regex(/^[0-9.]+%$/, "a share such as 0.2 or 20%")]);
 
@@ -95,13 +94,23 @@ export function unmet(expect: Scenario["expect"], summary: SimulationSummary): s
 }
 
 function endsSo(run: SimulatedRunReport, { outcome = "completed", output }: Scenario["expect"]): boolean {
-  return run.outcome === outcome && (output === undefined || differences(output, run.output).length === 0);
+  return run.outcome === outcome && (output === undefined || contains(run.output, output));
 }
 
-function difference(run: SimulatedRunReport, { outcome = "completed", output }: Scenario["expect"]): string {
-  if (run.outcome !== outcome)
-    return `seed ${run.seed} ${run.outcome}${run.error === null ? "" : ` (${run.error.code}: ${run.error.message})`}`;
-  return `seed ${run.seed}: ${output === undefined ? "" : differences(output, run.output).join("; ")}`;
+function difference({ seed, outcome, output, error }: SimulatedRunReport, expect: Scenario["expect"]): string {
+  const wanted = expect.outcome ?? "completed";
+  if (outcome === wanted)
+    return `seed ${seed} gives ${JSON.stringify(output)}, expected ${JSON.stringify(expect.output)}`;
+  return `seed ${seed} ${outcome}${error === null ? "" : ` (${error.code}: ${error.message})`}, expected ${wanted}`;
+}
+
+/** Whether all that is expected is there; objects may have more. */
+function contains(actual: Json | undefined, expected: Json): boolean {
+  if (expected === null || typeof expected !== "object") return actual === expected;
+  if (actual === null || typeof actual !== "object" || Array.isArray(actual) !== Array.isArray(expected)) return false;
+  if (Array.isArray(actual) && actual.length !== Object.keys(expected).length) return false;
+  const there = actual as { readonly [key: string]: Json };
+  return Object.entries(expected).every(([key, value]) => contains(there[key], value as Json));
 }
 
 function shareOf(share: number | string): number {

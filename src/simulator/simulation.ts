@@ -13,9 +13,10 @@ import { Coverage } from "./coverage.ts";
 import { type Disk, memoryDisk, sqliteDisk } from "./disk.ts";
 import { type FaultPlan, Faults, type FaultTaken } from "./fault.ts";
 import { type DurableEvent, History } from "./history.ts";
-import { Machine, type Mode, type PlantedHooks } from "./machine.ts";
+import { Machine, type Mode } from "./machine.ts";
 import { Outside } from "./outside.ts";
 import { Person } from "./person.ts";
+import type { PlantedHooks } from "./planted-hook.ts";
 import { Prng } from "./prng.ts";
 import { EPOCH_MS, type Process, World } from "./world.ts";
 
