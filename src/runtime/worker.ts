@@ -112,7 +112,11 @@ export class Worker {
     const problem = this.#problemOf(frame);
     const running: Running = { abort: new AbortController(), acks: new Map(), timer: null };
     this.#running.set(key, running);
-    if (problem !== null) return this.#end(key, frame, { type: "failed", error: errorRecord("MESSAGE_REFUSED", problem) });
+    if (problem !== null) {
+      // Nothing was begun: the task may be asked for anew, as when the clock was set while this request was on its way.
+      const error: ErrorRecord = { ...errorRecord("MESSAGE_REFUSED", problem), class: "transient" };
+      return this.#end(key, frame, { type: "failed", error });
+    }
     const timeoutMs = this.#timeoutMs(frame.agent);
     running.timer = this.#ports.clock.after(timeoutMs, () => {
       const error = new FlotillaError("TASK_TIMEOUT", `${frame.agent} took longer than ${timeoutMs} ms for task ${frame.task}`);
