@@ -31,18 +31,26 @@ export class FleetProgress {
     this.#view = view;
   }
 
-  /** Follows until the signal aborts or the fleet is closed. */
+  /** Follows until the signal aborts, which it must before the fleet is closed. */
   async follow(signal: AbortSignal): Promise<void> {
     const redraw = setInterval(() => this.draw(), REDRAW_MS);
     if (!this.#context.terminal.live) clearInterval(redraw);
     try {
-      for await (const notice of this.#app.control.watch(null, signal)) {
-        if (notice.type === "event") await this.#event(notice);
-        else this.#runs.get(notice.run)?.stream(notice);
+      // One that falls too far behind is cut off; it goes on with what happens from then on.
+      while (!signal.aborted) {
+        await this.#watch(signal);
+        this.#runs.clear();
       }
     } finally {
       clearInterval(redraw);
       this.#view.clear();
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    for await (const notice of this.#app.control.watch(null, signal)) {
+      if (notice.type === "event") await this.#event(notice);
+      else this.#runs.get(notice.run)?.stream(notice);
     }
   }
 

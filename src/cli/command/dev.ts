@@ -49,6 +49,7 @@ class Dev {
   readonly #interrupts: Interrupts;
   readonly #view: LiveLines;
   readonly #quit = new AbortController();
+  readonly #ended = new AbortController();
   #definition: Session["definition"];
 
   constructor(context: Context, project: Project, session: Session, interrupts: Interrupts) {
@@ -70,9 +71,9 @@ class Dev {
         () => this.#reload(),
         (error) => this.#say(`files are not watched any more: ${error.message}`),
       );
-      const following = new FleetProgress(this.#context, this.#session.app, this.#view).follow(
-        new AbortController().signal,
-      );
+      const following = new FleetProgress(this.#context, this.#session.app, this.#view)
+        .follow(this.#ended.signal)
+        .catch((error: unknown) => this.#tell(error));
       this.#banner(tookMs, await this.#first());
       await this.#tellRecovered(left);
       const unlisten = terminal.interactive ? listenToKeys((key) => this.#pressed(key)) : () => {};
@@ -186,5 +187,6 @@ class Dev {
     this.#interrupts.second.addEventListener("abort", now, { once: true });
     // In raw mode Ctrl-C is a key; from here on it is a signal again.
     await this.#session.close({ drain: true });
+    this.#ended.abort();
   }
 }
