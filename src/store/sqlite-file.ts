@@ -15,6 +15,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { FlotillaError } from "../error.ts";
+import { isHeld } from "./sqlite-held.ts";
 import { APPLICATION_ID } from "./sqlite-schema.ts";
 
 const MAGIC = "SQLite format 3\0";
@@ -38,6 +39,8 @@ interface Header {
  *  files are born whole (`createDatabase`), and `migrate` leaves WAL mode while it changes the version.
  *  @throws {FlotillaError} STORE_DAMAGED, STORE_NEWER; the file and its folder are left untouched */
 export function inspectFile(path: string, versionMax: number): number | null {
+  // What this process has open was looked at when it was opened, and must not be touched but by SQLite.
+  if (isHeld(path)) return openVersion(path);
   const header = readHeader(path);
   if (header === null) return null;
   const { pageBytes, pages, applicationId, userVersion, schemaPageKind } = header;
@@ -68,6 +71,15 @@ export function openImmutable(path: string): DatabaseSync {
   const url = pathToFileURL(resolve(path));
   url.searchParams.set("immutable", "1");
   return new DatabaseSync(url, { readOnly: true });
+}
+
+function openVersion(path: string): number {
+  const db = openImmutable(path);
+  try {
+    return Number(db.prepare("PRAGMA user_version").get()?.user_version);
+  } finally {
+    db.close();
+  }
 }
 
 /** Makes a database of ours at `path`, readable by the user alone, with what `fill` puts into it; whole or not at all,

@@ -4,6 +4,7 @@ import { checkCommit, QUEUE_DEPTH_MAX } from "./commit.ts";
 import { CommitWriter } from "./sqlite-commit.ts";
 import { translate, translated } from "./sqlite-error.ts";
 import { createDatabase, inspectFile, isInterrupted, openImmutable, removeDrafts } from "./sqlite-file.ts";
+import { holdFile } from "./sqlite-held.ts";
 import { checkFileSchema, checkSchema, migrate, userVersion } from "./sqlite-migrate.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import type {
@@ -187,6 +188,7 @@ class SqliteStore implements Store {
   #no: number;
   readonly #writer: CommitWriter | null;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #release: () => void;
   #closed = false;
 
   /** `no`: the fleet's number, or null to only read. */
@@ -199,6 +201,7 @@ class SqliteStore implements Store {
     this.fleet = fleet;
     this.#db = db;
     this.#path = path;
+    this.#release = holdFile(path);
     this.#no = no ?? fleetNumber(db, fleet);
     this.#writer = no === null ? null : new CommitWriter(db, no, queueDepthMax);
   }
@@ -352,6 +355,7 @@ class SqliteStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     translated(this.#path, () => this.#db.close());
+    this.#release();
   }
 
   #read<T>(look: () => T): T {
