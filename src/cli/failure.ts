@@ -25,7 +25,7 @@ export interface FailureOptions {
 
 /** Tells of an error on stderr, in words or as one JSON document, and returns the exit code that belongs to it. */
 export function reportFailure(thrown: unknown, terminal: Terminal, { json, debug }: FailureOptions): ExitCode {
-  const error = isFlotillaError(thrown) ? thrown : defect(thrown);
+  const error = isFlotillaError(thrown) ? thrown : (systemFailure(thrown) ?? defect(thrown));
   if (json)
     terminal.note(
       JSON.stringify({ error: { ...failureDocument(error), ...(debug ? { stack: stackOf(thrown) } : {}) } }),
@@ -33,6 +33,29 @@ export function reportFailure(thrown: unknown, terminal: Terminal, { json, debug
   else terminal.note(failureText(error, terminal.notePaint));
   if (debug && !json) terminal.note(terminal.notePaint.dim(stackOf(thrown)));
   return catalogue[error.code].exit;
+}
+
+/** What the system refuses at a path that the user named or works in. */
+function systemFailure(thrown: unknown): FlotillaError | null {
+  if (!(thrown instanceof Error) || !("code" in thrown) || !("path" in thrown)) return null;
+  const { code, path, message } = thrown as NodeJS.ErrnoException;
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new FlotillaError("USAGE", `${path} cannot be used: permission denied`, {
+        hint: "Give permission, or name another place.",
+        cause: thrown,
+      });
+    case "ENOSPC":
+      return new FlotillaError("STORE_FULL", `${path} cannot be written: the disk is full`, { cause: thrown });
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EISDIR":
+      return new FlotillaError("USAGE", message.replace(/^\w+: /, ""), { hint: "Correct the path.", cause: thrown });
+    default:
+      return null;
+  }
 }
 
 /** Whatever is thrown and is no error of ours is a defect of ours. */

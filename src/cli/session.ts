@@ -27,16 +27,20 @@ export async function openSession(
 ): Promise<Session> {
   const { settings } = project;
   const { terminal } = context;
+  const opened = Promise.withResolvers<void>();
+  const tell = (error: Error) => terminal.note(terminal.notePaint.dim(`the log is not written: ${error.message}`));
   const log = openLog({
     to: logFileOf(project),
     ...(settings.logLevel === null ? {} : { level: settings.logLevel }),
-    failed: (error) => terminal.note(terminal.notePaint.dim(`the log is not written: ${error.message}`)),
+    // That the log cannot be written matters only where the store can be.
+    failed: (error) => void opened.promise.then(() => tell(error)),
   });
   const given = { model: settings.model, hosts: settings.hosts, concurrency: settings.concurrency };
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
   const app = await openFleet({ fleet: fileOf(project), store: project.store, log, ...options, ...more });
   try {
     const definition = await definitionOf(app);
+    opened.resolve();
     log.redactWith(redactor(knownSecrets(definition, project.folder, terminal.env)));
     return {
       app,

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import { type Limits, PRIORITY, type PriorityName } from "../../core/definition.ts";
+import { type FleetDefinition, type Limits, PRIORITY, type PriorityName } from "../../core/definition.ts";
 import type { Json } from "../../core/json.ts";
 import { catalogue, FlotillaError, isFlotillaError } from "../../error.ts";
 import type { StartRequest } from "../../runtime/app-contract.ts";
@@ -85,6 +85,9 @@ function limitsOf(options: Options): Partial<Limits> {
 
 type More = Pick<StartRequest, "limits" | "priority">;
 
+/** Said of runs whose models are all scripted: what takes time, and what is real. */
+const SCRIPTED = "model scripted: no key, no network; it waits as long as a model would think. Tools really run.";
+
 class RunCommand {
   readonly #context: Context;
   readonly #project: Project;
@@ -126,7 +129,10 @@ class RunCommand {
     if (models.length > 0 && !(await mayCost(this.#context, app.store, question, { yes: this.#options.yes === true })))
       return null;
     const id = await app.control.start(this.#request(name, input, more));
-    if (!this.#quiet) this.#context.terminal.note(`${name} ${shortId(id)} started${this.#served()}`);
+    if (!this.#quiet) {
+      this.#context.terminal.note(`${name} ${shortId(id)} started${this.#served()}`);
+      if (models.length === 0 && asksModels(definition)) this.#context.terminal.note(SCRIPTED);
+    }
     return this.#progressOf(id);
   }
 
@@ -297,4 +303,8 @@ function exitOf(status: string, code: string | undefined): ExitCode {
   const { exit } = catalogue[code as keyof typeof catalogue];
   // That a run failed is what matters here, unless a limit or policy ended it or a person is asked.
   return exit === EXIT.stopped || exit === EXIT.waiting ? exit : EXIT.failed;
+}
+
+function asksModels({ agents }: FleetDefinition): boolean {
+  return Object.values(agents).some((agent) => agent.model !== null);
 }
