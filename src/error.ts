@@ -86,7 +86,7 @@ export const catalogue = {
   LIMIT_TASKS: entry("FLT404", "business", 5, "A run reached its limit of tasks.", "Raise limits.tasksMax."),
   LIMIT_DEPTH: entry("FLT405", "business", 5, "Tasks were nested deeper than the run allows.", "Raise limits.depthMax."),
   LIMIT_TIME: entry("FLT406", "business", 5, "A run reached its limit of time.", "Raise limits.timeMs."),
-  QUEUE_FULL: entry("FLT407", "transient", 5, "The queue has reached its bound; the work was not accepted.", "Start it again later, or raise queue.depthMax."),
+  QUEUE_FULL: entry("FLT407", "transient", 5, "The queue has reached its bound; the work was not accepted.", "Start it again later, or raise queueDepthMax."),
   // 5xx: messages and records
   MESSAGE_REFUSED: entry("FLT500", "permanent", 1, "A message failed verification and was not acted on.", "See the reason in the fleet's journal: flotilla show fleet."),
   JOURNAL_DAMAGED: entry("FLT501", "permanent", 1, "A journal does not verify.", "Restore a backup; see which event is named."),

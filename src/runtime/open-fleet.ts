@@ -40,6 +40,8 @@ export interface OpenFleetOptions extends Partial<HostOptions> {
   mode?: "hosts" | "library";
   /** Replaces every agent's model. */
   model?: string;
+  /** Tasks that may wait or run before new runs are refused with QUEUE_FULL (M8). Default 1,000,000. */
+  queueDepthMax?: number;
   /** `only`: speak to the owner or fail, never own. `prefer` (default): own the store when nobody does. */
   join?: "only" | "prefer";
   log?: FleetLog;
@@ -160,7 +162,10 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
   const openedAt = clock.now();
   const undo: (() => void | Promise<void>)[] = [() => lock?.release()];
   try {
-    const store = await openStore(location.url, { fleet: source.definition.name });
+    const store = await openStore(location.url, {
+      fleet: source.definition.name,
+      ...(options.queueDepthMax === undefined ? {} : { queueDepthMax: options.queueDepthMax }),
+    });
     undo.push(() => store.close());
     const keys = openKeys(location.folder, source.definition, clock, random);
     const owner = new Owner({
