@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
+import { similar } from "../definition/file.ts";
 import { definitionPath } from "../definition/module.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Store } from "../store/store.ts";
@@ -33,10 +34,10 @@ export async function findProject({ terminal, flags }: Context, { optional = fal
     }
   };
   const given = flags.file ?? (env.FLOTILLA_FILE || undefined);
-  const found = given === undefined ? upward() : definitionPath(given);
+  const found = given === undefined ? upward() : existing(definitionPath(given));
   const projectFolder = found === null ? cwd : folderOf(found);
   const { settings, origins } = await readSettings({ flags, env, cwd, projectFolder });
-  const file = settings.file === null ? found : definitionPath(settings.file);
+  const file = settings.file === null ? found : existing(definitionPath(settings.file));
   const folder = file === null ? cwd : folderOf(file);
   return {
     file,
@@ -45,6 +46,15 @@ export async function findProject({ terminal, flags }: Context, { optional = fal
     settings,
     origins,
   };
+}
+
+/** A definition that was named must be there. */
+function existing(file: string): string {
+  if (existsSync(file)) return file;
+  const near = similar(dirname(file), basename(file));
+  throw new FlotillaError("DEFINITION_NOT_FOUND", `there is no ${file}`, {
+    hint: near === null ? "Correct the path." : `Did you mean ${join(dirname(file), near)}?`,
+  });
 }
 
 const folderOf = (file: string): string => (extname(file) === "" ? file : dirname(file));
@@ -81,11 +91,17 @@ async function openToRead(context: Context, project: Project): Promise<Store | n
   return fleet === null ? null : openReader(project.store, fleet);
 }
 
-/** The file of a SQLite store. @throws {FlotillaError} USAGE for a store that no other process can see */
+/** The file of a SQLite store. @throws {FlotillaError} USAGE for a store that no other process can see, or of no kind */
 export function pathOf(store: string): string {
   if (store.startsWith("sqlite:")) return store.slice("sqlite:".length);
+  if (!store.startsWith("memory:")) {
+    throw usageError(
+      `the store \`${store}\` is of no known kind`,
+      `Use sqlite:PATH, as in sqlite:${store}, or memory:.`,
+    );
+  }
   throw usageError(
-    `the store \`${store}\` lives in one process and cannot be looked at from another`,
+    "a store in memory lives in one process and cannot be looked at from another",
     "Name a file: --store sqlite:.flotilla/store.db",
   );
 }

@@ -72,7 +72,7 @@ export async function readSettings(given: {
     ];
     origins[name] = origin;
     settings[name] =
-      value === undefined ? null : READERS[name](PATHS.has(name) ? absolute(value, folder) : value, where);
+      value === undefined ? null : READERS[name](PATHS.has(name) ? absolute(name, value, folder) : value, where);
   }
   return { settings: settings as unknown as Settings, origins };
 }
@@ -89,10 +89,10 @@ const dashed = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `
 const nonEmpty = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
 
 /** Paths are relative to where they are written; a store's path stands behind its kind. */
-function absolute(value: string, folder: string): string {
+function absolute(name: Name, value: string, folder: string): string {
   const [, kind, path] = /^(sqlite:)(.+)$/s.exec(value) ?? [];
   if (kind !== undefined && path !== undefined) return `${kind}${resolve(folder, path)}`;
-  return /^[a-z]+:/.test(value) ? value : resolve(folder, value);
+  return /^[a-z]+:/.test(value) || name === "store" ? value : resolve(folder, value);
 }
 
 function positive(value: string, where: string): number {
