@@ -76,7 +76,9 @@ export class History {
       row,
       type: record.type,
       data: record.data,
-      payload: payloadOf(row),
+      get payload() {
+        return payloadOf(row);
+      },
       atMs: this.#elapsedMs(),
     };
     for (const listener of this.#listeners) listener(event);

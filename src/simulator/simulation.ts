@@ -89,7 +89,7 @@ export interface Report {
 }
 
 /** Time for the roles to come to rest once every run has ended. */
-const REST_MS = 15_000;
+const REST_MS = 8_000;
 const CLOCK_LOOK_MS = 2_000;
 const LOOK_MS = 500;
 
