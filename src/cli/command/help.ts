@@ -1,9 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { nearest } from "../../definition/nearest.ts";
 import { catalogue, type ErrorCode } from "../../error.ts";
 import { type Context, printJson } from "../context.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
-import { packageFile } from "../package.ts";
 import { COMMANDS, commandOf } from "../program.ts";
 
 /** `flotilla help [FLTnnn | CODE | command]`, offline. */
@@ -16,9 +14,8 @@ export async function run(context: Context, [topic]: readonly (string | undefine
     throw unknownTopic(topic);
   }
   const { id, meaning, fix, class: cls, exit } = catalogue[code];
-  const page = await pageOf(code);
-  if (context.json) printJson(context, { code, id, class: cls, exit, meaning, fix, page });
-  else context.terminal.out(text(context, code, page));
+  if (context.json) printJson(context, { code, id, class: cls, exit, meaning, fix });
+  else context.terminal.out(text(context, code));
   return EXIT.ok;
 }
 
@@ -34,25 +31,12 @@ const RETRY = {
   business: "business: a rule or limit of the workflow; people decide",
 } as const;
 
-function text({ terminal }: Context, code: ErrorCode, page: string | null): string {
+function text({ terminal }: Context, code: ErrorCode): string {
   const { id, meaning, fix, class: cls, exit } = catalogue[code];
   const { bold, dim } = terminal.outPaint;
-  const lines = [`${bold(`${id} ${code}`)}  ${meaning}`, `  fix: ${fix}`, dim(`  ${RETRY[cls]}; exit code ${exit}`)];
-  return page === null ? lines.join("\n") : [...lines, "", page].join("\n");
-}
-
-/** What the reference says beyond the catalogue: the section of its heading, when the package brings it. */
-async function pageOf(code: ErrorCode): Promise<string | null> {
-  const reference = await readFile(packageFile("docs/reference/errors.md"), "utf8").catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return "";
-      throw error;
-    },
+  return [`${bold(`${id} ${code}`)}  ${meaning}`, `  fix: ${fix}`, dim(`  ${RETRY[cls]}; exit code ${exit}`)].join(
+    "\n",
   );
-  const { id } = catalogue[code];
-  const section = reference.split(/^(?=#{2,4} )/m).find((one) => one.split("\n", 1)[0]?.includes(id));
-  const body = section?.split("\n").slice(1).join("\n").trim() ?? "";
-  return body === "" ? null : body;
 }
 
 function unknownTopic(topic: string): Error {
