@@ -109,6 +109,7 @@ export const catalogue = {
   // 9xx: usage and defects
   USAGE: entry("FLT900", "permanent", 2, "The command line is not understood.", "See flotilla --help."),
   UNSUPPORTED: entry("FLT901", "permanent", 2, "This combination is not supported.", "See the message."),
+  OPTION_INVALID: entry("FLT902", "permanent", 2, "An option or argument of an API call is unknown or wrong.", "Correct what is named."),
   INVARIANT: entry("FLT999", "permanent", 1, "Flotilla broke a rule of its own: a defect.", "Report it with the state that was dumped."),
 } as const satisfies Record<string, Entry>;
 

@@ -53,13 +53,14 @@ export interface WorkflowLimits extends Partially<Omit<Limits, "costMicroUsdMax"
   costUsdMax?: number | undefined;
 }
 
-/** Money becomes integer micro-USD, rounded down so that a limit never grows. */
 export function completeLimits(wanted: WorkflowLimits = {}): Limits {
-  const { costUsdMax, ...rest } = wanted;
-  return over<Limits>(DEFAULT_LIMITS, {
-    ...rest,
-    ...(costUsdMax === undefined ? {} : { costMicroUsdMax: microUsd(costUsdMax) }),
-  });
+  return over<Limits>(DEFAULT_LIMITS, givenLimits(wanted));
+}
+
+/** Those limits that were given. Money becomes integer micro-USD, rounded down so that a limit never grows. */
+export function givenLimits({ costUsdMax, ...rest }: WorkflowLimits): Partial<Limits> {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return { ...given, ...(costUsdMax === undefined ? {} : { costMicroUsdMax: microUsd(costUsdMax) }) };
 }
 
 /** Through decimal text, since 0.29 * 1e6 is 289999.99999999994. */

@@ -10,7 +10,7 @@ export interface RunResult {
   status: "completed" | "failed" | "stopped";
   output: Json | null;
   /** Why it did not complete. */
-  error: { code: string; class: string; message: string; hint?: string } | null;
+  error: { code: string; class: string; message: string; hint?: string; details?: Record<string, unknown> } | null;
 }
 
 export interface StartRequest {
@@ -56,11 +56,16 @@ export interface OpenFleet extends AsyncDisposable {
   readonly definitionHash: string;
   /** True when this process owns the store; false when it speaks to the owner. */
   readonly owner: boolean;
+  /** Aborted when nothing can be decided through it any more, though nobody closed it: a later app of this process took
+   *  the store over, or the process that owned it went away. */
+  readonly lost: AbortSignal;
   runs(filter: RunFilter): Promise<RunRow[]>;
   /** The run as folded from its journal. @throws RUN_UNKNOWN */
   state(run: string): Promise<RunState>;
   /** Its events, from `after` on: those on record, then live ones until the run ends. */
   events(run: string, options?: { after?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<{ version: number; event: RunEvent }>;
+  /** What happens in a run from now on, tokens included, until it ends. */
+  notices(run: string, signal?: AbortSignal): AsyncIterable<Notice>;
   /** Waits for the run's end. @throws OWNER_GONE, RUN_UNKNOWN */
   result(run: string, signal?: AbortSignal): Promise<RunResult>;
   /** Reads the definition again: new runs use it, those under way end on the one that they started with. Returns its

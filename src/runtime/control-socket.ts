@@ -35,7 +35,7 @@ const Request = z.discriminatedUnion("method", [
     params: z.object({ run: text, task: text, step: text, outcome: z.enum(["done", "not-done"]), output: z.json(), by: text, note: text }),
   }),
   z.object({ id, method: z.literal("info") }),
-  z.object({ id, method: z.literal("retire"), params: z.object({ pid: z.number() }) }),
+  z.object({ id, method: z.literal("retire"), params: z.object({ pid: z.number(), since: z.number() }) }),
   z.object({ id, method: z.literal("watch"), params: z.object({ run: text.nullable() }) }),
   z.object({ id, method: z.literal("unwatch") }),
 ]);
@@ -58,8 +58,9 @@ const shortHash = (text: string): string => createHash("sha256").update(text).di
 
 /** What the owner does for others beside `FleetControl`. */
 export interface OwnerControl extends FleetControl {
-  /** Gives the ownership up to another app of the same process (hot reload). */
-  retire(pid: number): Promise<boolean>;
+  /** Gives the store up to an app of the same process that was opened no earlier than this one (hot reload). `since`:
+   *  when that was, in milliseconds. Resolves with whether it does. */
+  retire(pid: number, since: number): Promise<boolean>;
 }
 
 /** Serves the owner's control on a socket. */
@@ -145,7 +146,7 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
     case "info":
       return control.info();
     default:
-      return control.retire(request.params.pid);
+      return control.retire(request.params.pid, request.params.since);
   }
 }
 
@@ -154,6 +155,8 @@ export class ControlClient implements OwnerControl {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>();
   readonly #watches = new Map<number, (answer: { notice: Notice } | { end: true } | { error: unknown }) => void>();
+  readonly #lost = new AbortController();
+  #closed = false;
   #id = 0;
 
   static connect(path: string): Promise<ControlClient> {
@@ -184,8 +187,13 @@ export class ControlClient implements OwnerControl {
   info(): Promise<OwnerInfo> {
     return this.#ask("info", {});
   }
-  retire(pid: number): Promise<boolean> {
-    return this.#ask("retire", { pid });
+  retire(pid: number, since: number): Promise<boolean> {
+    return this.#ask("retire", { pid, since });
+  }
+
+  /** Aborted when the owner went away; not by `close`. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
   }
 
   async *watch(run: string | null, signal: AbortSignal): AsyncGenerator<Notice> {
@@ -213,6 +221,7 @@ export class ControlClient implements OwnerControl {
   }
 
   close(): void {
+    this.#closed = true;
     this.#socket.end();
     this.#socket.destroy();
   }
@@ -246,6 +255,7 @@ export class ControlClient implements OwnerControl {
   }
 
   #gone(): void {
+    if (!this.#closed) this.#lost.abort();
     for (const { reject } of this.#waiting.values()) reject(gone());
     this.#waiting.clear();
     for (const watch of this.#watches.values()) watch({ error: gone() });

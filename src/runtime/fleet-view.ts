@@ -3,7 +3,9 @@ import type { RunState } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { RunFilter, RunRow, Store } from "../store/store.ts";
 import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
+import type { Notice } from "./coordinator.ts";
 import { readRun } from "./journal.ts";
+import { NoticeBell } from "./notice-bell.ts";
 import { readResult, readState, resultOf } from "./read-run.ts";
 
 /** Why a watch ends when nobody wants more: a reason that costs no stack trace. */
@@ -15,6 +17,7 @@ export class FleetView implements OpenFleet {
   readonly control: FleetControl;
   readonly store: Store;
   readonly owner: boolean;
+  readonly lost: AbortSignal;
   readonly #definitionHash: () => string;
   readonly #reload: () => Promise<string>;
   readonly #close: (options: { drain?: boolean }) => Promise<void>;
@@ -24,12 +27,14 @@ export class FleetView implements OpenFleet {
     store: Store;
     definitionHash: string | (() => string);
     owner: boolean;
+    lost: AbortSignal;
     reload(): Promise<string>;
     close(options: { drain?: boolean }): Promise<void>;
   }) {
     this.control = parts.control;
     this.store = parts.store;
     this.owner = parts.owner;
+    this.lost = parts.lost;
     const { definitionHash } = parts;
     this.#definitionHash = typeof definitionHash === "string" ? () => definitionHash : definitionHash;
     this.#reload = parts.reload;
@@ -53,12 +58,10 @@ export class FleetView implements OpenFleet {
     { after = 0, follow = true, signal }: { after?: number; follow?: boolean; signal?: AbortSignal } = {},
   ): AsyncGenerator<{ version: number; event: RunEvent }> {
     const watching = new AbortController();
-    const abort = () => watching.abort(ENOUGH);
+    const abort = () => watching.abort();
     signal?.addEventListener("abort", abort, { once: true });
     // Watched from before the first look, so that nothing falls in between.
-    const notices = follow ? this.control.watch(run, watching.signal)[Symbol.asyncIterator]() : null;
-    let next = notices?.next();
-    next?.catch(() => {});
+    const bell = follow ? new NoticeBell(this.control.watch(run, watching.signal)) : null;
     try {
       if (follow) await this.#watching();
       for (let seen = after; signal?.aborted !== true; ) {
@@ -67,20 +70,40 @@ export class FleetView implements OpenFleet {
           yield { version, event };
         }
         const row = await this.#row(run);
-        if (notices === null || (row.status !== "running" && row.version <= seen)) return;
-        if (row.version > seen) continue;
-        const notice = await next;
-        if (notice === undefined || notice.done === true) return;
+        if (bell === null || (row.status !== "running" && row.version <= seen)) return;
+        if (row.version <= seen && !(await bell.heard())) return;
+      }
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      watching.abort();
+    }
+  }
+
+  async *notices(run: string, signal?: AbortSignal): AsyncGenerator<Notice> {
+    if (signal?.aborted === true) return;
+    const watching = new AbortController();
+    const abort = () => watching.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const notices = this.control.watch(run, watching.signal)[Symbol.asyncIterator]();
+    let next = notices.next();
+    next.catch(() => {});
+    try {
+      await this.#watching();
+      if ((await this.#row(run)).status !== "running") return;
+      for (let notice = await next; notice.done !== true; notice = await next) {
+        yield notice.value;
+        if (notice.value.type === "event" && resultOf(notice.value.event) !== null) return;
         next = notices.next();
         next.catch(() => {});
       }
     } finally {
       signal?.removeEventListener("abort", abort);
-      watching.abort(ENOUGH);
+      watching.abort();
     }
   }
 
   async result(run: string, signal?: AbortSignal): Promise<RunResult> {
+    signal?.throwIfAborted();
     const watching = new AbortController();
     const abort = () => watching.abort(ENOUGH);
     signal?.addEventListener("abort", abort, { once: true });

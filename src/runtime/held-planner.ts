@@ -18,10 +18,14 @@ export function heldPlanner(name: string, planner: Planner): Planner {
   const { bind } = planner;
   return {
     mayDefer: true,
-    plan: (view, change) => ask("plan", (): readonly Edit[] => planner.plan(seen(view), seenChange(change)), usersEditsProblem),
+    plan: (view, change) =>
+      ask("plan", (): readonly Edit[] => planner.plan(seen(view), seenChange(change)), usersEditsProblem),
     ...(bind === undefined
       ? {}
-      : { bind: (view: RunView, task: TaskView) => ask("bind", (): Binding => bind(seen(view), taskCopy(task)), bindingProblem) }),
+      : {
+          bind: (view: RunView, task: TaskView) =>
+            ask("bind", (): Binding => bind(seen(view), taskCopy(task)), bindingProblem),
+        }),
   };
 }
 
@@ -67,7 +71,9 @@ function plain(name: string, what: string, answer: unknown): Json {
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 function invalid(message: string): FlotillaError {
-  return new FlotillaError("PLAN_INVALID", message, { hint: "Correct the pattern; the types Edit and Binding say what it may answer." });
+  return new FlotillaError("PLAN_INVALID", message, {
+    hint: "Correct the pattern; the types Edit and Binding say what it may answer.",
+  });
 }
 
 function seen(view: RunView): RunView {

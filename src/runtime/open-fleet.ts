@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { FleetDefinition } from "../core/definition.ts";
 import { PLAN_AGENT } from "../core/decide.ts";
 import type { Fleet } from "../definition/fleet.ts";
@@ -20,7 +20,7 @@ import { ControlClient, serveControl, socketPath } from "./control-socket.ts";
 import { FleetView } from "./fleet-view.ts";
 import type { HostOptions } from "./host-pool.ts";
 import { Hub } from "./hub.ts";
-import { type OwnerLock, readOwner, takeOwnership } from "./owner-lock.ts";
+import { type OwnerLock, ownerFolder, readOwner, takeOwnership } from "./owner-lock.ts";
 import { type Opened, Owner } from "./owner.ts";
 
 /** Where what went wrong without anybody waiting for it is reported (O4). */
@@ -44,6 +44,9 @@ export interface OpenFleetOptions extends Partial<HostOptions> {
   queueDepthMax?: number;
   /** `only`: speak to the owner or fail, never own. `prefer` (default): own the store when nobody does. */
   join?: "only" | "prefer";
+  /** When the app was opened, in milliseconds; default: now. Where one process opens a store twice, the later app takes
+   *  it over. */
+  since?: number;
   log?: FleetLog;
 }
 
@@ -55,14 +58,15 @@ const OWNER_LOOK_MS = 50;
 /** Opens a fleet on this machine: owns its store, with all roles, or joins the process that does.
  *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
 export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
+  const clock = systemClock({ ref: true });
+  const since = options.since ?? clock.now();
   const source = await readSource(options);
   const location = storeLocation(options.store, source.folder);
-  if (location.folder === null) return own(options, source, location, null);
-  const clock = systemClock({ ref: true });
+  if (location.folder === null) return own({ ...options, since }, source, location, null);
   for (const until = clock.now() + OWNER_WAIT_MS; ; ) {
     const lock = options.join === "only" ? null : takeOwnership(location.folder);
-    if (lock !== null) return own(options, source, location, lock);
-    const joined = await join(location.folder, location.path as string, source);
+    if (lock !== null) return own({ ...options, since }, source, location, lock);
+    const joined = await join({ ...location, folder: location.folder }, source, since);
     if (joined !== null) return joined;
     if (clock.now() > until) throw unreachable(location.folder, options.join === "only");
     await sleep(clock, OWNER_LOOK_MS);
@@ -97,7 +101,7 @@ async function readSource({ fleet, mode }: OpenFleetOptions): Promise<Source> {
 interface StoreLocation {
   url: string;
   path: string | null;
-  /** What the store, its keys and its owner's socket share; null for a store in memory. */
+  /** Where its owner's lock, socket and keys are; null for a store in memory. */
   folder: string | null;
 }
 
@@ -105,7 +109,7 @@ export function storeLocation(store: string | undefined, folder: string | null):
   const url = store ?? `sqlite:${resolve(folder ?? process.cwd(), ".flotilla", "store.db")}`;
   if (!url.startsWith("sqlite:")) return { url, path: null, folder: null };
   const path = resolve(url.slice("sqlite:".length));
-  return { url: `sqlite:${path}`, path, folder: dirname(path) };
+  return { url: `sqlite:${path}`, path, folder: ownerFolder(path) };
 }
 
 function unreachable(folder: string, only: boolean): FlotillaError {
@@ -116,7 +120,7 @@ function unreachable(folder: string, only: boolean): FlotillaError {
 }
 
 /** Joins the owner, unless it is gone. An earlier app of this very process gives its store up (hot reload). */
-async function join(folder: string, path: string, source: Source): Promise<OpenFleet | null> {
+async function join({ folder, path }: StoreLocation & { folder: string }, source: Source, since: number): Promise<OpenFleet | null> {
   const owner = readOwner(folder);
   if (owner === null) return null;
   const client = await ControlClient.connect(owner.socket).catch(() => null);
@@ -125,21 +129,20 @@ async function join(folder: string, path: string, source: Source): Promise<OpenF
   const clock = systemClock({ ref: true });
   const patience = clock.after(OWNER_WAIT_MS, () => client.close());
   try {
-    if (owner.pid === process.pid && (await client.retire(process.pid))) {
+    const { fleet, definition } = await client.info();
+    if (fleet !== source.definition.name) throw anotherFleets(path, owner.pid, fleet);
+    if (owner.pid === process.pid && (await client.retire(process.pid, since))) {
       client.close();
       return null;
     }
-    const { fleet, definition } = await client.info();
     patience.cancel();
-    if (fleet !== source.definition.name) {
-      throw new FlotillaError("STORE_OWNED", `process ${owner.pid} owns the store in ${folder} for the fleet ${fleet}`);
-    }
-    const store = await openSqliteReader(path, { fleet });
+    const store = await openSqliteReader(path as string, { fleet });
     return new FleetView({
       control: client,
       store,
       definitionHash: definition,
       owner: false,
+      lost: client.lost,
       reload: () => Promise.reject(unloadable(`process ${owner.pid} owns the store; it reads its definition again by itself`)),
       close: async () => {
         client.close();
@@ -153,6 +156,15 @@ async function join(folder: string, path: string, source: Source): Promise<OpenF
   } finally {
     patience.cancel();
   }
+}
+
+function anotherFleets(path: string | null, pid: number, fleet: string): FlotillaError {
+  const who = pid === process.pid ? "this process" : `process ${pid}`;
+  return new FlotillaError("STORE_OWNED", `${who} has the store ${path} open for another fleet, "${fleet}"`, {
+    class: "permanent",
+    hint: 'Give each fleet a store of its own, for example { store: "sqlite:.flotilla/NAME.db" }.',
+    details: { store: path, pid, fleet },
+  });
 }
 
 async function own(options: OpenFleetOptions, source: Source, location: StoreLocation, lock: OwnerLock | null): Promise<OpenFleet> {
@@ -175,6 +187,7 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
       keys: keys.ring,
       saveKeys: keys.save,
       openedAt,
+      since: options.since ?? openedAt,
       log,
       hub: new Hub(),
       mode: source.value === null && options.mode !== "library" ? "hosts" : "library",

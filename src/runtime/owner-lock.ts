@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FlotillaError } from "../error.ts";
 
@@ -19,7 +19,14 @@ const LOCK_FILE = "owner.lock";
 const RECORD_FILE = "owner.json";
 const SQLITE_BUSY = 5;
 
-/** Takes the ownership of the store in `folder`: an operating-system lock, which dies with the process, so that a
+/** Where what the owner of a store file needs lies: lock, address and keys. `.flotilla/` is all ours; any other folder
+ *  may be open to others and hold more than one store, so there each file has a folder of its own: `FILE.owner/`. */
+export function ownerFolder(store: string): string {
+  const folder = dirname(store);
+  return basename(folder) === ".flotilla" && basename(store) === "store.db" ? folder : `${store}.owner`;
+}
+
+/** Takes the ownership of the store whose owner's folder it is: an operating-system lock, which dies with the process, so that a
  *  `kill -9` leaves nothing to remove. It is SQLite's own lock on a file of its own, the one lock that Node brings.
  *  Returns null when another process, or another app in this one, owns it.
  *  @throws {FlotillaError} STORE_READONLY when the folder cannot be written */

@@ -38,6 +38,8 @@ export interface OwnerPorts {
   random: Random;
   keys: KeyRing;
   saveKeys(): void;
+  /** When the app was opened; a later one of this process may take the store over. */
+  since: number;
   /** When opening began: younger keys were made by it. */
   openedAt: number;
   log: FleetLog;
@@ -70,6 +72,7 @@ export class Owner implements OwnerControl {
   /** Whoever closes does not wait for what is under way (any more). */
   #impatient = false;
   readonly #missing = new Set<string>();
+  readonly #retired = new AbortController();
   /** Definitions that hosts run. */
   readonly #served = new Set<string>();
 
@@ -250,8 +253,9 @@ export class Owner implements OwnerControl {
     };
   }
 
-  async retire(pid: number): Promise<boolean> {
-    if (pid !== process.pid) return false;
+  async retire(pid: number, since: number): Promise<boolean> {
+    if (pid !== process.pid || since < this.#ports.since) return false;
+    this.#retired.abort();
     // The answer travels first; whoever asked waits for the lock.
     this.#ports.clock.soon(() => this.close({ drain: false }).catch((error: unknown) => this.#failed(error)));
     return true;
@@ -264,6 +268,7 @@ export class Owner implements OwnerControl {
       store: this.#ports.store,
       definitionHash: () => this.#current?.hash ?? "",
       owner: true,
+      lost: this.#retired.signal,
       close: (options) => this.close(options),
     });
   }

@@ -1,6 +1,6 @@
 import type { RunEvent } from "../core/event.ts";
 import { emptyRun, emptyScratch, evolve, type RunState } from "../core/state.ts";
-import { FlotillaError } from "../error.ts";
+import { type ErrorRecord, FlotillaError } from "../error.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import type { RunResult } from "./app-contract.ts";
 import { readRun } from "./journal.ts";
@@ -26,11 +26,12 @@ export function resultOf(event: RunEvent): RunResult | null {
   return { status: "stopped", output: null, error: { code: "CANCELLED", class: "business", message } };
 }
 
-const pick = ({ code, class: cls, message, hint }: { code: string; class: string; message: string; hint?: string | undefined }) => ({
+const pick = ({ code, class: cls, message, hint, details }: ErrorRecord) => ({
   code,
   class: cls,
   message,
   ...(hint === undefined ? {} : { hint }),
+  ...(details === undefined ? {} : { details }),
 });
 
 /** Late frames may follow a run's end; it is found among this many last events, or by reading all. */

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { type Fleet, isFleet } from "./definition/fleet.ts";
+import { checkArguments } from "./definition/option.ts";
+import { PriorityShape, WorkflowLimitsShape } from "./definition/shape.ts";
+import { FlotillaError } from "./error.ts";
+import type { OpenOptions, RunStartOptions } from "./open.ts";
+import type { FleetLog } from "./runtime/open-fleet.ts";
+
+// What is passed to the API, checked when it is passed: JavaScript has no compiler, and an option that is misspelt must
+// never be one that does nothing.
+
+const count = z.int().min(1);
+
+const OPEN_OPTIONS = {
+  store: z.string().min(1).optional(),
+  queueDepthMax: count.optional(),
+  model: z.string().min(1).optional(),
+  log: z.custom<FleetLog>(isLog, { error: "must have the functions debug, info, warn and error" }).optional(),
+  hosts: z.int().min(0).optional(),
+  concurrency: count.optional(),
+  hangMs: count.optional(),
+  memoryBytesMax: count.optional(),
+  heapMbMax: count.optional(),
+  suspectHostsMax: count.optional(),
+} satisfies Record<keyof OpenOptions, z.ZodType>;
+
+const START_OPTIONS = {
+  idempotencyKey: z.string().min(1).optional(),
+  limits: WorkflowLimitsShape.optional(),
+  priority: PriorityShape.optional(),
+  by: z.string().min(1).optional(),
+} satisfies Record<keyof RunStartOptions, z.ZodType>;
+
+const OpenShape = z.strictObject(OPEN_OPTIONS);
+const StartShape = z.strictObject(START_OPTIONS);
+
+/** @throws {FlotillaError} OPTION_INVALID naming each mistake */
+export function checkOpenOptions(options: OpenOptions): OpenOptions {
+  return given(checkArguments("open", OpenShape, options)) as OpenOptions;
+}
+
+/** @throws {FlotillaError} OPTION_INVALID naming each mistake */
+export function checkStartOptions(options: RunStartOptions): RunStartOptions {
+  return given(checkArguments("start", StartShape, options)) as RunStartOptions;
+}
+
+/** @throws {FlotillaError} OPTION_INVALID when it is nothing that can be opened */
+export function checkFleet(fleet: unknown): Fleet | URL | string {
+  if (isFleet(fleet) || fleet instanceof URL || (typeof fleet === "string" && fleet !== "")) return fleet;
+  const inside = typeof fleet === "object" && fleet !== null && "default" in fleet && isFleet(fleet.default);
+  throw new FlotillaError("OPTION_INVALID", "open() takes a fleet made by fleet(), or the path or URL of its file", {
+    hint: inside
+      ? "This is a module: give its default export."
+      : 'For example: open(myFleet), open("fleet.yaml") or open(new URL("./fleet.ts", import.meta.url)).',
+  });
+}
+
+/** What was given as undefined was not given. */
+function given<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+function isLog(value: unknown): value is FleetLog {
+  if (typeof value !== "object" || value === null) return false;
+  const log = value as Record<string, unknown>;
+  return ["debug", "info", "warn", "error"].every((level) => typeof log[level] === "function");
+}

@@ -1,0 +1,96 @@
+import type { RunEvent } from "./core/event.ts";
+import type { Json } from "./core/json.ts";
+import type { RunState } from "./core/state.ts";
+import { catalogue, FlotillaError, fromErrorRecord } from "./error.ts";
+import type { OpenFleet, RunResult } from "./runtime/app-contract.ts";
+import type { LastingFleet } from "./runtime/lasting-fleet.ts";
+
+/** One event of a run, with its version in the run's journal. */
+export type VersionedEvent = RunEvent & { version: number };
+
+/** A run of an open fleet. */
+export interface Run<Output = Json> {
+  readonly id: string;
+  /** Its events: first those on record, from `after` on, then live ones until it ends. Breaking off ends nothing; an
+   *  abort ends the iteration. @throws {FlotillaError} RUN_UNKNOWN; STORE_CLOSED when the app is closed before the end */
+  events(options?: { after?: number; signal?: AbortSignal }): AsyncIterable<VersionedEvent>;
+  /** Text as models stream it, until the run ends; not on record, and nothing of what came before (I10).
+   *  @throws {FlotillaError} as `events` */
+  tokens(options?: { signal?: AbortSignal }): AsyncIterable<{ task: string; agent: string; text: string }>;
+  /** The output, when it completes.
+   *  @throws {FlotillaError} why it failed, with `details.run`; CANCELLED when it was stopped; STORE_CLOSED when the app
+   *  is closed before the end; the signal's reason */
+  result(options?: { signal?: AbortSignal }): Promise<Output>;
+  /** Everything about it, folded from its journal. */
+  state(): Promise<RunState>;
+  /** Ends it: what is in flight is aborted. One that has ended stays as it is. */
+  stop(why?: string): Promise<void>;
+}
+
+export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
+  return {
+    id,
+    events: ({ after = 0, signal } = {}) => events(lasting, id, after, signal),
+    tokens: ({ signal } = {}) => tokens(lasting, id, signal),
+    async result({ signal } = {}) {
+      return outcome(id, await lasting.use((fleet) => fleet.result(id, signal))) as Output;
+    },
+    state: () => lasting.use((fleet) => fleet.state(id)),
+    stop: (why = "stopped through the API") => lasting.use((fleet) => fleet.control.stop(id, why, "api")),
+  };
+}
+
+async function* events(
+  lasting: LastingFleet,
+  id: string,
+  after: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<VersionedEvent> {
+  let seen = after;
+  const read = (fleet: OpenFleet) => fleet.events(id, { after: seen, ...(signal === undefined ? {} : { signal }) });
+  for await (const { version, event } of untilEnd(lasting, id, read, signal)) {
+    seen = version;
+    yield { ...event, version };
+  }
+}
+
+async function* tokens(lasting: LastingFleet, id: string, signal: AbortSignal | undefined) {
+  for await (const notice of untilEnd(lasting, id, (fleet) => fleet.notices(id, signal), signal)) {
+    if (notice.type === "token") yield { task: notice.task, agent: notice.agent, text: notice.text };
+  }
+}
+
+/** Reads a run to its end, with the next fleet where the one before was lost. */
+async function* untilEnd<T>(
+  lasting: LastingFleet,
+  id: string,
+  read: (fleet: OpenFleet) => AsyncIterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  for (;;) {
+    const { fleet, repeatOrThrow, leave } = await lasting.enter();
+    try {
+      yield* read(fleet);
+      if (signal?.aborted === true || (await hasEnded(fleet, id))) return;
+    } catch (error) {
+      repeatOrThrow(error);
+    } finally {
+      leave();
+    }
+  }
+}
+
+async function hasEnded(fleet: OpenFleet, id: string): Promise<boolean> {
+  return (await fleet.store.run(id))?.status !== "running";
+}
+
+/** @throws {FlotillaError} why there is no output */
+function outcome(run: string, { status, output, error }: RunResult): Json {
+  if (status === "completed") return output;
+  if (error === null) throw new FlotillaError("CANCELLED", `run ${run} is ${status}`, { details: { run } });
+  const { code, class: cls, details, ...rest } = error;
+  const class_ = cls === "transient" || cls === "business" ? cls : "permanent";
+  // A user's pattern may end its run with a code of its own.
+  const own = Object.hasOwn(catalogue, code) ? {} : { code };
+  throw fromErrorRecord({ ...rest, code, class: class_, details: { ...details, ...own, run } });
+}
