@@ -2,6 +2,7 @@ import { fork } from "node:child_process";
 import { rmSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
+import { compile } from "./compile.ts";
 import { emptySamples, sampleLimits, summarise } from "./limit.ts";
 import type { Measured } from "./measure.ts";
 import type { Errand, Workload } from "./measure-main.ts";
@@ -26,40 +27,38 @@ export const WORKLOADS: readonly Workload[] = ["W1", "W2", "W3", "W4", "W5", "W8
 /** Measures workloads and limits in turn, round by round: the disk and the neighbours of a shared machine change from
  *  minute to minute, and only what was measured side by side can be compared. */
 export async function benchmark(options: BenchmarkOptions): Promise<Document> {
-  const { workloads, modes, store, rounds, quick, progress } = options;
-  const samples = emptySamples();
-  const found = new Map<string, { errand: Errand; rounds: Measured[] }>();
-  for (let round = 1; round <= rounds; round++) {
-    for (const workload of workloads) {
-      await limits(samples, quick);
-      for (const mode of modes) {
-        progress(`round ${round} of ${rounds}: ${workload}, ${mode}`);
-        const errand: Errand = { workload, mode, store, quick };
-        const key = `${workload} ${mode}`;
-        const entry = found.get(key) ?? { errand, rounds: [] };
-        entry.rounds.push(await measured(errand));
-        found.set(key, entry);
-      }
-    }
-  }
-  const results: Result[] = [...found.values()].map(({ errand, rounds: each }) => {
-    return resultOf(errand.workload, errand.mode, errand.store, each);
-  });
-  return { machine: machine(), quick, limits: summarise(samples), results: withCosts(results) };
-}
-
-async function limits(samples: ReturnType<typeof emptySamples>, quick: boolean): Promise<void> {
+  const { workloads, rounds, quick, progress } = options;
   const folder = makeFolder();
   try {
-    await sampleLimits(folder, samples, (quick ? QUICK : FULL).limits);
+    progress("compiling");
+    const compiled = compile(folder);
+    const samples = emptySamples();
+    const found = new Map<string, { errand: Errand; rounds: Measured[] }>();
+    for (let round = 1; round <= rounds; round++) {
+      for (const workload of workloads) {
+        await sampleLimits(folder, samples, (quick ? QUICK : FULL).limits);
+        for (const mode of options.modes) {
+          progress(`round ${round} of ${rounds}: ${workload}, ${mode}`);
+          const errand: Errand = { workload, mode, store: options.store, quick };
+          const key = `${workload} ${mode}`;
+          const entry = found.get(key) ?? { errand, rounds: [] };
+          entry.rounds.push(await measured(compiled, errand));
+          found.set(key, entry);
+        }
+      }
+    }
+    const results: Result[] = [...found.values()].map(({ errand, rounds: each }) => {
+      return resultOf(errand.workload, errand.mode, errand.store, each);
+    });
+    return { machine: machine(), quick, limits: summarise(samples), results: withCosts(results) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function measured(errand: Errand): Promise<Measured> {
+function measured(compiled: string, errand: Errand): Promise<Measured> {
   return new Promise((resolve, reject) => {
-    const child = fork(join(import.meta.dirname, "measure-main.ts"));
+    const child = fork(join(compiled, "measure-main.js"));
     child.once("message", (message) => resolve(message as Measured));
     child.once("error", reject);
     child.once("exit", (code) =>

@@ -1,10 +1,9 @@
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { compile, isCompiled } from "./compile.ts";
 import { makeFolder, type StoreKind, storeUrl } from "./subject.ts";
-
-const ROOT = join(import.meta.dirname, "..");
 
 /** Milliseconds from the start of a process to the first result of a fleet that it opens as a value from the compiled
  *  package, in a folder where nothing was before; one for each of `starts`. */
@@ -12,7 +11,7 @@ export async function coldStarts(store: StoreKind, starts: number): Promise<numb
   const folder = makeFolder();
   try {
     const script = join(folder, "start.mjs");
-    writeFileSync(script, scriptOf(pathToFileURL(join(compiled(folder), "index.js")).href));
+    writeFileSync(script, scriptOf(pathToFileURL(compiledIndex(folder)).href));
     const times: number[] = [];
     // The first reads everything from disk, which is the disk's time and not ours.
     for (let i = 0; i <= starts; i++) {
@@ -26,27 +25,10 @@ export async function coldStarts(store: StoreKind, starts: number): Promise<numb
   }
 }
 
-/** The folder of the built package: as it was built, or else built for the occasion. */
-function compiled(folder: string): string {
-  const built = join(ROOT, "dist");
-  if (existsSync(join(built, "index.js"))) return built;
-  const out = join(folder, "dist");
-  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-  const args = [
-    compiler,
-    "-p",
-    join(ROOT, "tsconfig.build.json"),
-    "--outDir",
-    out,
-    "--declaration",
-    "false",
-    "--noCheck",
-  ];
-  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`the package does not compile: ${stdout}`);
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"), "junction");
-  writeFileSync(join(folder, "package.json"), '{ "name": "flotilla", "version": "0.0.0", "type": "module" }');
-  return out;
+/** The compiled package's main module. */
+function compiledIndex(folder: string): string {
+  const bench = isCompiled ? import.meta.dirname : compile(folder);
+  return join(bench, "..", "src", "index.js");
 }
 
 function scriptOf(index: string): string {

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Fleet } from "../src/index.ts";
+import { sibling } from "./compile.ts";
 import { CALLS, countUp, loopFleet } from "./loop.ts";
 import { makeFolder, type Mode, type StoreKind, Subject } from "./subject.ts";
 
@@ -15,7 +16,7 @@ export async function conversations(
   store: StoreKind,
   count: number,
 ): Promise<{ ours: number[]; bare: number[] }> {
-  const model = fork(join(import.meta.dirname, "model-main.ts"));
+  const model = fork(sibling("model-main"));
   const folder = makeFolder();
   try {
     const baseUrl = `http://127.0.0.1:${await portOf(model)}/v1`;
@@ -37,8 +38,8 @@ const WARM_UP = 5;
 
 /** Hosts load a fleet from its module, which names where this double is. */
 function openingOf(baseUrl: string, folder: string) {
-  const file = join(folder, "fleet.ts");
-  const loop = pathToFileURL(join(import.meta.dirname, "loop.ts")).href;
+  const file = join(folder, "fleet.mjs");
+  const loop = pathToFileURL(sibling("loop")).href;
   writeFileSync(file, `import { loopFleet } from "${loop}";\nexport default loopFleet("${baseUrl}");\n`);
   return { value: loopFleet(baseUrl) as Fleet<never>, url: pathToFileURL(file) };
 }

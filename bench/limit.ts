@@ -3,6 +3,7 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { fork } from "node:child_process";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { sibling } from "./compile.ts";
 import { median, quantile } from "./statistics.ts";
 
 /** What this machine can do at most in these minutes. */
@@ -104,7 +105,7 @@ function sampleFdatasync(folder: string, into: number[], count: number): void {
 
 /** A message to another Node process and back over a pipe, as hosts are spoken to. */
 async function sampleRoundTrips(into: number[], count: number): Promise<void> {
-  const child = fork(join(import.meta.dirname, "echo-main.ts"), { serialization: "json" });
+  const child = fork(sibling("echo-main"), { serialization: "json" });
   try {
     await roundTrip(child);
     for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { sibling } from "./compile.ts";
 import { makeFolder, type Mode, type StoreKind, storeUrl, Subject } from "./subject.ts";
 
 /** Milliseconds from `kill -9` of the process that runs a task to the result of that task from another process: in
@@ -50,7 +50,7 @@ async function resumesOfProcess(store: StoreKind, times: number): Promise<number
 }
 
 function holder(store: string, run: string | null): ChildProcess {
-  const child = fork(join(import.meta.dirname, "holder-main.ts"));
+  const child = fork(sibling("holder-main"));
   child.send({ store, run });
   return child;
 }

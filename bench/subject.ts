@@ -1,8 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { App, Fleet, Json, Run } from "../src/index.ts";
 import { open } from "../src/index.ts";
+import { sibling } from "./compile.ts";
 import fleet from "./fleet.ts";
 
 export type Mode = "library" | "hosts";
@@ -14,7 +16,7 @@ export interface Opening {
   url: URL;
 }
 
-const BENCH: Opening = { value: fleet as Fleet<never>, url: new URL("./fleet.ts", import.meta.url) };
+const BENCH: Opening = { value: fleet as Fleet<never>, url: pathToFileURL(sibling("fleet")) };
 
 /** An open fleet in a folder of its own, which goes when the subject is disposed of. */
 export class Subject implements AsyncDisposable {
