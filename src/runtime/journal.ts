@@ -155,9 +155,13 @@ const PAGE = 500;
 /** Events of a run with version > `after`, checked one by one.
  *  @throws {FlotillaError} EVENT_INVALID, BLOB_MISSING: the run cannot be folded; other runs are not concerned (F14) */
 export async function* readRun(store: Store, run: JournalId, after = 0): AsyncGenerator<{ version: number; event: RunEvent }> {
+  let head = after === 0 ? genesis(run) : null;
   for await (const { row, opened } of readJournal(store, run, after)) {
     const { event } = opened;
-    const problem = opened.problem ?? (event && checkEventData(event.type, event.data));
+    // A flipped bit may leave sound JSON behind, and nothing may be decided on what nobody wrote.
+    const torn = head !== null && !chain(head, row.bytes).every((byte, i) => byte === row.hash[i]);
+    const problem = opened.problem ?? (torn ? "its hash does not follow from what it holds" : event && checkEventData(event.type, event.data));
+    head = row.hash;
     if (event === null || problem !== null) {
       throw new FlotillaError("EVENT_INVALID", `event ${row.version} of ${run}: ${problem ?? "unreadable"}`, {
         details: { run, version: row.version },
