@@ -66,7 +66,6 @@ export const catalogue = {
   STEP_TIMEOUT: entry("FLT311", "transient", 1, "A model or tool call took longer than its time-out.", "Raise the time-out, or see why the call is slow."),
   AGENT_FAILED: entry("FLT312", "permanent", 1, "An agent's code threw an error.", "See its message and stack."),
   OUTPUT_INVALID: entry("FLT313", "permanent", 1, "An agent's output does not match its schema, also after it was asked again.", "Loosen the schema, or improve the instructions."),
-  HOST_CRASHED: entry("FLT314", "transient", 1, "The process that ran an agent died.", "See the agent's code and its memory."),
   AGENT_CONVICTED: entry("FLT315", "permanent", 1, "An agent's task killed its process repeatedly while alone in it.", "See the agent's code; nothing else was affected."),
   TASK_EXPIRED: entry("FLT325", "permanent", 1, "A task waited for a worker longer than its time to live.", "Raise limits.queueMs, or the number of hosts and their concurrency."),
   CANCELLED: entry("FLT316", "business", 5, "The work was stopped by a person or a policy.", "Start it again if it is still wanted."),
@@ -75,7 +74,6 @@ export const catalogue = {
   CONTEXT_OVERFLOW: entry("FLT319", "permanent", 1, "A conversation outgrew the model's context window and the policy forbids compaction.", "Set `context.policy`, or use a model with a larger window."),
   NONDETERMINISTIC: entry("FLT502", "permanent", 1, "A resumed agent did not repeat the steps that are on record.", "Keep code between steps free of effects; use ctx.now and ctx.random. Fork the run to use new code."),
   CYCLE: entry("FLT320", "permanent", 1, "A task would depend on itself.", "Remove one edge of the printed cycle."),
-  TASK_DUPLICATE: entry("FLT321", "permanent", 1, "A task of this id exists with another definition.", "Give the new task an id of its own."),
   PLAN_INVALID: entry("FLT322", "permanent", 1, "A plan does not fit the declared agents or the schema of plans.", "See the problems that are listed."),
   EXPRESSION_FAILED: entry("FLT323", "permanent", 1, "An expression in `${ }` has no value for this run.", "Correct the expression, or see why what it asks for is not there."),
   REVIEW_REJECTED: entry("FLT324", "business", 1, "A result was not accepted in as many rounds as the workflow allows.", "See the feedback; raise roundsMax, or set onRejected: synthesise."),
@@ -105,7 +103,6 @@ export const catalogue = {
   STORE_CLOSED: entry("FLT607", "transient", 6, "The store or the app was closed.", "Open it again."),
   OWNER_GONE: entry("FLT608", "transient", 6, "The process that owns the store went away.", "Repeat the command; the runs are kept."),
   NODE_OLD: entry("FLT610", "permanent", 2, "Node is too old.", "Use Node 24 or newer."),
-  PORT_FORBIDDEN: entry("FLT611", "permanent", 2, "An address is not allowed.", "Use an address that the egress list allows."),
   // 9xx: usage and defects
   USAGE: entry("FLT900", "permanent", 2, "The command line is not understood.", "See flotilla --help."),
   UNSUPPORTED: entry("FLT901", "permanent", 2, "This combination is not supported.", "See the message."),

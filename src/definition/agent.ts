@@ -176,7 +176,7 @@ export function agentDefinition(given: {
     timeoutMs: given.timeoutMs ?? DEFAULTS.agentTimeoutMs,
     stepTimeoutMs: given.stepTimeoutMs ?? DEFAULTS.stepTimeoutMs,
     limits: completeAgentLimits(given.limits),
-    context: completeContext(given.context),
+    context: completeContext(given.context, given.model ?? null),
     temperature: given.temperature ?? null,
   };
 }

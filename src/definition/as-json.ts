@@ -38,7 +38,8 @@ function convertObject(object: object, path: string, depth: number): Json {
   for (const key of Object.keys(fields)) {
     const item = fields[key];
     if (typeof item === "string" || typeof item === "boolean") continue;
-    if (item === undefined || convert(item, `${path}/${key}`, depth + 1) !== item) return converted(fields, path, depth);
+    if (item === undefined || convert(item, `${path}/${key}`, depth + 1) !== item)
+      return converted(fields, path, depth);
   }
   return object as { readonly [key: string]: Json };
 }

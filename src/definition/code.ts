@@ -6,11 +6,11 @@ import type { AgentContext, ToolContext } from "./context.ts";
 import { loadProblems } from "./module-reader.ts";
 import { type FleetCode, isFleet } from "./fleet.ts";
 import { importModule, verifyModules } from "./module.ts";
+import { list } from "./name-list.ts";
 import { nearest } from "./nearest.ts";
 import { definitionError } from "./problem.ts";
 import { isTool, type ToolCode, toolParts } from "./tool.ts";
 import { isPattern } from "./workflow.ts";
-import { list } from "./zod-problem.ts";
 import { parseResult } from "./zod-schema.ts";
 
 /** Imports the code that a definition names, for the process that runs it: a worker host. Local modules must be those

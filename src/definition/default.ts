@@ -9,6 +9,7 @@ import {
   type PriorityName,
   type RetryPolicy,
 } from "../core/definition.ts";
+import { contextWindow, DEFAULT_CONTEXT_WINDOW } from "../model/tokens.ts";
 
 /** What holds where a definition says nothing. Printed in the editor's schema; times in milliseconds. */
 export const DEFAULTS = {
@@ -16,7 +17,7 @@ export const DEFAULTS = {
   stepTimeoutMs: 120_000,
   toolTimeoutMs: 30_000,
   agentLimits: { stepsMax: 100, tokensMax: 500_000, repairsMax: 2, outputTokensMax: 4_096 },
-  context: { policy: "summarise", windowTokens: 128_000, compactAt: 0.8, keepLast: 8 },
+  context: { policy: "summarise", windowTokens: DEFAULT_CONTEXT_WINDOW, compactAt: 0.8, keepLast: 8 },
   /** JSON nesting of users' JSON Schemas. */
   schemaDepthMax: 64,
 } as const satisfies {
@@ -38,8 +39,11 @@ export function completeRetry(wanted: Partially<RetryPolicy> | undefined): Retry
   return over(DEFAULT_RETRY, wanted);
 }
 
-export function completeContext(wanted: Partially<ContextPolicy> | undefined): ContextPolicy {
-  return over<ContextPolicy>(DEFAULTS.context, wanted);
+/** The window is the model's own, where it is known and none is declared. */
+export function completeContext(wanted: Partially<ContextPolicy> | undefined, model: string | null): ContextPolicy {
+  const windowTokens =
+    model === null ? DEFAULTS.context.windowTokens : contextWindow(model.slice(model.indexOf("/") + 1));
+  return over<ContextPolicy>({ ...DEFAULTS.context, windowTokens }, wanted);
 }
 
 export function completeAgentLimits(

@@ -1,6 +1,6 @@
+import { list } from "./name-list.ts";
 import { nearest } from "./nearest.ts";
 import { type Problem, type ProblemPlace, problem } from "./problem.ts";
-import { list } from "./zod-problem.ts";
 
 /** Keys and indices from the root of a definition. */
 export type Path = readonly PropertyKey[];

@@ -2,9 +2,9 @@ import { z } from "zod";
 import type { McpServerDefinition, ProviderDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Finding } from "./finding.ts";
+import { list } from "./name-list.ts";
 import { nearest } from "./nearest.ts";
 import { HeadersShape, JsonValue, ProviderKind, SecretShape } from "./shape.ts";
-import { list } from "./zod-problem.ts";
 
 /** Providers that need no declaration. */
 export const BUILT_IN_PROVIDERS = [
@@ -41,7 +41,9 @@ export const providerFields = {
   prices: z
     .record(z.string(), PriceShape)
     .optional()
-    .describe("What models cost, by the model's name; * for all others. Needed where a workflow has limits.costUsdMax."),
+    .describe(
+      "What models cost, by the model's name; * for all others. Needed where a workflow has limits.costUsdMax.",
+    ),
 };
 
 export const ProviderOptionsShape = z.strictObject({

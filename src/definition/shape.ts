@@ -110,7 +110,9 @@ export const WorkflowLimitsShape = z
       .int()
       .min(1)
       .optional()
-      .describe("Milliseconds that a task may wait for a worker; then it fails and is a dead letter. Default: no bound."),
+      .describe(
+        "Milliseconds that a task may wait for a worker; then it fails and is a dead letter. Default: no bound.",
+      ),
     costUsdMax: z.number().min(0).max(1_000_000).optional().describe("US dollars that one run may cost, such as 0.50."),
   })
   .describe("Bounds of one run; it stops with the reason when one is reached.");

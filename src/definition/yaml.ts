@@ -15,7 +15,8 @@ import { buildFleet, type WorkflowOptions } from "./yaml-build.ts";
 import { checkMeaning, fileOf } from "./yaml-check.ts";
 import { FleetShape, WORKFLOW_KEYS } from "./yaml-shape.ts";
 import { yamlSource, type YamlSource } from "./yaml-source.ts";
-import { describe as inWords, isRecord, list, zodFindings } from "./zod-problem.ts";
+import { list } from "./name-list.ts";
+import { describe as inWords, isRecord, zodFindings } from "./zod-problem.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../error.ts";
 import { expressionFindings } from "./expression-finding.ts";
 import { type Finding, type Path, withoutEchoes } from "./finding.ts";
+import { list } from "./name-list.ts";
 import { nearest } from "./nearest.ts";
 
 export interface ZodContext {
@@ -317,15 +318,6 @@ export function dotted(path: Path): string {
     .map((key, index) => (typeof key === "number" ? `[${key}]` : `${index === 0 ? "" : "."}${String(key)}`))
     .join("");
 }
-
-/** Names for a message; of very many, the first. */
-export function list(names: Iterable<string>): string {
-  const all = [...names];
-  if (all.length > LISTED_MAX) return `${all.slice(0, LISTED_MAX).join(", ")} and ${all.length - LISTED_MAX} more`;
-  return all.length === 0 ? "nothing" : all.join(", ");
-}
-
-const LISTED_MAX = 30;
 
 function or(words: readonly string[]): string {
   const last = words.at(-1) ?? "";

@@ -446,7 +446,6 @@ export class Coordinator {
     const { queueMs } = hot.state.limits;
     for (const id of touched) {
       const task = taskOf(hot.state, id);
-      if (task.status === "delayed" || task.status === "suspended") this.#wakeBefore(task.readyAt);
       if (task.status === "ready" && queueMs !== null) this.#wakeBefore(task.readyAt + queueMs + 1);
     }
     const first = events[0];
@@ -476,6 +475,9 @@ export class Coordinator {
     let version = batch.firstVersion;
     for (const event of events) {
       if (event.type === "task.assigned") this.#send(hot, event.data.task, event.data.attempt, event.at);
+      // Not before: a look that comes earlier than a slow commit does not find it, and nothing would look again.
+      if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
+      if (event.type === "task.suspended") this.#wakeBefore(event.data.wakeAt ?? event.at);
       this.#ports.notify({ type: "event", run: hot.id, version, event });
       version += 1;
     }

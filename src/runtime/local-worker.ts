@@ -41,8 +41,8 @@ export function startLocalWorker(ports: {
   });
   const end = (why: string) => {
     if (!open) return;
-    open = false;
     worker.close(why);
+    open = false;
     coordinator.detach(id, why, false);
   };
   const agents = { has: (agent: string) => keys.publicKey(agent) !== null, size: keys.names().length };

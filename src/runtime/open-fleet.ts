@@ -66,7 +66,9 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   for (const until = clock.now() + OWNER_WAIT_MS; ; ) {
     const lock = options.join === "only" ? null : takeOwnership(location.folder);
     if (lock !== null) return own({ ...options, since }, source, location, lock);
-    const joined = await join({ ...location, folder: location.folder }, source, since);
+    // Who would not own the store has no use for it being given up.
+    const heir = options.join === "only" ? null : since;
+    const joined = await join({ ...location, folder: location.folder }, source, heir);
     if (joined !== null) return joined;
     if (clock.now() > until) throw unreachable(location.folder, options.join === "only");
     await sleep(clock, OWNER_LOOK_MS);
@@ -120,7 +122,7 @@ function unreachable(folder: string, only: boolean): FlotillaError {
 }
 
 /** Joins the owner, unless it is gone. An earlier app of this very process gives its store up (hot reload). */
-async function join({ folder, path }: StoreLocation & { folder: string }, source: Source, since: number): Promise<OpenFleet | null> {
+async function join({ folder, path }: StoreLocation & { folder: string }, source: Source, heirSince: number | null): Promise<OpenFleet | null> {
   const owner = readOwner(folder);
   if (owner === null) return null;
   const client = await ControlClient.connect(owner.socket).catch(() => null);
@@ -131,7 +133,7 @@ async function join({ folder, path }: StoreLocation & { folder: string }, source
   try {
     const { fleet, definition } = await client.info();
     if (fleet !== source.definition.name) throw anotherFleets(path, owner.pid, fleet);
-    if (owner.pid === process.pid && (await client.retire(process.pid, since))) {
+    if (heirSince !== null && owner.pid === process.pid && (await client.retire(process.pid, heirSince))) {
       client.close();
       return null;
     }

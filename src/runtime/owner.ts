@@ -296,6 +296,7 @@ export class Owner implements OwnerControl {
       worker.close("the app was closed");
       await agents.close();
     }
+    void this.#coordinator.fleet.append("fleet.closed", { why: drain ? "closed" : "closed at once" });
     await this.#coordinator.close();
     this.#ports.hub.close();
     for (const closer of this.#closers) await closer();

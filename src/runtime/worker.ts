@@ -100,6 +100,8 @@ export class Worker {
 
   /** The coordinator is gone: everything is aborted, nothing more is sent. */
   close(why: string): void {
+    // What was sent is signed for, if somebody still listens.
+    if (!this.#closed && this.#signer.pending > 0) this.#ports.send({ f: "seal", seals: this.#signer.flush() });
     this.#closed = true;
     this.#sealTimer?.cancel();
     this.#beat?.cancel();
@@ -119,7 +121,10 @@ export class Worker {
     }
     const timeoutMs = this.#timeoutMs(frame.agent);
     running.timer = this.#ports.clock.after(timeoutMs, () => {
-      const error = new FlotillaError("TASK_TIMEOUT", `${frame.agent} took longer than ${timeoutMs} ms for task ${frame.task}`);
+      const error = new FlotillaError(
+        "TASK_TIMEOUT",
+        `${frame.agent} took longer than ${timeoutMs} ms for task ${frame.task}`,
+      );
       running.abort.abort(error);
       this.#end(key, frame, { type: "failed", error: toErrorRecord(error) });
     });
@@ -130,7 +135,9 @@ export class Worker {
   }
 
   #timeoutMs(agent: string): number {
-    return agent === PLAN_AGENT ? PLAN_TIMEOUT_MS : (this.#ports.definition.agents[agent]?.timeoutMs ?? PLAN_TIMEOUT_MS);
+    return agent === PLAN_AGENT
+      ? PLAN_TIMEOUT_MS
+      : (this.#ports.definition.agents[agent]?.timeoutMs ?? PLAN_TIMEOUT_MS);
   }
 
   #problemOf(frame: Extract<CoordinatorFrame, { f: "assign" }>): string | null {
@@ -174,7 +181,10 @@ export class Worker {
     };
   }
 
-  #whileCurrent(signal: AbortSignal, ask: (resolve: () => void, reject: (error: unknown) => void) => void): Promise<void> {
+  #whileCurrent(
+    signal: AbortSignal,
+    ask: (resolve: () => void, reject: (error: unknown) => void) => void,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const onAbort = () => reject(signal.reason);
@@ -223,13 +233,19 @@ export class Worker {
       else this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, outcome) });
     } catch (error) {
       // What an agent returned may not be JSON, or be too large: that is its failure.
-      const failed = { type: "failed" as const, error: outcome.type === "failed" ? shortened(outcome.error) : outputError(error) };
+      const failed = {
+        type: "failed" as const,
+        error: outcome.type === "failed" ? shortened(outcome.error) : outputError(error),
+      };
       this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, failed) });
     }
     this.#drainedYet();
   }
 
-  #resultOf(frame: Extract<CoordinatorFrame, { f: "assign" }>, outcome: Exclude<AgentOutcome, { type: "suspended" }>): Envelope {
+  #resultOf(
+    frame: Extract<CoordinatorFrame, { f: "assign" }>,
+    outcome: Exclude<AgentOutcome, { type: "suspended" }>,
+  ): Envelope {
     const { run, task, attempt, agent, envelope } = frame;
     const common = {
       id: `${envelope.id}/result`,
@@ -242,7 +258,11 @@ export class Worker {
     };
     if (outcome.type === "completed") {
       const usage = { costMicroUsd: 0, inputTokens: 0, outputTokens: 0, steps: 0 };
-      return createEnvelope({ ...common, type: "task.response", payload: { attempt, output: outcome.output, run, task, usage } });
+      return createEnvelope({
+        ...common,
+        type: "task.response",
+        payload: { attempt, output: outcome.output, run, task, usage },
+      });
     }
     return createEnvelope({ ...common, type: "error", payload: { attempt, error: outcome.error, run, task } });
   }
@@ -277,7 +297,8 @@ interface Running {
   timer: Timer | null;
 }
 
-const keyOf = ({ run, task, attempt }: { run: string; task: string; attempt: number }): string => `${run}/${task}/${attempt}`;
+const keyOf = ({ run, task, attempt }: { run: string; task: string; attempt: number }): string =>
+  `${run}/${task}/${attempt}`;
 
 /** Whatever is larger would be refused where it goes. @throws {FlotillaError} OUTPUT_INVALID */
 function refuseTooLarge(frame: Unnumbered<Reported>): void {

@@ -30,7 +30,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What people write, and what runs it.
   definition: [
     ...["error", "core", "expression", "message", "pattern"],
-    ...["model/model", "model/script", "platform/own-package"],
+    ...["model/model", "model/script", "model/tokens", "platform/own-package"],
   ],
   agent: ["error", "core", "definition", "message", "model", "platform", "telemetry", "tool", "carrier/frame"],
 
