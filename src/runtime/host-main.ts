@@ -11,6 +11,7 @@ import { provideOwnPackage } from "../platform/own-package.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { openAgents } from "./agents.ts";
+import { redactOutput } from "./host-output.ts";
 import { endWithGroup, startWatchdog } from "./watchdog.ts";
 import { Worker } from "./worker.ts";
 
@@ -55,6 +56,7 @@ async function boot(given: HostBoot): Promise<void> {
   const byName = new Map(identities.map((identity) => [identity.name, identity]));
   try {
     const agents = await openAgents({ definition: given.definition, folder: given.folder, env: given.env, model: given.model });
+    redactOutput(agents.redact);
     const { hello, channel } = answerWelcome(given.welcome, given.coordinatorKey, identities, random.bytes(32));
     const worker = new Worker({
       clock,
