@@ -353,7 +353,7 @@ export class Coordinator {
     if (held === undefined) return this.#late(state, frame);
     if (frame.f === "step") return this.#step(state, held, frame.step, proof);
     this.#permits.end(held);
-    this.#do(frame.run, { ...endCommand(frame), proof } as Command);
+    this.#settleAttempt(held, { ...endCommand(frame), proof } as Command);
   }
 
   #problemOf(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): string | null {
@@ -372,6 +372,17 @@ export class Coordinator {
     if (type !== "task.response" && type !== "error") return `a result cannot be a ${type as string}`;
     const same = payload.run === frame.run && payload.task === frame.task && payload.attempt === frame.attempt;
     return same ? null : "the envelope speaks of another attempt than its frame";
+  }
+
+  /** What an attempt ended with. A result that cannot be recorded, which is a defect of ours, fails the task: nobody
+   *  would report it a second time. */
+  #settleAttempt({ run, task, attempt }: LinkTask, command: Command): void {
+    this.#ledger.submit(run, command).catch((error: unknown) => {
+      this.#ports.failed(error);
+      if (!isFlotillaError(error) || (error.code !== "EVENT_INVALID" && error.code !== "INVARIANT")) return;
+      const record = errorRecord("INVARIANT", `its result could not be recorded: ${error.message}`);
+      this.#do(run, { type: "task.fail", task, attempt, error: record });
+    });
   }
 
   #late(state: LinkState, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
