@@ -257,7 +257,9 @@ export class Owner implements OwnerControl {
     if (pid !== process.pid || since < this.#ports.since) return false;
     this.#retired.abort();
     // The answer travels first; whoever asked waits for the lock.
-    this.#ports.clock.soon(() => this.close({ drain: false }).catch((error: unknown) => this.#failed(error)));
+    this.#ports.clock.soon(() => {
+      this.close({ drain: false }).catch((error: unknown) => this.#failed(error));
+    });
     return true;
   }
 
