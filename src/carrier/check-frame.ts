@@ -37,18 +37,31 @@ export function workerFrameProblem(frame: unknown): string | null {
     case "seal":
       return Array.isArray(frame.seals) && frame.seals.every(isSeal) ? null : "malformed seals";
     case "permit":
-      return refProblem(frame) ?? (isCount(frame.id) && isCount(frame.tokens) && (frame.costMicroUsd === null || isCount(frame.costMicroUsd)) ? null : "malformed permit");
+      return (
+        refProblem(frame) ??
+        (isCount(frame.id) && isCount(frame.tokens) && (frame.costMicroUsd === null || isCount(frame.costMicroUsd))
+          ? null
+          : "malformed permit")
+      );
     case "token":
     case "status":
-      return refProblem(frame) ?? (isName(frame.agent) && typeof frame.text === "string" ? null : `malformed ${frame.f}`);
+      return (
+        refProblem(frame) ?? (isName(frame.agent) && typeof frame.text === "string" ? null : `malformed ${frame.f}`)
+      );
     case "log":
-      return refProblem(frame) ?? (LEVELS.has(frame.level) && typeof frame.message === "string" ? null : "malformed log");
+      return (
+        refProblem(frame) ?? (LEVELS.has(frame.level) && typeof frame.message === "string" ? null : "malformed log")
+      );
     case "step":
       return refProblem(frame) ?? signedProblem(frame) ?? stepProblem(frame.step);
     case "result":
       return refProblem(frame) ?? signedProblem(frame);
     case "suspend":
-      return refProblem(frame) ?? signedProblem(frame) ?? (frame.wakeAt === null || isCount(frame.wakeAt) ? null : "malformed wakeAt");
+      return (
+        refProblem(frame) ??
+        signedProblem(frame) ??
+        (frame.wakeAt === null || isCount(frame.wakeAt) ? null : "malformed wakeAt")
+      );
     default:
       return `unknown frame ${String(frame.f).slice(0, 64)}`;
   }

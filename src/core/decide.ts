@@ -6,7 +6,17 @@ import { findCycle } from "./graph.ts";
 import type { Json } from "./json.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
 import { retryDelayMs } from "./retry.ts";
-import { evolve, hasOpenQuestion, type RunState, SETTLED, type StepState, type TaskState, type TaskStatus, taskOf, viewOf } from "./state.ts";
+import {
+  evolve,
+  hasOpenQuestion,
+  type RunState,
+  SETTLED,
+  type StepState,
+  type TaskState,
+  type TaskStatus,
+  taskOf,
+  viewOf,
+} from "./state.ts";
 
 /** A step as a worker reports it: an intent before a write, or an outcome. */
 export interface StepRecord {
@@ -49,7 +59,15 @@ export type Command =
   /** Something came from a worker that does not hold the task (any more). */
   | { type: "late.record"; task: string; attempt: number; what: string; why: string }
   | { type: "timer.fire"; name: string }
-  | { type: "step.settle"; task: string; key: string; outcome: "done" | "not-done"; output?: Json; by: string; note: string }
+  | {
+      type: "step.settle";
+      task: string;
+      key: string;
+      outcome: "done" | "not-done";
+      output?: Json;
+      by: string;
+      note: string;
+    }
   | { type: "run.stop"; why: string; by: string };
 
 /** What a decision may look at beside the state: all of it passed in. */
@@ -348,7 +366,10 @@ class Decision {
     const { queueMs } = this.state.limits;
     if (queueMs === null || task.readyAt + queueMs > this.now) return;
     this.emit({ type: "task.expired", at: this.now, data: { task: id } });
-    const error = errorRecord("TASK_EXPIRED", `task ${id} waited for a worker longer than limits.queueMs, ${this.state.limits.queueMs} ms`);
+    const error = errorRecord(
+      "TASK_EXPIRED",
+      `task ${id} waited for a worker longer than limits.queueMs, ${this.state.limits.queueMs} ms`,
+    );
     this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt: task.attempt, error } });
     this.react();
   }
@@ -410,7 +431,8 @@ class Decision {
   /** A run in which nothing is open and nothing ends it would wait for ever. */
   private expectEnd(): void {
     if (this.state.openTasks === 0) {
-      const message = "the pattern left the run without open tasks and did not end it: plan() must answer with finish or fail in the end";
+      const message =
+        "the pattern left the run without open tasks and did not end it: plan() must answer with finish or fail in the end";
       this.endFailed(errorRecord("PLAN_INVALID", message), null);
     } else if (this.context.planner.mayDefer === true) {
       this.expectInput();
@@ -444,7 +466,9 @@ class Decision {
 
   /** What would be left running if the group ended now, its members' members too. */
   private openMembersOf(id: string): string[] {
-    const open = (taskOf(this.state, id).members ?? []).filter((member) => !SETTLED.has(taskOf(this.state, member).status));
+    const open = (taskOf(this.state, id).members ?? []).filter(
+      (member) => !SETTLED.has(taskOf(this.state, member).status),
+    );
     return open.flatMap((member) => [member, ...this.openMembersOf(member)]);
   }
 
@@ -569,12 +593,17 @@ class Decision {
     if (add.length > 0 || cancel.size > 0) {
       const problem = this.problemOf(add);
       if (problem !== null) return this.endFailed(problem, null);
-      this.emitRevision(add, [...cancel].map(([task, why]) => ({ task, why })), why);
+      this.emitRevision(
+        add,
+        [...cancel].map(([task, why]) => ({ task, why })),
+        why,
+      );
     }
     for (const { task: id, binding } of bind) {
       const task = this.state.tasks.get(id);
       // One that says `later` once more has nothing to say yet.
-      if (task?.status === "unbound" && this.state.status === "running" && !("later" in binding)) this.applyBinding(task, binding);
+      if (task?.status === "unbound" && this.state.status === "running" && !("later" in binding))
+        this.applyBinding(task, binding);
     }
     if (end?.edit === "finish") {
       this.finish(end.output);
@@ -597,7 +626,8 @@ class Decision {
     const groups = new Set(add.filter((task) => task.kind === "group").map((task) => task.id));
     for (const task of add) {
       const unknown = added.get(task.id)?.find((need) => !added.has(need) && !this.state.tasks.has(need));
-      if (unknown !== undefined) return errorRecord("PLAN_INVALID", `task ${task.id} needs ${unknown}, which does not exist`);
+      if (unknown !== undefined)
+        return errorRecord("PLAN_INVALID", `task ${task.id} needs ${unknown}, which does not exist`);
       if (task.group !== undefined && !groups.has(task.group) && !this.takesMembers(task.group)) {
         return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which is not an open group`);
       }
@@ -627,7 +657,9 @@ class Decision {
       if (task === undefined || SETTLED.has(task.status)) return [];
       return [...task.needs.map((need) => need.task), ...(task.members ?? [])];
     };
-    const mayWait = add.some((task) => task.group !== undefined && (task.kind === "group" || (task.needs?.length ?? 0) > 0));
+    const mayWait = add.some(
+      (task) => task.group !== undefined && (task.kind === "group" || (task.needs?.length ?? 0) > 0),
+    );
     if (!mayWait) return findCycle(added, needsOf);
     for (const { id, group } of add) {
       if (group === undefined) continue;
@@ -689,7 +721,8 @@ function agentProblem({ id, agent }: TaskSpec): string {
 
 function advances(known: StepState, step: StepRecord): boolean {
   // Another try of a write is intended again, on the record: a crash in it must not go unnoticed either (F13).
-  if (step.phase === "started") return known.status === "unknown" || (known.status === "settled" && known.outcome === "not-done");
+  if (step.phase === "started")
+    return known.status === "unknown" || (known.status === "settled" && known.outcome === "not-done");
   return known.status === "started" || known.status === "unknown" || known.status === "settled";
 }
 

@@ -21,7 +21,9 @@ export function editsProblem(edits: unknown): string | null {
 
 /** As `editsProblem`, for what a user's pattern answered: the names of our own tasks and agents are not for it. */
 export function usersEditsProblem(edits: unknown): string | null {
-  return editsProblem(edits) ?? (edits as readonly Edit[]).map(reservedProblem).find((problem) => problem !== null) ?? null;
+  return (
+    editsProblem(edits) ?? (edits as readonly Edit[]).map(reservedProblem).find((problem) => problem !== null) ?? null
+  );
 }
 
 function reservedProblem(edit: Edit): string | null {
@@ -36,7 +38,8 @@ function reservedName(tasks: readonly TaskSpec[]): string | null {
 
 function editProblem(edit: unknown): string | null {
   if (!isFields(edit)) return `an edit must be an object with \`edit\`, not ${kindOf(edit)}`;
-  if (!EDITS.has(String(edit.edit))) return `there is no edit ${JSON.stringify(edit.edit) ?? "without `edit`"}; there are ${[...EDITS].join(", ")}`;
+  if (!EDITS.has(String(edit.edit)))
+    return `there is no edit ${JSON.stringify(edit.edit) ?? "without `edit`"}; there are ${[...EDITS].join(", ")}`;
   switch (edit.edit as Edit["edit"]) {
     case "add":
       return specProblem(edit.task);
@@ -53,7 +56,8 @@ function editProblem(edit: unknown): string | null {
 
 /** What is wrong with a binding; null when it is sound. */
 export function bindingProblem(binding: unknown): string | null {
-  if (!isFields(binding)) return `a binding must be an object with input, members, skip or fail, not ${kindOf(binding)}`;
+  if (!isFields(binding))
+    return `a binding must be an object with input, members, skip or fail, not ${kindOf(binding)}`;
   if ("later" in binding) return null;
   if ("skip" in binding) return typeof binding.skip === "string" ? null : "`skip` needs a reason";
   if ("fail" in binding) return checkError(binding.fail);

@@ -63,9 +63,7 @@ export type Edit =
 
 export type Change =
   /** Only for a planner whose `bind` answered `later`. */
-  | { type: "unbound"; task: TaskView }
-  | { type: "started" }
-  | { type: "settled"; task: TaskView };
+  { type: "unbound"; task: TaskView } | { type: "started" } | { type: "settled"; task: TaskView };
 
 export type Binding =
   | { input: Json }

@@ -415,7 +415,12 @@ function requeue(state: RunState, task: TaskState, status: "ready" | "delayed" |
   state.scratch.touched.add(task.id);
 }
 
-function settle(state: RunState, task: TaskState, status: "completed" | "failed" | "skipped" | "cancelled", at: number): void {
+function settle(
+  state: RunState,
+  task: TaskState,
+  status: "completed" | "failed" | "skipped" | "cancelled",
+  at: number,
+): void {
   invariant(!SETTLED.has(task.status), `task ${task.id} settled twice`);
   task.status = status;
   task.worker = null;

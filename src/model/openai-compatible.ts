@@ -41,5 +41,7 @@ function stringValues(provider: string, value: Json): Record<string, string> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new FlotillaError("DEFINITION_INVALID", `providers.${provider}.options.queryParams must be a map of texts`);
   }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, typeof item === "string" ? item : JSON.stringify(item)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, typeof item === "string" ? item : JSON.stringify(item)]),
+  );
 }

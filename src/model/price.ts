@@ -9,7 +9,14 @@ export function priceOf(provider: ProviderDefinition | undefined, model: string)
 }
 
 /** What a call costs, in whole micro-USD, rounded up: a price in USD for a million tokens is one in micro-USD for one. */
-export function costMicroUsd(price: ModelPrice, { inputTokens, outputTokens, cachedInputTokens }: Pick<ModelUsage, "inputTokens" | "outputTokens" | "cachedInputTokens">): number {
+export function costMicroUsd(
+  price: ModelPrice,
+  {
+    inputTokens,
+    outputTokens,
+    cachedInputTokens,
+  }: Pick<ModelUsage, "inputTokens" | "outputTokens" | "cachedInputTokens">,
+): number {
   const cachedPrice = price.cachedInputUsdPerMTok ?? price.inputUsdPerMTok;
   const fresh = Math.max(0, inputTokens - cachedInputTokens);
   const cost = fresh * price.inputUsdPerMTok + cachedInputTokens * cachedPrice + outputTokens * price.outputUsdPerMTok;

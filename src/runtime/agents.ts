@@ -58,7 +58,9 @@ export async function openAgents(options: AgentsOptions): Promise<Agents> {
   const environment = { definition, code, models, secret, redact: secrets.redact, fetch: http.fetch, mcp };
   return {
     run: (port) =>
-      port.assignment.agent === PLAN_AGENT ? Promise.resolve(plan(definition, code.patterns, port)) : runAgent(port, environment),
+      port.assignment.agent === PLAN_AGENT
+        ? Promise.resolve(plan(definition, code.patterns, port))
+        : runAgent(port, environment),
     redact: <T>(value: T): T => redactJson(secrets.redact, value as Json) as T,
     close: async () => {
       await Promise.all([mcp.close(), http.close()]);
@@ -70,7 +72,8 @@ function plan(definition: FleetDefinition, patterns: ReadonlyMap<string, Planner
   try {
     const input = port.assignment.input as unknown as PlanInput;
     const pattern = patterns.get(input.pattern);
-    if (pattern === undefined) throw new FlotillaError("PLAN_INVALID", `pattern ${input.pattern} is not in this fleet's code`);
+    if (pattern === undefined)
+      throw new FlotillaError("PLAN_INVALID", `pattern ${input.pattern} is not in this fleet's code`);
     const describe = (agent: string) => definition.agents[agent]?.description ?? "";
     return { type: "completed", output: runPlanTask(pattern, input, describe) as unknown as Json };
   } catch (error) {

@@ -29,7 +29,15 @@ export interface FleetControl {
   /** Resolves with the run's id when the run is durable. */
   start(request: StartRequest): Promise<string>;
   stop(run: string, why: string, by: string): Promise<void>;
-  settle(run: string, task: string, step: string, outcome: "done" | "not-done", output: Json, by: string, note: string): Promise<boolean>;
+  settle(
+    run: string,
+    task: string,
+    step: string,
+    outcome: "done" | "not-done",
+    output: Json,
+    by: string,
+    note: string,
+  ): Promise<boolean>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
   watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice>;
   /** Who owns the store. */
@@ -63,7 +71,10 @@ export interface OpenFleet extends AsyncDisposable {
   /** The run as folded from its journal. @throws RUN_UNKNOWN */
   state(run: string): Promise<RunState>;
   /** Its events, from `after` on: those on record, then live ones until the run ends. */
-  events(run: string, options?: { after?: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<{ version: number; event: RunEvent }>;
+  events(
+    run: string,
+    options?: { after?: number; follow?: boolean; signal?: AbortSignal },
+  ): AsyncIterable<{ version: number; event: RunEvent }>;
   /** What happens in a run from now on, tokens included, until it ends. */
   notices(run: string, signal?: AbortSignal): AsyncIterable<Notice>;
   /** Waits for the run's end. @throws OWNER_GONE, RUN_UNKNOWN */

@@ -32,7 +32,15 @@ const Request = z.discriminatedUnion("method", [
   z.object({
     id,
     method: z.literal("settle"),
-    params: z.object({ run: text, task: text, step: text, outcome: z.enum(["done", "not-done"]), output: z.json(), by: text, note: text }),
+    params: z.object({
+      run: text,
+      task: text,
+      step: text,
+      outcome: z.enum(["done", "not-done"]),
+      output: z.json(),
+      by: text,
+      note: text,
+    }),
   }),
   z.object({ id, method: z.literal("info") }),
   z.object({ id, method: z.literal("retire"), params: z.object({ pid: z.number(), since: z.number() }) }),
@@ -41,7 +49,11 @@ const Request = z.discriminatedUnion("method", [
 ]);
 type Request = z.infer<typeof Request>;
 type Method = Request["method"];
-type Answer = { id: number; result: unknown } | { id: number; error: ErrorRecord } | { id: number; notice: Notice } | { id: number; end: true };
+type Answer =
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorRecord }
+  | { id: number; notice: Notice }
+  | { id: number; end: true };
 
 /** Bytes: paths of UNIX sockets are bounded; a longer one gets a name of its own in the folder for temporary files. */
 const SOCKET_PATH_MAX = 100;
@@ -162,7 +174,9 @@ export class ControlClient implements OwnerControl {
   static connect(path: string): Promise<ControlClient> {
     return new Promise((resolve, reject) => {
       const socket = createConnection({ path });
-      socket.once("error", (error) => reject(new FlotillaError("OWNER_GONE", "the owner of the store does not answer", { cause: error })));
+      socket.once("error", (error) =>
+        reject(new FlotillaError("OWNER_GONE", "the owner of the store does not answer", { cause: error })),
+      );
       socket.once("connect", () => resolve(new ControlClient(socket)));
     });
   }
@@ -181,7 +195,15 @@ export class ControlClient implements OwnerControl {
   stop(run: string, why: string, by: string): Promise<void> {
     return this.#ask("stop", { run, why, by });
   }
-  settle(run: string, task: string, step: string, outcome: "done" | "not-done", output: unknown, by: string, note: string): Promise<boolean> {
+  settle(
+    run: string,
+    task: string,
+    step: string,
+    outcome: "done" | "not-done",
+    output: unknown,
+    by: string,
+    note: string,
+  ): Promise<boolean> {
     return this.#ask("settle", { run, task, step, outcome, output, by, note });
   }
   info(): Promise<OwnerInfo> {

@@ -52,7 +52,14 @@ export interface CoordinatorPorts {
 export type Notice =
   | { type: "event"; run: string; version: number; event: RunEvent }
   | { type: "token"; run: string; task: string; agent: string; text: string }
-  | { type: "log"; run: string; task: string; level: "debug" | "info" | "warn" | "error"; message: string; data: Json | null }
+  | {
+      type: "log";
+      run: string;
+      task: string;
+      level: "debug" | "info" | "warn" | "error";
+      message: string;
+      data: Json | null;
+    }
   | { type: "status"; run: string; task: string; agent: string; text: string };
 
 export interface StartOptions {
@@ -152,7 +159,8 @@ export class Coordinator {
     const now = this.#clock.now();
     for await (const row of this.#allLeases()) {
       // On a store with one owner every earlier worker died with it.
-      if (this.#dispatcher.link(row.worker ?? "") === undefined) await this.#ledger.open(row.run).catch(this.#ports.failed);
+      if (this.#dispatcher.link(row.worker ?? "") === undefined)
+        await this.#ledger.open(row.run).catch(this.#ports.failed);
     }
     for (const { queue } of await this.#store.depth(now)) this.#dispatcher.watch(queue);
     await this.#wakeAt(now);
@@ -297,9 +305,15 @@ export class Coordinator {
 
   /** No carrier takes a frame: the attempt of which it speaks cannot go on. */
   unsendable(frame: CoordinatorFrame, why: string): void {
-    if (frame.f !== "assign" && frame.f !== "steps") return this.#ports.failed(new FlotillaError("INVARIANT", `${frame.f}: ${why}`));
+    if (frame.f !== "assign" && frame.f !== "steps")
+      return this.#ports.failed(new FlotillaError("INVARIANT", `${frame.f}: ${why}`));
     const { run, task, attempt } = frame;
-    this.#do(run, { type: "task.fail", task, attempt, error: errorRecord("INPUT_INVALID", `it cannot be sent to a host: ${why}`) });
+    this.#do(run, {
+      type: "task.fail",
+      task,
+      attempt,
+      error: errorRecord("INPUT_INVALID", `it cannot be sent to a host: ${why}`),
+    });
   }
 
   /** A frame from a worker, authenticated by its channel. */
@@ -322,7 +336,8 @@ export class Coordinator {
       case "log":
       case "status": {
         const { f, attempt: _, ...notice } = frame;
-        if (state.tasks.has(keyOf(frame.run, frame.task, frame.attempt))) this.#ports.notify({ type: f, ...notice } as Notice);
+        if (state.tasks.has(keyOf(frame.run, frame.task, frame.attempt)))
+          this.#ports.notify({ type: f, ...notice } as Notice);
         return;
       }
       case "step":
@@ -356,7 +371,11 @@ export class Coordinator {
     this.#settleAttempt(held, { ...endCommand(frame), proof } as Command);
   }
 
-  #problemOf(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): string | null {
+  #problemOf(
+    state: LinkState,
+    session: Session,
+    frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>,
+  ): string | null {
     if (!session.agents.has(frame.agent)) return `agent ${frame.agent} did not certify this channel`;
     const held = this.heldAttempt(state, frame);
     if (held !== undefined && held.agent !== frame.agent) return `the task is ${held.agent}'s`;
@@ -387,14 +406,16 @@ export class Coordinator {
 
   #late(state: LinkState, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
     const { run, task, attempt } = frame;
-    if (frame.f === "step") state.link.send({ f: "ack", run, task, attempt, key: frame.step.key, phase: frame.step.phase, ok: false });
+    if (frame.f === "step")
+      state.link.send({ f: "ack", run, task, attempt, key: frame.step.key, phase: frame.step.phase, ok: false });
     this.#do(run, { type: "late.record", task, attempt, what: frame.f, why: "the worker does not hold this attempt" });
   }
 
   #step(state: LinkState, held: LinkTask, step: StepRecord, proof: Proof): void {
     const { run, task, attempt } = held;
     this.#permits.used(held, step);
-    const ack = (ok: boolean) => state.link.send({ f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok });
+    const ack = (ok: boolean) =>
+      state.link.send({ f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok });
     this.#ledger.submit(run, { type: "step.record", task, attempt, step: { ...step, proof } }).then(
       (events) => ack(!events.some((event) => event.type === "result.late")),
       (error: unknown) => {
@@ -408,7 +429,11 @@ export class Coordinator {
     const held = this.heldAttempt(state, frame);
     const hot = this.#ledger.hot(frame.run);
     if (held === undefined) {
-      state.link.send({ f: "permit", id: frame.id, error: errorRecord("CANCELLED", "the attempt is not current any more") });
+      state.link.send({
+        f: "permit",
+        id: frame.id,
+        error: errorRecord("CANCELLED", "the attempt is not current any more"),
+      });
     } else if (hot === undefined) {
       this.#ledger.open(frame.run).then(() => this.#permit(state, frame), this.#ports.failed);
     } else {
@@ -419,7 +444,8 @@ export class Coordinator {
   #sealed(worker: string, session: Session, seals: Extract<WorkerFrame, { f: "seal" }>["seals"]): void {
     for (const seal of seals) {
       const key = this.#keys.publicKey(seal.agent);
-      const checked = key === null ? { ok: false as const, reason: "no such agent" } : session.verifier.check(seal, key);
+      const checked =
+        key === null ? { ok: false as const, reason: "no such agent" } : session.verifier.check(seal, key);
       if (!checked.ok) return this.#refuse(worker, seal.agent, "seal", checked.reason);
       void this.fleet.append("messages.sealed", { worker, ...seal });
     }
@@ -429,7 +455,9 @@ export class Coordinator {
   /** What does not verify is recorded and not acted on; a worker that sends it is not believed any more. */
   #refuse(worker: string, sender: string, what: string, why: string): void {
     void this.fleet.append("message.refused", { worker, sender, what, why });
-    this.#ports.failed(new FlotillaError("MESSAGE_REFUSED", `${what} of ${sender} refused: ${why}`, { details: { worker } }));
+    this.#ports.failed(
+      new FlotillaError("MESSAGE_REFUSED", `${what} of ${sender} refused: ${why}`, { details: { worker } }),
+    );
     const session = this.#sessions.get(worker);
     const state = this.#dispatcher.link(worker);
     // Until its process is gone, nothing that it sent already is acted on, and it is given nothing.
@@ -530,7 +558,13 @@ export class Coordinator {
         continue;
       }
       hot.inFlight.set(task.id, { worker: state.link.id, attempt });
-      state.tasks.set(keyOf(hot.id, task.id, attempt), { run: hot.id, task: task.id, attempt, agent: task.agent ?? "", sent: false });
+      state.tasks.set(keyOf(hot.id, task.id, attempt), {
+        run: hot.id,
+        task: task.id,
+        attempt,
+        agent: task.agent ?? "",
+        sent: false,
+      });
       this.#send(hot, task.id, attempt, this.#clock.now());
     }
   }
@@ -563,8 +597,10 @@ export class Coordinator {
     const timers = await this.#store.dueTimers(now, 1_000);
     // A run that cannot be folded keeps its timer, and nobody else waits for it (F14).
     await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name).catch(this.#ports.failed)));
-    for (const { run, task } of await this.#store.expiredTasks(now, 1_000)) this.#do(run, { type: "task.expire", task });
-    for (const row of await this.#store.expiredLeases(now, 1_000)) this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
+    for (const { run, task } of await this.#store.expiredTasks(now, 1_000))
+      this.#do(run, { type: "task.expire", task });
+    for (const row of await this.#store.expiredLeases(now, 1_000))
+      this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
     this.#dispatcher.look();
     if (this.#closed) return;
     const due = await this.#store.nextDue(this.#clock.now());
@@ -632,7 +668,9 @@ export class Coordinator {
     }
     const held = [...state.tasks.values()].filter((task) => task.sent && task.attempt > 0);
     if (held.length === 0) return;
-    this.#store.heartbeat(state.link.id, held, now + this.#options.leaseMs).catch((error: unknown) => this.#ports.failed(error));
+    this.#store
+      .heartbeat(state.link.id, held, now + this.#options.leaseMs)
+      .catch((error: unknown) => this.#ports.failed(error));
   }
 }
 
@@ -671,7 +709,15 @@ function resultDigest(envelope: Envelope): Buffer {
 /** The task.request that an assignment carries; rebuilt from the journal alone when it is looked for later (M10). */
 export function requestOf(
   run: string,
-  correlation: { agent: string; task: string; attempt: number; cause: string | null; priority: Priority; input: Json; at: number },
+  correlation: {
+    agent: string;
+    task: string;
+    attempt: number;
+    cause: string | null;
+    priority: Priority;
+    input: Json;
+    at: number;
+  },
 ): Envelope<"task.request"> {
   const { agent, task, attempt, cause, priority, input, at } = correlation;
   return createEnvelope({

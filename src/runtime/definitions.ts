@@ -37,7 +37,8 @@ export class Definitions {
     const known = this.#known.get(hash);
     if (known !== undefined) return known;
     const bytes = await this.#store.blob(hash);
-    if (bytes === null) throw new FlotillaError("DEFINITION_MISSING", `definition ${hash.slice(0, 12)} is not in the store`);
+    if (bytes === null)
+      throw new FlotillaError("DEFINITION_MISSING", `definition ${hash.slice(0, 12)} is not in the store`);
     const definition = JSON.parse(Buffer.from(bytes).toString("utf8")) as FleetDefinition;
     this.#known.set(hash, definition);
     return definition;

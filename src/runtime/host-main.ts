@@ -55,7 +55,12 @@ async function boot(given: HostBoot): Promise<void> {
   const identities = identitiesFromSeeds(given.seeds);
   const byName = new Map(identities.map((identity) => [identity.name, identity]));
   try {
-    const agents = await openAgents({ definition: given.definition, folder: given.folder, env: given.env, model: given.model });
+    const agents = await openAgents({
+      definition: given.definition,
+      folder: given.folder,
+      env: given.env,
+      model: given.model,
+    });
     redactOutput(agents.redact);
     const { hello, channel } = answerWelcome(given.welcome, given.coordinatorKey, identities, random.bytes(32));
     const worker = new Worker({
@@ -66,7 +71,8 @@ async function boot(given: HostBoot): Promise<void> {
       definition: given.definition,
       identityOf(agent) {
         const identity = byName.get(agent);
-        if (identity === undefined) throw new FlotillaError("MESSAGE_REFUSED", `this host does not hold the key of ${agent}`);
+        if (identity === undefined)
+          throw new FlotillaError("MESSAGE_REFUSED", `this host does not hold the key of ${agent}`);
         return identity;
       },
       send: (frame) => pipe.send(frame as unknown as Json),

@@ -79,7 +79,24 @@ const BOOT_MS_MAX = 60_000;
 /** How long a process whose pipe is closed may take to end by itself, and tell why. */
 const END_MS_MAX = 1_000;
 /** All that users' code sees of the environment: no secrets (X8). */
-const ENVIRONMENT = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "NODE_ENV", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const ENVIRONMENT = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LANG",
+  "LC_ALL",
+  "TZ",
+  "TMPDIR",
+  "TEMP",
+  "TMP",
+  "SystemRoot",
+  "NODE_ENV",
+  "NODE_COMPILE_CACHE",
+  "NODE_EXTRA_CA_CERTS",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+];
 
 /** Starts, watches and replaces the worker processes of this machine (F6): a host that crashes, hangs or bloats is
  *  killed and replaced; suspects get hosts of their own. */
@@ -155,7 +172,8 @@ export class HostPool {
       if (host.queue === queue) here += 1;
     }
     const wanted = Math.ceil(waiting / slots);
-    for (; here < wanted && all < this.#options.suspectHostsMax; here++, all++) this.#start(served.hosted, queue, slots);
+    for (; here < wanted && all < this.#options.suspectHostsMax; here++, all++)
+      this.#start(served.hosted, queue, slots);
   }
 
   /** Ends all hosts: those that run something first get `drainMs` to end it. */
@@ -193,10 +211,28 @@ export class HostPool {
         String(process.pid),
       ],
       // A group of its own: the terminal's Ctrl-C does not reach it, and what users' code starts ends with it.
-      { cwd: hosted.folder ?? process.cwd(), env: environment(), stdio: ["ignore", "pipe", "pipe", "pipe"], detached: GROUPS },
+      {
+        cwd: hosted.folder ?? process.cwd(),
+        env: environment(),
+        stdio: ["ignore", "pipe", "pipe", "pipe"],
+        detached: GROUPS,
+      },
     );
     const now = this.#clock.now();
-    const host: Host = { id, hosted, queue, slots, child, pipe: null, attached: false, ending: null, leaving: null, startedAt: now, heardAt: now, idleSince: now };
+    const host: Host = {
+      id,
+      hosted,
+      queue,
+      slots,
+      child,
+      pipe: null,
+      attached: false,
+      ending: null,
+      leaving: null,
+      startedAt: now,
+      heardAt: now,
+      idleSince: now,
+    };
     this.#hosts.set(id, host);
     this.#capture(host, "stdout");
     this.#capture(host, "stderr");
@@ -217,7 +253,9 @@ export class HostPool {
     const pipe = new Pipe(host.child.stdio[3] as Duplex);
     host.pipe = pipe;
     const { definition, folder } = host.hosted;
-    const names = this.#keys.names().filter((name) => name !== COORDINATOR && (name.startsWith("$") || Object.hasOwn(definition.agents, name)));
+    const names = this.#keys
+      .names()
+      .filter((name) => name !== COORDINATOR && (name.startsWith("$") || Object.hasOwn(definition.agents, name)));
     const handshake = new CoordinatorHandshake(this.#keys.identity(COORDINATOR), this.#random.bytes(32));
     const boot: HostBoot = {
       worker: host.id,
@@ -231,24 +269,34 @@ export class HostPool {
       model: this.#model,
     };
     pipe.onClose = () => {
-      if (this.#hosts.has(host.id)) host.leaving = this.#clock.after(END_MS_MAX, () => this.#kill(host, "it closed its pipe", true));
+      if (this.#hosts.has(host.id))
+        host.leaving = this.#clock.after(END_MS_MAX, () => this.#kill(host, "it closed its pipe", true));
     };
     pipe.sendPlain(boot);
     const answer = (await pipe.nextPlain()) as { hello?: unknown; failed?: ErrorRecord } | null;
     if (answer?.failed !== undefined) throw fromErrorRecord(answer.failed);
     const session = handshake.finish(answer?.hello, (agent) => this.#keys.publicKey(agent));
-    if (session.refused.length > 0) throw new FlotillaError("MESSAGE_REFUSED", `a host could not prove that it runs ${session.refused[0]?.agent}`);
+    if (session.refused.length > 0)
+      throw new FlotillaError("MESSAGE_REFUSED", `a host could not prove that it runs ${session.refused[0]?.agent}`);
     pipe.onFrame = (frame) => {
       host.heardAt = this.#clock.now();
       this.#coordinator.receive(host.id, frame as unknown as WorkerFrame);
     };
     pipe.onRefused = ({ reason }) => {
-      void this.#coordinator.fleet.append("message.refused", { worker: host.id, sender: "?", what: "record", why: reason });
+      void this.#coordinator.fleet.append("message.refused", {
+        worker: host.id,
+        sender: "?",
+        what: "record",
+        why: reason,
+      });
       this.#failed(new FlotillaError("MESSAGE_REFUSED", `a record on the pipe of ${host.id} was refused: ${reason}`));
       this.#kill(host, `refused: ${reason}`, true);
     };
     pipe.onUnsendable = (frame, error) => {
-      this.#coordinator.unsendable(frame as unknown as CoordinatorFrame, error instanceof Error ? error.message : String(error));
+      this.#coordinator.unsendable(
+        frame as unknown as CoordinatorFrame,
+        error instanceof Error ? error.message : String(error),
+      );
     };
     host.attached = true;
     host.heardAt = this.#clock.now();
@@ -313,7 +361,8 @@ export class HostPool {
       served.restarting = null;
       let alive = 0;
       for (const other of this.#hosts.values()) if (other.queue === host.queue) alive += 1;
-      for (; alive < this.#options.hosts; alive++) this.#start(served.hosted, served.hosted.queue, this.#options.concurrency);
+      for (; alive < this.#options.hosts; alive++)
+        this.#start(served.hosted, served.hosted.queue, this.#options.concurrency);
     });
   }
 
@@ -324,7 +373,8 @@ export class HostPool {
       this.#looking = null;
       const now = this.#clock.now();
       // The clock was set, or this machine slept: how long a host was silent cannot be told.
-      if (Math.abs(now - due) > CLOCK_STEP_MS) for (const host of this.#hosts.values()) host.heardAt = host.startedAt = host.idleSince = now;
+      if (Math.abs(now - due) > CLOCK_STEP_MS)
+        for (const host of this.#hosts.values()) host.heardAt = host.startedAt = host.idleSince = now;
       for (const host of this.#hosts.values()) this.#lookAt(host, now);
       for (const { queue, waiting, running } of this.#coordinator.depth()) {
         if (waiting > 0) this.wantSuspects(queue, waiting + running);
@@ -378,7 +428,8 @@ function residentBytes(pid: number | undefined): number | null {
     const [, resident] = readFileSync(`/proc/${pid}/statm`, "utf8").split(" ");
     return Number(resident) * PAGE_BYTES;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT" || (error as NodeJS.ErrnoException).code === "ESRCH") return null;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" || (error as NodeJS.ErrnoException).code === "ESRCH")
+      return null;
     throw error;
   }
 }

@@ -102,7 +102,10 @@ export interface OpenedEvent {
 }
 
 /** Reads one event back, checking bytes, payload digest and form, but not the chain. */
-export async function openRow(row: EventRow, blobOf: (hash: string) => Promise<Uint8Array | null>): Promise<OpenedEvent> {
+export async function openRow(
+  row: EventRow,
+  blobOf: (hash: string) => Promise<Uint8Array | null>,
+): Promise<OpenedEvent> {
   const record = parse(row.bytes);
   if (record === null) return { event: null, erased: false, problem: "its bytes are not JSON" };
   const { at, data, n, type, v } = record;
@@ -112,7 +115,8 @@ export async function openRow(row: EventRow, blobOf: (hash: string) => Promise<U
   if (typeof type !== "string" || typeof at !== "number" || typeof data !== "object" || data === null) {
     return { event: null, erased: false, problem: "it has not the form of an event" };
   }
-  if (v !== EVENT_VERSION) return { event: null, erased: false, problem: `version ${String(v)} of ${type} is not known here` };
+  if (v !== EVENT_VERSION)
+    return { event: null, erased: false, problem: `version ${String(v)} of ${type} is not known here` };
   const event: JournalEvent = { type, at, data };
   if (record.payload === undefined) return { event, erased: false, problem: null };
   if (row.payload === null) return { event, erased: true, problem: null };
@@ -154,13 +158,19 @@ const PAGE = 500;
 
 /** Events of a run with version > `after`, checked one by one.
  *  @throws {FlotillaError} EVENT_INVALID, BLOB_MISSING: the run cannot be folded; other runs are not concerned (F14) */
-export async function* readRun(store: Store, run: JournalId, after = 0): AsyncGenerator<{ version: number; event: RunEvent }> {
+export async function* readRun(
+  store: Store,
+  run: JournalId,
+  after = 0,
+): AsyncGenerator<{ version: number; event: RunEvent }> {
   let head = after === 0 ? genesis(run) : null;
   for await (const { row, opened } of readJournal(store, run, after)) {
     const { event } = opened;
     // A flipped bit may leave sound JSON behind, and nothing may be decided on what nobody wrote.
     const torn = head !== null && !chain(head, row.bytes).every((byte, i) => byte === row.hash[i]);
-    const problem = opened.problem ?? (torn ? "its hash does not follow from what it holds" : event && checkEventData(event.type, event.data));
+    const problem =
+      opened.problem ??
+      (torn ? "its hash does not follow from what it holds" : event && checkEventData(event.type, event.data));
     head = row.hash;
     if (event === null || problem !== null) {
       throw new FlotillaError("EVENT_INVALID", `event ${row.version} of ${run}: ${problem ?? "unreadable"}`, {

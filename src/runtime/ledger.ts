@@ -5,7 +5,17 @@ import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf }
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { Blob, Commit, CommitResult, DeadLetter, EventRow, RunWrite, Store, TaskWrite, TimerWrite } from "../store/store.ts";
+import type {
+  Blob,
+  Commit,
+  CommitResult,
+  DeadLetter,
+  EventRow,
+  RunWrite,
+  Store,
+  TaskWrite,
+  TimerWrite,
+} from "../store/store.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -253,7 +263,10 @@ export class Ledger {
     }
     const head = await this.#store.head(hot.id);
     if (head.version !== hot.state.version) {
-      throw new FlotillaError("JOURNAL_DAMAGED", `${hot.id} ends at ${hot.state.version} where ${head.version} is on record`);
+      throw new FlotillaError(
+        "JOURNAL_DAMAGED",
+        `${hot.id} ends at ${hot.state.version} where ${head.version} is on record`,
+      );
     }
     hot.head = head.head;
     hot.state.scratch = emptyScratch();
@@ -290,14 +303,20 @@ export class Ledger {
   /** A defect stops this run's decisions of the moment, never the process: the state is dropped and folded anew. */
   #abandon(hot: HotRun, error: unknown): void {
     this.#drop(hot, (pending) => pending.reject(error));
-    this.#hooks.failed(isFlotillaError(error) ? error : new FlotillaError("INVARIANT", String(error), { cause: error }));
+    this.#hooks.failed(
+      isFlotillaError(error) ? error : new FlotillaError("INVARIANT", String(error), { cause: error }),
+    );
   }
 
   #apply(hot: HotRun, command: Command): readonly RunEvent[] {
     const context = hot.context;
     if (context === null) throw new FlotillaError("INVARIANT", `run ${hot.id} was decided on before it was loaded`);
     const version = hot.state.version;
-    const events = this.#deciding(hot.state, command, { ...context, now: this.#clock.now(), roll: this.#random.next() });
+    const events = this.#deciding(hot.state, command, {
+      ...context,
+      now: this.#clock.now(),
+      roll: this.#random.next(),
+    });
     if (events.length === 0) return events;
     const batch = (hot.next ??= {
       expectedVersion: version,
@@ -402,7 +421,9 @@ export class Ledger {
 
   /** The outcome is unknown or nothing was applied: fold again and decide again, a little later. */
   #commitFailed(group: readonly HotRun[], error: unknown): void {
-    const failure = isFlotillaError(error) ? error : new FlotillaError("STORE_UNAVAILABLE", String(error), { cause: error });
+    const failure = isFlotillaError(error)
+      ? error
+      : new FlotillaError("STORE_UNAVAILABLE", String(error), { cause: error });
     this.#hooks.failed(failure);
     if (failure.code === "STORE_CLOSED" || this.#closed) {
       for (const hot of group) this.#drop(hot, (pending) => pending.reject(failure));
@@ -442,7 +463,8 @@ export class Ledger {
     this.#runs.set(fresh.id, fresh);
     if (delayMs === 0) return this.#open(fresh);
     this.#clock.after(delayMs, () => {
-      if (this.#closed) this.#drop(fresh, (pending) => pending.reject(new FlotillaError("STORE_CLOSED", "the app was closed")));
+      if (this.#closed)
+        this.#drop(fresh, (pending) => pending.reject(new FlotillaError("STORE_CLOSED", "the app was closed")));
       else this.#open(fresh);
     });
   }
@@ -574,7 +596,15 @@ function deadLettersOf(hot: HotRun, batch: Batch): { deadLetters?: DeadLetter[] 
     if (kind === "group") continue;
     const bytes = Buffer.from(JSON.stringify({ run: hot.id, task: id, attempt, agent, input: input ?? null, error }));
     const reason = `${error.code}: ${error.message}`;
-    deadLetters.push({ id: `${hot.id}/${id}`, at: event.at, kind: deadLetterKind(error.code), reason, run: hot.id, task: id, bytes });
+    deadLetters.push({
+      id: `${hot.id}/${id}`,
+      at: event.at,
+      kind: deadLetterKind(error.code),
+      reason,
+      run: hot.id,
+      task: id,
+      bytes,
+    });
   }
   return deadLetters.length === 0 ? {} : { deadLetters };
 }

@@ -92,7 +92,10 @@ interface Source {
 async function readSource({ fleet, mode }: OpenFleetOptions): Promise<Source> {
   if (isFleet(fleet)) {
     if (mode === "hosts") {
-      throw new FlotillaError("UNSUPPORTED", "a fleet opened as a value runs in this process; open its file to run it in hosts");
+      throw new FlotillaError(
+        "UNSUPPORTED",
+        "a fleet opened as a value runs in this process; open its file to run it in hosts",
+      );
     }
     return { definition: fleet.definition, folder: null, value: fleet, loaded: null };
   }
@@ -122,7 +125,11 @@ function unreachable(folder: string, only: boolean): FlotillaError {
 }
 
 /** Joins the owner, unless it is gone. An earlier app of this very process gives its store up (hot reload). */
-async function join({ folder, path }: StoreLocation & { folder: string }, source: Source, heirSince: number | null): Promise<OpenFleet | null> {
+async function join(
+  { folder, path }: StoreLocation & { folder: string },
+  source: Source,
+  heirSince: number | null,
+): Promise<OpenFleet | null> {
   const owner = readOwner(folder);
   if (owner === null) return null;
   const client = await ControlClient.connect(owner.socket).catch(() => null);
@@ -145,7 +152,8 @@ async function join({ folder, path }: StoreLocation & { folder: string }, source
       definitionHash: definition,
       owner: false,
       lost: client.lost,
-      reload: () => Promise.reject(unloadable(`process ${owner.pid} owns the store; it reads its definition again by itself`)),
+      reload: () =>
+        Promise.reject(unloadable(`process ${owner.pid} owns the store; it reads its definition again by itself`)),
       close: async () => {
         client.close();
         await store.close();
@@ -169,7 +177,12 @@ function anotherFleets(path: string | null, pid: number, fleet: string): Flotill
   });
 }
 
-async function own(options: OpenFleetOptions, source: Source, location: StoreLocation, lock: OwnerLock | null): Promise<OpenFleet> {
+async function own(
+  options: OpenFleetOptions,
+  source: Source,
+  location: StoreLocation,
+  lock: OwnerLock | null,
+): Promise<OpenFleet> {
   const log = options.log ?? SILENT;
   const clock = systemClock({ ref: true });
   const random = systemRandom();
@@ -210,7 +223,8 @@ async function own(options: OpenFleetOptions, source: Source, location: StoreLoc
     owner.onClose(() => store.close());
     owner.onClose(() => lock?.release());
     return owner.view(async () => {
-      if (source.value !== null) throw unloadable("a fleet that was opened as a value cannot be read again; open the new one");
+      if (source.value !== null)
+        throw unloadable("a fleet that was opened as a value cannot be read again; open the new one");
       return openedOf(await readSource(options));
     });
   } catch (error) {
@@ -227,7 +241,14 @@ function unloadable(message: string): FlotillaError {
   return new FlotillaError("UNSUPPORTED", message);
 }
 
-function hostOptions({ hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, suspectHostsMax }: OpenFleetOptions): Partial<HostOptions> {
+function hostOptions({
+  hosts,
+  concurrency,
+  hangMs,
+  memoryBytesMax,
+  heapMbMax,
+  suspectHostsMax,
+}: OpenFleetOptions): Partial<HostOptions> {
   const given = { hosts, concurrency, hangMs, memoryBytesMax, heapMbMax, suspectHostsMax };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -244,4 +265,3 @@ function openKeys(folder: string | null, definition: FleetDefinition, clock: Clo
   ring.ensure(names, randomBytes, clock.now());
   return { ring, save: () => {} };
 }
-

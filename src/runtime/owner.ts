@@ -57,13 +57,16 @@ const RETIRE_LOOK_MS = 5_000;
 const REVIVE_AGAIN_MS = 200;
 const BLOB_SWEEP_MS = 3_600_000;
 
+/** Code of fleets that were opened here as values, by the hash of their definition: after a hot reload, runs under way
+ *  end on the code that they began with. It grows by an entry for each version, as Node's own list of modules does. */
+const codesHere = new Map<string, FleetCode>();
+
 /** The process that owns a store, with all its roles: one coordinator, and workers in hosts or right here. */
 export class Owner implements OwnerControl {
   readonly #ports: OwnerPorts;
   readonly #coordinator: Coordinator;
   readonly #hosts: HostPool | null;
   readonly #local = new Map<string, { worker: { close(why: string): void }; agents: Agents }>();
-  readonly #codes = new Map<string, FleetCode>();
   readonly #closers: (() => void | Promise<void>)[] = [];
   readonly #startedAt: number;
   #current: { hash: string; opened: Opened } | null = null;
@@ -110,7 +113,11 @@ export class Owner implements OwnerControl {
   async open(opened: Opened): Promise<void> {
     this.#recordKeys(this.#ports.keys.names().filter((name) => this.#isNewKey(name)));
     const hash = await this.#adopt(opened);
-    await this.#coordinator.fleet.insist("fleet.opened", { fleet: opened.definition.name, version: VERSION, definition: hash });
+    await this.#coordinator.fleet.insist("fleet.opened", {
+      fleet: opened.definition.name,
+      version: VERSION,
+      definition: hash,
+    });
     await this.#coordinator.recover();
     this.#keepHouse();
   }
@@ -125,11 +132,15 @@ export class Owner implements OwnerControl {
   }
 
   async #adopt(opened: Opened): Promise<string> {
-    const names = this.#ports.keys.ensure(Object.keys(opened.definition.agents), (n) => this.#ports.random.bytes(n), this.#ports.clock.now());
+    const names = this.#ports.keys.ensure(
+      Object.keys(opened.definition.agents),
+      (n) => this.#ports.random.bytes(n),
+      this.#ports.clock.now(),
+    );
     if (names.length > 0) this.#ports.saveKeys();
     this.#recordKeys(names);
     const hash = await this.#coordinator.register(opened.definition);
-    if (opened.code !== null) this.#codes.set(hash, opened.code);
+    if (opened.code !== null) codesHere.set(hash, opened.code);
     this.#current = { hash, opened };
     await this.#serve(hash, opened);
     return hash;
@@ -180,7 +191,7 @@ export class Owner implements OwnerControl {
   #planner(definition: string, pattern: string): Planner | undefined {
     const builtIn = patterns.get(pattern);
     if (builtIn !== undefined) return builtIn;
-    const own = this.#codes.get(definition)?.patterns.get(pattern);
+    const own = codesHere.get(definition)?.patterns.get(pattern);
     return own && heldPlanner(pattern, own);
   }
 
@@ -205,13 +216,16 @@ export class Owner implements OwnerControl {
     }
     const definition = await this.#coordinator.definition(run.definition);
     const folder = this.#current?.opened.folder ?? null;
-    if (await sameCode(definition, folder)) {
+    const code = this.#hosts === null ? (codesHere.get(run.definition) ?? null) : null;
+    if (code !== null || (await sameCode(definition, folder))) {
       this.#missing.delete(queue);
-      await this.#serve(run.definition, { definition, folder, code: null });
+      await this.#serve(run.definition, { definition, folder, code });
       return;
     }
     await this.#coordinator.fleet.append("definition.missing", { definition: run.definition, run: run.id });
-    this.#ports.log.warn(`DEFINITION_MISSING: run ${run.id} is pinned to code that is not here any more; it waits`, { run: run.id });
+    this.#ports.log.warn(`DEFINITION_MISSING: run ${run.id} is pinned to code that is not here any more; it waits`, {
+      run: run.id,
+    });
   }
 
   async start(request: StartRequest): Promise<string> {
@@ -226,7 +240,15 @@ export class Owner implements OwnerControl {
     return this.#coordinator.stop(run, why, by);
   }
 
-  settle(run: string, task: string, step: string, outcome: "done" | "not-done", output: Json, by: string, note: string): Promise<boolean> {
+  settle(
+    run: string,
+    task: string,
+    step: string,
+    outcome: "done" | "not-done",
+    output: Json,
+    by: string,
+    note: string,
+  ): Promise<boolean> {
     return this.#coordinator.settle(run, task, step, outcome, output, by, note);
   }
 
@@ -307,7 +329,11 @@ export class Owner implements OwnerControl {
   /** Waits until nothing runs here any more, or long enough. */
   async #drained(): Promise<void> {
     const until = this.#ports.clock.now() + DRAIN_MS;
-    while (!this.#impatient && this.#coordinator.depth().some(({ running }) => running > 0) && this.#ports.clock.now() < until) {
+    while (
+      !this.#impatient &&
+      this.#coordinator.depth().some(({ running }) => running > 0) &&
+      this.#ports.clock.now() < until
+    ) {
       await sleep(this.#ports.clock, DRAIN_LOOK_MS);
     }
   }
@@ -319,7 +345,9 @@ export class Owner implements OwnerControl {
         sinceSweep += RETIRE_LOOK_MS;
         const sweep = sinceSweep >= BLOB_SWEEP_MS;
         if (sweep) sinceSweep = 0;
-        this.#house(sweep).catch((error: unknown) => this.#failed(error)).then(round, round);
+        this.#house(sweep)
+          .catch((error: unknown) => this.#failed(error))
+          .then(round, round);
       });
     };
     round();
@@ -369,15 +397,24 @@ function checkInput(definition: FleetDefinition, name: string, input: Json): voi
   if (workflow.input === null) return;
   const problems = problemsOf(workflow.input, input);
   if (problems.length === 0) return;
-  throw new FlotillaError("INPUT_INVALID", `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`, {
-    details: { workflow: name, problems },
-  });
+  throw new FlotillaError(
+    "INPUT_INVALID",
+    `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`,
+    {
+      details: { workflow: name, problems },
+    },
+  );
 }
 
 function needsCode({ agents, tools }: FleetDefinition): boolean {
-  return Object.values(agents).some((agent) => agent.kind === "code") || Object.values(tools).some((tool) => tool.kind === "code");
+  return (
+    Object.values(agents).some((agent) => agent.kind === "code") ||
+    Object.values(tools).some((tool) => tool.kind === "code")
+  );
 }
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }

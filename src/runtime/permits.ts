@@ -62,7 +62,11 @@ export class Permits {
   }
 }
 
-function refusal({ usage, limits }: RunState, reserved: { tokens: number; costMicroUsd: number }, worst: WorstCase): ErrorRecord | null {
+function refusal(
+  { usage, limits }: RunState,
+  reserved: { tokens: number; costMicroUsd: number },
+  worst: WorstCase,
+): ErrorRecord | null {
   const spent = usage.inputTokens + usage.outputTokens;
   if (spent + reserved.tokens + worst.tokens > limits.tokensMax) {
     const message = `the run used ${spent} tokens of ${limits.tokensMax}, ${reserved.tokens} are reserved; the next call may need ${worst.tokens}`;
@@ -72,7 +76,10 @@ function refusal({ usage, limits }: RunState, reserved: { tokens: number; costMi
   if (costMicroUsdMax === null) return null;
   if (worst.costMicroUsd === null) {
     const message = "the run has a limit of money, and the model that is to be asked has no price";
-    return { ...errorRecord("LIMIT_COST", message), hint: "Declare it under providers.NAME.prices, or limit tokens instead." };
+    return {
+      ...errorRecord("LIMIT_COST", message),
+      hint: "Declare it under providers.NAME.prices, or limit tokens instead.",
+    };
   }
   if (usage.costMicroUsd + reserved.costMicroUsd + worst.costMicroUsd <= costMicroUsdMax) return null;
   const message = `the run spent ${usd(usage.costMicroUsd)} of ${usd(costMicroUsdMax)}, ${usd(reserved.costMicroUsd)} are reserved; the next call may cost ${usd(worst.costMicroUsd)}`;

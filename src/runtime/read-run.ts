@@ -19,7 +19,8 @@ export async function readState(store: Store, run: string, version = Number.POSI
 
 /** How an event ends a run; null when it does not. */
 export function resultOf(event: RunEvent): RunResult | null {
-  if (event.type === "run.completed") return { status: "completed", output: event.payload?.output ?? null, error: null };
+  if (event.type === "run.completed")
+    return { status: "completed", output: event.payload?.output ?? null, error: null };
   if (event.type === "run.failed") return { status: "failed", output: null, error: pick(event.data.error) };
   if (event.type !== "run.stopped") return null;
   const message = `the run was stopped by ${event.data.by}: ${event.data.why}`;
@@ -45,5 +46,8 @@ export async function readResult(store: Store, row: RunRow): Promise<RunResult> 
       if (result !== null) return result;
     }
   }
-  throw new FlotillaError("JOURNAL_DAMAGED", `run ${row.id} is ${row.status} and its journal does not say how it ended`);
+  throw new FlotillaError(
+    "JOURNAL_DAMAGED",
+    `run ${row.id} is ${row.status} and its journal does not say how it ended`,
+  );
 }

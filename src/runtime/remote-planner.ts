@@ -70,13 +70,20 @@ function toldBefore(view: RunView, n: number): ReadonlySet<string> {
   const told = new Set<string>();
   for (let i = 1; i < n; i++) {
     const request = view.task(planTask(i))?.input as unknown as PlanRequest | undefined;
-    for (const change of request?.changes ?? []) if (change.type !== "started") told.add(`${change.type} ${change.task}`);
+    for (const change of request?.changes ?? [])
+      if (change.type !== "started") told.add(`${change.type} ${change.task}`);
   }
   return told;
 }
 
 /** A plan task's input as the host gets it. */
-export function planInput(request: PlanRequest, run: string, input: Json, options: Json, tasks: Iterable<TaskView>): PlanInput {
+export function planInput(
+  request: PlanRequest,
+  run: string,
+  input: Json,
+  options: Json,
+  tasks: Iterable<TaskView>,
+): PlanInput {
   const copies: TaskView[] = [];
   for (const task of tasks) if (task.kind !== "plan") copies.push(taskCopy(task));
   return { ...request, run, input, options, tasks: copies };
@@ -106,7 +113,9 @@ export function runPlanTask(planner: Planner, plan: PlanInput, describe?: (agent
 }
 
 function bound(held: Planner, view: RunView, task: TaskView): readonly Edit[] {
-  const none = { fail: errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}: it has no bind()`) };
+  const none = {
+    fail: errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}: it has no bind()`),
+  };
   const binding = held.bind?.(view, task) ?? none;
   return "later" in binding ? held.plan(view, { type: "unbound", task }) : [{ edit: "bind", task: task.id, binding }];
 }

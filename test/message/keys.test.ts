@@ -135,16 +135,19 @@ describe("key file", () => {
     },
   );
 
-  test.skipIf(process.platform === "win32")("a folder that others can write to is refused; one that they can only look into is any project's folder", () => {
-    open(["reader"]);
-    for (const mode of [0o777, 0o775, 0o757]) {
-      chmodSync(folder, mode);
-      expect(codeOf(() => open(["reader"]))).toBe("KEYS_EXPOSED");
-    }
-    chmodSync(folder, 0o755);
-    expect(codeOf(() => open(["reader"]))).toBe("none");
-    expect(modeOf(join(folder, KEY_FILE))).toBe(0o600);
-  });
+  test.skipIf(process.platform === "win32")(
+    "a folder that others can write to is refused; one that they can only look into is any project's folder",
+    () => {
+      open(["reader"]);
+      for (const mode of [0o777, 0o775, 0o757]) {
+        chmodSync(folder, mode);
+        expect(codeOf(() => open(["reader"]))).toBe("KEYS_EXPOSED");
+      }
+      chmodSync(folder, 0o755);
+      expect(codeOf(() => open(["reader"]))).toBe("none");
+      expect(modeOf(join(folder, KEY_FILE))).toBe(0o600);
+    },
+  );
 
   test("a damaged or altered file is refused, left untouched, and never quoted", () => {
     const ring = open(["reader", "writer"]);

@@ -30,7 +30,12 @@ describe("prices of models (K2)", () => {
     expect(costMicroUsd(dear, { inputTokens: 1_000, outputTokens: 0, cachedInputTokens: 900 })).toBe(570);
     expect(costMicroUsd(cheap, { inputTokens: 1, outputTokens: 0, cachedInputTokens: 0 })).toBe(1);
     // 0.1 + 0.2 is not 0.3 in binary, and must not cost one more.
-    expect(costMicroUsd({ inputUsdPerMTok: 0.1, outputUsdPerMTok: 0.2 }, { inputTokens: 10, outputTokens: 10, cachedInputTokens: 0 })).toBe(3);
+    expect(
+      costMicroUsd(
+        { inputUsdPerMTok: 0.1, outputUsdPerMTok: 0.2 },
+        { inputTokens: 10, outputTokens: 10, cachedInputTokens: 0 },
+      ),
+    ).toBe(3);
     expect(costMicroUsd(cheap, { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 })).toBe(0);
   });
 });

@@ -19,19 +19,22 @@ const locksOn = (path: string) => {
 };
 
 // Without its lock the owner's -wal may be deleted under it, with commits in it that were acknowledged.
-it.runIf(process.platform === "linux")("F14: looking at a store from the process that owns it leaves the owner's lock in place", async () => {
-  const path = join(folder, "store.db");
-  const owner = await openSqliteStore(path, { fleet: "f" });
-  await owner.commit([append("j", 0)]);
-  const before = locksOn(path);
-  expect(before).toBeGreaterThan(0);
-  const reader = await openSqliteReader(path, { fleet: "f" });
-  expect(await reader.events("j", 0, 9)).toHaveLength(1);
-  expect(locksOn(path)).toBeGreaterThanOrEqual(before);
-  await reader.close();
-  expect(locksOn(path)).toBe(before);
-  const second = await openSqliteStore(path, { fleet: "other" });
-  await second.close();
-  expect(locksOn(path)).toBe(before);
-  await owner.close();
-});
+it.runIf(process.platform === "linux")(
+  "F14: looking at a store from the process that owns it leaves the owner's lock in place",
+  async () => {
+    const path = join(folder, "store.db");
+    const owner = await openSqliteStore(path, { fleet: "f" });
+    await owner.commit([append("j", 0)]);
+    const before = locksOn(path);
+    expect(before).toBeGreaterThan(0);
+    const reader = await openSqliteReader(path, { fleet: "f" });
+    expect(await reader.events("j", 0, 9)).toHaveLength(1);
+    expect(locksOn(path)).toBeGreaterThanOrEqual(before);
+    await reader.close();
+    expect(locksOn(path)).toBe(before);
+    const second = await openSqliteStore(path, { fleet: "other" });
+    await second.close();
+    expect(locksOn(path)).toBe(before);
+    await owner.close();
+  },
+);
