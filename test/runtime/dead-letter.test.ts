@@ -35,7 +35,9 @@ it("M9: a task that waits for a worker beyond its time to live fails and is a de
   const first = await app.start("patient", null);
   const second = await app.start("hurried", null);
   await expect(second.result()).rejects.toMatchObject({ code: "TASK_EXPIRED" });
-  expect(await app.fleet.store.deadLetters({ kind: "expired", limit: 9 })).toMatchObject([{ run: second.id, task: "busy" }]);
+  expect(await app.fleet.store.deadLetters({ kind: "expired", limit: 9 })).toMatchObject([
+    { run: second.id, task: "busy" },
+  ]);
   free();
   expect(await first.result()).toBe("done");
 });

@@ -50,7 +50,11 @@ test("F14: on a full disk nothing is acknowledged that is not on it, the error s
   const codes: string[] = [];
   const note = (_: string, data?: Record<string, unknown>) => void codes.push(String(data?.code));
   const silent = () => {};
-  const app = await openFleet({ fleet: place.fleet, hosts: 1, log: { debug: silent, info: silent, warn: silent, error: note } });
+  const app = await openFleet({
+    fleet: place.fleet,
+    hosts: 1,
+    log: { debug: silent, info: silent, warn: silent, error: note },
+  });
   onTestFinished(() => app.close({ drain: false }));
 
   const accepted: string[] = [];
@@ -60,7 +64,9 @@ test("F14: on a full disk nothing is acknowledged that is not on it, the error s
   // Space inside the file and its log is used up first.
   for (let n = 0; refused < 3; n++) {
     try {
-      accepted.push(await app.control.start({ workflow: "work", input: { n: 1_000, filler: "x".repeat(20_000), again: n } }));
+      accepted.push(
+        await app.control.start({ workflow: "work", input: { n: 1_000, filler: "x".repeat(20_000), again: n } }),
+      );
     } catch (error) {
       expect(isFlotillaError(error) && error.code).toBe("STORE_FULL");
       refused += 1;

@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import type { CoordinatorFrame, TaskRef, WorkerFrame } from "../../src/carrier/frame.ts";
 import type { StepRecord } from "../../src/core/decide.ts";
+import type { Priority } from "../../src/core/definition.ts";
 import type { Json } from "../../src/core/json.ts";
 import { agent, fleet } from "../../src/definition/build.ts";
 import { COORDINATOR, createEnvelope, type Envelope } from "../../src/message/envelope.ts";
@@ -8,7 +9,7 @@ import { KeyRing } from "../../src/message/keys.ts";
 import { FrameSigner } from "../../src/message/seal.ts";
 import { graph } from "../../src/pattern/graph.ts";
 import { patterns } from "../../src/pattern/index.ts";
-import { systemClock } from "../../src/platform/clock.ts";
+import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { Coordinator, frameDigest, queueName } from "../../src/runtime/coordinator.ts";
 import type { FleetEventData, FleetEventType } from "../../src/runtime/fleet-journal.ts";
@@ -17,7 +18,7 @@ import { readState } from "../../src/runtime/read-run.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
 import { FLEET_JOURNAL } from "../../src/store/store.ts";
 
-const clock = systemClock({ ref: true });
+const system = systemClock({ ref: true });
 const random = systemRandom();
 
 const idle = () => Promise.resolve(null);
@@ -34,7 +35,17 @@ type Said = Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>;
 type Unnumbered<T> = T extends unknown ? Omit<T, "seq"> : never;
 
 /** The coordinator with hosts that say whatever a test makes them say. */
-export async function startRogueFleet(options: { sealWithinMs?: number; leaseMs?: number } = {}) {
+export async function startRogueFleet({
+  now = () => system.now(),
+  slots = 8,
+  ...options
+}: {
+  sealWithinMs?: number;
+  leaseMs?: number;
+  now?: () => number;
+  slots?: number;
+} = {}) {
+  const clock: Clock = { ...system, now };
   const store = openMemoryStore({ fleet: definition.name });
   const keys = new KeyRing();
   keys.ensure([COORDINATOR, "mine", "theirs", "stranger"], (count) => random.bytes(count), clock.now());
@@ -56,9 +67,10 @@ export async function startRogueFleet(options: { sealWithinMs?: number; leaseMs?
   await coordinator.recover();
   return {
     coordinator,
-    start: () => coordinator.start(hash, "pair", { n: 1 }),
+    start: (priority?: Priority) =>
+      coordinator.start(hash, "pair", { n: 1 }, priority === undefined ? {} : { priority }),
     host: (id: string, agents: readonly string[]) =>
-      new RogueHost(id, agents, { coordinator, keys, queue: queueName(hash) }),
+      new RogueHost(id, agents, { coordinator, keys, slots, queue: queueName(hash) }),
     state: (run: string) => readState(store, run),
     /** Events of the fleet's journal of one type. */
     async told<K extends FleetEventType>(type: K): Promise<FleetEventData[K][]> {
@@ -83,7 +95,7 @@ export class RogueHost {
   constructor(
     id: string,
     agents: readonly string[],
-    ports: { coordinator: Coordinator; keys: KeyRing; queue: string },
+    ports: { coordinator: Coordinator; keys: KeyRing; queue: string; slots: number },
   ) {
     this.#id = id;
     this.#coordinator = ports.coordinator;
@@ -91,7 +103,7 @@ export class RogueHost {
     const link = {
       id,
       queue: ports.queue,
-      slots: 8,
+      slots: ports.slots,
       send: (frame: CoordinatorFrame) => void this.received.push(frame),
       kill: (why: string) => {
         this.killed ??= why;
@@ -100,14 +112,19 @@ export class RogueHost {
     this.#coordinator.attach(link, id, new Set(agents));
   }
 
+  /** Whatever it was given, in order. */
+  get assignments(): Assign[] {
+    return this.received.filter((one): one is Assign => one.f === "assign");
+  }
+
   assigned(agent: string): Assign {
-    const frame = this.received.find((one): one is Assign => one.f === "assign" && one.agent === agent);
+    const frame = this.assignments.find((one) => one.agent === agent);
     if (frame === undefined) throw new Error(`${agent} has no task here`);
     return frame;
   }
 
   has(agent: string): boolean {
-    return this.received.some((one) => one.f === "assign" && one.agent === agent);
+    return this.assignments.some((one) => one.agent === agent);
   }
 
   /** Sends a frame as it is. */
@@ -159,7 +176,8 @@ function responseOf({ agent, envelope }: Assign, ref: TaskRef, output: Json): En
     recipient: COORDINATOR,
     correlationId: envelope.correlationId,
     causationId: envelope.id,
-    timestamp: clock.now(),
+    // Not before the request, whose clock may run ahead.
+    timestamp: Math.max(system.now(), envelope.timestamp),
     payload: { ...ref, output, usage },
   });
 }
