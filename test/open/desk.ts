@@ -1,10 +1,6 @@
 // A fleet as a value, with agents of every kind, for tests of the library.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { onTestFinished } from "vitest";
 import { z } from "zod";
-import { agent, type App, fleet, graph, open, type OpenOptions, pipeline, tool } from "../../src/index.ts";
+import { agent, fleet, graph, pipeline, tool } from "../../src/index.ts";
 
 const Text = z.object({ text: z.string().min(1) });
 
@@ -129,29 +125,3 @@ export const desk = fleet({
     }),
   },
 });
-
-/** A folder that goes when the test is over. */
-export function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "flotilla-open-"));
-  onTestFinished(() => {
-    if (existsSync(path)) rmSync(path, { recursive: true });
-  });
-  return path;
-}
-
-/** The desk, opened until the test is over. */
-export async function opened(options: OpenOptions = {}): Promise<App<typeof desk>> {
-  const app = await open(desk, { store: "memory:", ...options });
-  onTestFinished(() => app.close({ drain: false }));
-  return app;
-}
-
-/** What a promise rejected with. @throws when it resolved */
-export async function rejection(promise: Promise<unknown>): Promise<Record<string, unknown>> {
-  const outcome = await promise.then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error: error as Record<string, unknown> }),
-  );
-  if ("value" in outcome) throw new Error(`resolved with ${JSON.stringify(outcome.value)}`);
-  return outcome.error;
-}

@@ -2,7 +2,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { open } from "../../src/index.ts";
-import { desk, folder, gate, opened, rejection } from "./desk.ts";
+import { desk, gate } from "./desk.ts";
+import { folder, opened, rejection } from "./place.ts";
 
 describe("an app", () => {
   test("is closed when its block ends; closing again changes nothing", async () => {

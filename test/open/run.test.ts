@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isFlotillaError, type VersionedEvent } from "../../src/index.ts";
-import { gate, opened, rejection, save, written } from "./desk.ts";
+import { gate, save, written } from "./desk.ts";
+import { opened, rejection } from "./place.ts";
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { open } from "../../src/index.ts";
-import { desk, gate, opened, rejection } from "./desk.ts";
+import { desk, gate } from "./desk.ts";
+import { opened, rejection } from "./place.ts";
 
 /** As JavaScript calls it: nothing is checked before it runs. */
 type Untyped = (...args: unknown[]) => Promise<unknown>;
