@@ -50,6 +50,7 @@ export const RECOVERIES = [
   "step.unknown person",
   "step.unknown retry",
   "task.assigned waited",
+  "task.expired",
   "task.failed AGENT_CONVICTED",
   "task.failed AGENT_FAILED",
   "task.failed OUTPUT_INVALID",

@@ -89,6 +89,7 @@ function tighten(declaration: WorkflowDefinition, random: Prng): void {
   if (random.chance(0.08)) limits.timeMs = random.int(2_000, 15_000);
   if (random.chance(0.08)) limits.tokensMax = random.int(4_000, 20_000);
   if (random.chance(0.05)) limits.stepsMax = random.int(3, 20);
+  if (random.chance(0.08)) limits.queueMs = random.int(100, 4_000);
 }
 
 function builtIn(name: string, options: Json): WorkflowDefinition {
