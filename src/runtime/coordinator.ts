@@ -12,7 +12,7 @@ import { COORDINATOR, createEnvelope, type Envelope, envelopeDigest, type Payloa
 import type { KeyRing } from "../message/keys.ts";
 import { SealVerifier } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
-import type { Clock, Timer } from "../platform/clock.ts";
+import { type Clock, sleep, type Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
@@ -70,6 +70,8 @@ export interface StartOptions {
 }
 
 const RUN_ID_BYTES = 10;
+/** Within this time a host is gone after its coordinator died (see `watchdog.ts`). */
+const ORPHANS_GONE_MS = 1_000;
 /** A timer that is further off than this was not late: the clock was set, or the machine slept. */
 const CLOCK_STEP_MS = 1_000;
 /** How soon the store is looked at again when something there may have been missed. */
@@ -157,11 +159,14 @@ export class Coordinator {
   /** Takes up what an earlier process left: attempts of dead workers, waiting tasks, due timers (F8, F12). */
   async recover(): Promise<void> {
     const now = this.#clock.now();
+    const orphaned = new Set<string>();
     for await (const row of this.#allLeases()) {
-      // On a store with one owner every earlier worker died with it.
-      if (this.#dispatcher.link(row.worker ?? "") === undefined)
-        await this.#ledger.open(row.run).catch(this.#ports.failed);
+      if (this.#dispatcher.link(row.worker ?? "") === undefined) orphaned.add(row.run);
     }
+    // On a store with one owner every earlier worker died with it, or is about to: until then one may still be writing
+    // what a check of the outcome would not find done (F13).
+    if (orphaned.size > 0) await sleep(this.#clock, ORPHANS_GONE_MS);
+    for (const run of orphaned) await this.#ledger.open(run).catch(this.#ports.failed);
     for (const { queue } of await this.#store.depth(now)) this.#dispatcher.watch(queue);
     await this.#wakeAt(now);
     this.#chore();
