@@ -28,8 +28,15 @@ export function canonicalBytes(value: unknown): Uint8Array {
 
 /** SHA-256, 32 bytes; a string is hashed as its UTF-8 bytes. */
 export function sha256(data: Uint8Array | string): Buffer {
-  return hash("sha256", data, "buffer");
+  // As text, and copied here: node's own Buffer would lie outside of V8's heap, which costs more than the hash itself
+  // for what is short, and there are several for each event.
+  const text = hash("sha256", data, "latin1");
+  const digest = Buffer.alloc(DIGEST_BYTES);
+  for (let i = 0; i < DIGEST_BYTES; i++) digest[i] = text.charCodeAt(i);
+  return digest;
 }
+
+const DIGEST_BYTES = 32;
 
 // How the keys of a value stand, the worst of all levels; numbers, since this walks every event and message.
 const ORDERED = 0;
