@@ -43,7 +43,7 @@ const Request = z.discriminatedUnion("method", [
     }),
   }),
   z.object({ id, method: z.literal("info") }),
-  z.object({ id, method: z.literal("retire"), params: z.object({ pid: z.number(), since: z.number() }) }),
+  z.object({ id, method: z.literal("retire"), params: z.object({ process: text, since: z.number() }) }),
   z.object({ id, method: z.literal("watch"), params: z.object({ run: text.nullable() }) }),
   z.object({ id, method: z.literal("unwatch") }),
 ]);
@@ -72,7 +72,7 @@ const shortHash = (text: string): string => createHash("sha256").update(text).di
 export interface OwnerControl extends FleetControl {
   /** Gives the store up to an app of the same process that was opened no earlier than this one (hot reload). `since`:
    *  when that was, in milliseconds. Resolves with whether it does. */
-  retire(pid: number, since: number): Promise<boolean>;
+  retire(process: string, since: number): Promise<boolean>;
 }
 
 /** Serves the owner's control on a socket. */
@@ -158,7 +158,7 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
     case "info":
       return control.info();
     default:
-      return control.retire(request.params.pid, request.params.since);
+      return control.retire(request.params.process, request.params.since);
   }
 }
 
@@ -209,8 +209,8 @@ export class ControlClient implements OwnerControl {
   info(): Promise<OwnerInfo> {
     return this.#ask("info", {});
   }
-  retire(pid: number, since: number): Promise<boolean> {
-    return this.#ask("retire", { pid, since });
+  retire(process: string, since: number): Promise<boolean> {
+    return this.#ask("retire", { process, since });
   }
 
   /** Aborted when the owner went away; not by `close`. */

@@ -20,7 +20,7 @@ import { ControlClient, serveControl, socketPath } from "./control-socket.ts";
 import { FleetView } from "./fleet-view.ts";
 import type { HostOptions } from "./host-pool.ts";
 import { Hub } from "./hub.ts";
-import { type OwnerLock, ownerFolder, readOwner, takeOwnership } from "./owner-lock.ts";
+import { isUnowned, type OwnerLock, ownerFolder, readOwner, takeOwnership, thisProcess } from "./owner-lock.ts";
 import { type Opened, Owner } from "./owner.ts";
 
 /** Where what went wrong without anybody waiting for it is reported (O4). */
@@ -54,6 +54,8 @@ const SILENT: FleetLog = { debug() {}, info() {}, warn() {}, error() {} };
 /** How long an owner may take to answer, or to give up its store. */
 const OWNER_WAIT_MS = 5_000;
 const OWNER_LOOK_MS = 50;
+/** How long a store may be without an owner while one app of a process gives it to the next. */
+const OWNER_GAP_MS = 1_000;
 
 /** Opens a fleet on this machine: owns its store, with all roles, or joins the process that does.
  *  @throws {FlotillaError} DEFINITION_*, STORE_*, KEYS_* */
@@ -63,14 +65,16 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   const source = await readSource(options);
   const location = storeLocation(options.store, source.folder);
   if (location.folder === null) return own({ ...options, since }, source, location, null);
-  for (const until = clock.now() + OWNER_WAIT_MS; ; ) {
+  for (const began = clock.now(); ; ) {
     const lock = options.join === "only" ? null : takeOwnership(location.folder);
     if (lock !== null) return own({ ...options, since }, source, location, lock);
     // Who would not own the store has no use for it being given up.
     const heir = options.join === "only" ? null : since;
     const joined = await join({ ...location, folder: location.folder }, source, heir);
     if (joined !== null) return joined;
-    if (clock.now() > until) throw unreachable(location.folder, options.join === "only");
+    const waitedMs = clock.now() - began;
+    if (waitedMs > OWNER_WAIT_MS) throw unreachable(location.folder);
+    if (options.join === "only" && waitedMs > OWNER_GAP_MS && isUnowned(location.folder)) throw ownerless(location.folder);
     await sleep(clock, OWNER_LOOK_MS);
   }
 }
@@ -117,9 +121,12 @@ export function storeLocation(store: string | undefined, folder: string | null):
   return { url: `sqlite:${path}`, path, folder: ownerFolder(path) };
 }
 
-function unreachable(folder: string, only: boolean): FlotillaError {
+function ownerless(folder: string): FlotillaError {
+  return new FlotillaError("OWNER_GONE", `no process owns the store in ${folder}`);
+}
+
+function unreachable(folder: string): FlotillaError {
   const owner = readOwner(folder);
-  if (only && owner === null) return new FlotillaError("OWNER_GONE", `no process owns the store in ${folder}`);
   const who = owner === null ? "another process" : `process ${owner.pid}`;
   return new FlotillaError("STORE_OWNED", `${who} owns the store in ${folder} and does not answer`);
 }
@@ -140,7 +147,7 @@ async function join(
   try {
     const { fleet, definition } = await client.info();
     if (fleet !== source.definition.name) throw anotherFleets(path, owner.pid, fleet);
-    if (heirSince !== null && owner.pid === process.pid && (await client.retire(process.pid, heirSince))) {
+    if (heirSince !== null && owner.process === thisProcess && (await client.retire(thisProcess, heirSince))) {
       client.close();
       return null;
     }
@@ -214,7 +221,7 @@ async function own(
     if (location.folder !== null && lock !== null) {
       const socket = socketPath(location.folder);
       const server = await serveControl(socket, owner);
-      lock.publish({ pid: process.pid, socket });
+      lock.publish({ pid: process.pid, process: thisProcess, socket });
       owner.onClose(async () => {
         await server.close();
         if (process.platform !== "win32") rmSync(socket, { force: true });

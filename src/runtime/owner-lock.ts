@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FlotillaError } from "../error.ts";
@@ -6,6 +6,8 @@ import { FlotillaError } from "../error.ts";
 /** Who owns the store of a folder, for those who want to reach him. */
 export interface OwnerRecord {
   pid: number;
+  /** `thisProcess` of the owner. */
+  process: string;
   socket: string;
 }
 
@@ -13,7 +15,13 @@ export interface OwnerLock {
   /** Tells others how to reach this process. */
   publish(record: OwnerRecord): void;
   release(): void;
+  /** Gives it back without having been the owner. */
+  letGo(): void;
 }
+
+/** Tells this process from every other, the same for all copies of the package in it. In containers that share a
+ *  folder each process may be number 1. */
+export const thisProcess = `${process.pid}@${performance.timeOrigin}`;
 
 const LOCK_FILE = "owner.lock";
 const RECORD_FILE = "owner.json";
@@ -50,7 +58,16 @@ export function takeOwnership(folder: string): OwnerLock | null {
       rmSync(record, { force: true });
       db.close();
     },
+    letGo: () => db.close(),
   };
+}
+
+/** Whether nobody owns the store of a folder at this moment; takes nothing, makes nothing. */
+export function isUnowned(folder: string): boolean {
+  if (!existsSync(join(folder, LOCK_FILE))) return true;
+  const lock = takeOwnership(folder);
+  lock?.letGo();
+  return lock !== null;
 }
 
 /** The last owner that published how to reach it; it may be gone. */

@@ -24,6 +24,7 @@ import type { Hub } from "./hub.ts";
 import { parseQueue } from "./ledger.ts";
 import { startLocalWorker } from "./local-worker.ts";
 import type { FleetLog } from "./open-fleet.ts";
+import { thisProcess } from "./owner-lock.ts";
 
 /** What is opened: a definition and where its code is. */
 export interface Opened {
@@ -275,8 +276,8 @@ export class Owner implements OwnerControl {
     };
   }
 
-  async retire(pid: number, since: number): Promise<boolean> {
-    if (pid !== process.pid || since < this.#ports.since) return false;
+  async retire(process: string, since: number): Promise<boolean> {
+    if (process !== thisProcess || since < this.#ports.since) return false;
     this.#retired.abort();
     // The answer travels first; whoever asked waits for the lock.
     this.#ports.clock.soon(() => {
