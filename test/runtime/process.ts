@@ -24,13 +24,15 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** Starts a program that opens the fleet in `folder` in hosts mode; resolves when it has opened it. */
+/** Starts, `under` another command if one is given, a program that opens the fleet in `folder` in hosts mode; resolves when it has opened it. */
 export async function startApp(
   folder: string,
   options: AppOptions = {},
   env: Record<string, string> = {},
+  under: readonly string[] = [],
 ): Promise<AppProcess> {
-  const child = spawn(process.execPath, [APP, folder, JSON.stringify(options)], {
+  const [program = process.execPath, ...args] = [...under, process.execPath, APP, folder, JSON.stringify(options)];
+  const child = spawn(program, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
