@@ -74,7 +74,8 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
     if (joined !== null) return joined;
     const waitedMs = clock.now() - began;
     if (waitedMs > OWNER_WAIT_MS) throw unreachable(location.folder);
-    if (options.join === "only" && waitedMs > OWNER_GAP_MS && isUnowned(location.folder)) throw ownerless(location.folder);
+    if (options.join === "only" && waitedMs > OWNER_GAP_MS && isUnowned(location.folder))
+      throw ownerless(location.folder);
     await sleep(clock, OWNER_LOOK_MS);
   }
 }
