@@ -31,8 +31,8 @@ export async function startApp(
   env: Record<string, string> = {},
   under: readonly string[] = [],
 ): Promise<AppProcess> {
-  const [program = process.execPath, ...args] = [...under, process.execPath, APP, folder, JSON.stringify(options)];
-  const child = spawn(program, args, {
+  const command: readonly string[] = [...under, process.execPath, APP, folder, JSON.stringify(options)];
+  const child = spawn(command[0] ?? "", command.slice(1), {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
