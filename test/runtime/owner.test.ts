@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { open } from "../../src/index.ts";
 import type { OpenFleet } from "../../src/runtime/app-contract.ts";
@@ -8,6 +9,9 @@ import { openFleet, type OpenFleetOptions } from "../../src/runtime/open-fleet.t
 import { readOwner } from "../../src/runtime/owner-lock.ts";
 import { placeWith } from "./place.ts";
 import { startApp, until } from "./process.ts";
+
+/** How long tasks may go on after an app was told to close. */
+const DRAIN_MS = 30_000;
 
 async function opened(options: OpenFleetOptions): Promise<OpenFleet> {
   const app = await openFleet(options);
@@ -178,10 +182,25 @@ test("line 4: SIGTERM lets what runs end first, the second one does not wait", a
   await until(async () => (await here.state(slow)).usage.steps > 0, "it to be at work");
   app.child.kill("SIGTERM");
   // The task under way ends in this life.
-  await until(async () => (await here.state(slow)).status === "completed", "the task to end", 20_000).catch(() => {});
+  await until(async () => (await here.state(slow)).status === "completed", "the task to end");
   expect((await here.state(run)).status).toBe("running");
   expect(await app.kill("SIGINT")).toEqual({ code: 0, signal: null });
   expect((await here.state(slow)).status).toBe("completed");
+});
+
+test("line 4: an agent that loops does not hold up the end of its app", async () => {
+  const place = placeWith("crew.ts");
+  const app = await startApp(place.folder, { hosts: 1, hangMs: 2_000 });
+  const here = await joined(place.folder);
+  await here.control.start({ workflow: "crime", input: { crime: "loop", diary: place.diary } });
+  await until(() => place.lines().includes("loops"), "the agent to loop");
+  // Without anybody asking twice, and long before the time for draining is over.
+  const ended = app.kill("SIGTERM");
+  const late = new AbortController();
+  const patience = pause(DRAIN_MS / 2, "still there", { signal: late.signal });
+  expect(await Promise.race([ended, patience])).toEqual({ code: 0, signal: null });
+  late.abort();
+  await patience.catch(() => {});
 });
 
 async function count(events: AsyncIterable<unknown>): Promise<number> {
