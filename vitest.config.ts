@@ -6,8 +6,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: "100%",
     // Generous: they catch a hang. No test depends on how fast the machine is.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     teardownTimeout: 10_000,
     // Nothing is tried twice and no order is relied upon.
     retry: 0,
