@@ -68,7 +68,8 @@ interface CodeAgentCommon<Input, Parsed> extends AgentCommon<Input, Parsed> {
 
 export interface CodeAgentOptions<Input, Parsed, Output, Returned> extends CodeAgentCommon<Input, Parsed> {
   output: z.ZodType<Output, Returned>;
-  run(context: AgentContext, input: Parsed): Promise<Returned> | Returned;
+  /** What it returns is held to `output`, and says nothing about it: else less than all keys would do. */
+  run(context: AgentContext, input: Parsed): Promise<NoInfer<Returned>> | NoInfer<Returned>;
 }
 
 export interface CodeAgentOptionsWithoutOutput<Input, Parsed, Output> extends CodeAgentCommon<Input, Parsed> {

@@ -54,10 +54,16 @@ export type WorkflowOutput<F, W extends WorkflowName<F>> =
 
 type WorkflowsOf<F> = F extends Fleet<infer Workflows> ? Workflows : never;
 
+/** Of any types. That these say nothing of types keeps them from being what a workflow written in place is inferred
+ *  from: where it says nothing itself, it takes and gives JSON. */
+type AnyTool = Omit<Tool, "~types">;
+type AnyAgent = Omit<Agent, "~types">;
+type AnyWorkflow = Omit<Workflow, "~types">;
+
 export interface FleetOptions<
-  Tools extends Readonly<Record<string, Tool>>,
-  Agents extends Readonly<Record<string, Agent>>,
-  Workflows extends Readonly<Record<string, Workflow>>,
+  Tools extends Readonly<Record<string, AnyTool>>,
+  Agents extends Readonly<Record<string, AnyAgent>>,
+  Workflows extends Readonly<Record<string, AnyWorkflow>>,
 > {
   name: string;
   /** Every tool that an agent is granted, by name. */
@@ -86,9 +92,9 @@ type Given = z.output<typeof FleetOptionsShape>;
 /** Puts a fleet together: tools and agents get their names, and everything that refers to them is checked.
  *  @throws {FlotillaError} DEFINITION_*, MODEL_UNKNOWN: all mistakes at once in `details.problems` */
 export function fleet<
-  const Tools extends Readonly<Record<string, Tool>>,
-  const Agents extends Readonly<Record<string, Agent>>,
-  const Workflows extends Readonly<Record<string, Workflow>>,
+  const Tools extends Readonly<Record<string, AnyTool>>,
+  const Agents extends Readonly<Record<string, AnyAgent>>,
+  const Workflows extends Readonly<Record<string, AnyWorkflow>>,
 >(options: FleetOptions<Tools, Agents, Workflows>): Fleet<Workflows>;
 export function fleet(options: unknown): Fleet {
   const given: Required<Given> = {

@@ -52,7 +52,8 @@ interface CodeToolCommon<Parsed> extends ToolCommon {
 export interface ToolOptions<Input, Parsed, Output, Returned> extends CodeToolCommon<Parsed> {
   input: z.ZodType<Parsed, Input>;
   output: z.ZodType<Output, Returned>;
-  run(input: Parsed, context: ToolContext): Promise<Returned> | Returned;
+  /** What it returns is held to `output`, and says nothing about it: else less than all keys would do. */
+  run(input: Parsed, context: ToolContext): Promise<NoInfer<Returned>> | NoInfer<Returned>;
 }
 
 export interface ToolOptionsWithoutOutput<Input, Parsed, Output> extends CodeToolCommon<Parsed> {
@@ -81,11 +82,12 @@ const ToolOptionsShape = z.strictObject({
 
 /** A tool whose code is TypeScript (I3). Input, and output if it has a schema, are checked on every call.
  *  @throws {FlotillaError} DEFINITION_* at once when an option is unknown or wrong */
-export function tool<Input, Parsed, Output, Returned>(
-  options: ToolOptions<Input, Parsed, Output, Returned>,
-): Tool<Input, Output>;
 export function tool<Input, Parsed, Output>(
   options: ToolOptionsWithoutOutput<Input, Parsed, Output>,
+): Tool<Input, Output>;
+// The last one is the one that the compiler tells of when none fits.
+export function tool<Input, Parsed, Output, Returned>(
+  options: ToolOptions<Input, Parsed, Output, Returned>,
 ): Tool<Input, Output>;
 export function tool(options: unknown): Tool {
   const { description, effect, input, output, run, check, timeoutMs, retry, idempotent } = checkOptions(

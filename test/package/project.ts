@@ -16,10 +16,10 @@ export interface Tarball extends Disposable {
   sizeBytes: number;
 }
 
-/** Builds and packs, as `npm publish` would. @throws when it does not compile */
-export function pack(): Tarball {
+/** Builds and packs `tree`, as `npm publish` would. @throws when it does not compile */
+export function pack(tree = root): Tarball {
   const folder = mkdtempSync(join(tmpdir(), "flotilla-pack-"));
-  const output = npm(root, "pack", "--json", "--pack-destination", folder);
+  const output = npm(tree, "pack", "--json", "--pack-destination", folder);
   const report = JSON.parse(output.slice(output.search(/^[[{]/m))) as PackReport[] | Record<string, PackReport>;
   const packed = (Array.isArray(report) ? report : Object.values(report))[0] as PackReport;
   return {
@@ -28,6 +28,21 @@ export function pack(): Tarball {
     sizeBytes: packed.size,
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** As `pack`, of a copy of the repository: tests that run at the same time do not build in each other's way. */
+export function packCopy(): Tarball {
+  const tree = mkdtempSync(join(tmpdir(), "flotilla-tree-"));
+  try {
+    const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
+    const needed = ["package.json", "tsconfig.json", "tsconfig.build.json", "src", "tools", ...files];
+    for (const name of needed.filter((name) => name !== "dist"))
+      cpSync(join(root, name), join(tree, name), { recursive: true });
+    symlinkSync(join(root, "node_modules"), join(tree, "node_modules"), "junction");
+    return pack(tree);
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
 }
 
 interface PackReport {
