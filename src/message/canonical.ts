@@ -30,7 +30,7 @@ export function canonicalBytes(value: unknown): Uint8Array {
 export function sha256(data: Uint8Array | string): Buffer {
   // As text, and copied here: node's own Buffer would lie outside of V8's heap, which costs more than the hash itself
   // for what is short, and there are several for each event.
-  const text = hash("sha256", data, "latin1");
+  const text = hash("sha256", data, "binary");
   const digest = Buffer.alloc(DIGEST_BYTES);
   for (let i = 0; i < DIGEST_BYTES; i++) digest[i] = text.charCodeAt(i);
   return digest;
