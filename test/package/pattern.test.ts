@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createProject, packCopy, type Project, type Tarball } from "./project.ts";
@@ -9,7 +10,7 @@ let project: Project;
 
 beforeAll(() => {
   tarball = packCopy();
-  project = createProject(tarball, join("fixture", "tournament"), []);
+  project = createProject(tarball, "fixture", []);
 }, 180_000);
 
 afterAll(() => {
@@ -20,6 +21,8 @@ afterAll(() => {
 const POEM = { winner: "fair", answer: { text: "tides tides tides" } };
 const INPUT = `--input '{ "topic": "tides" }'`;
 
+const flotilla = (command: string) => project.shell(`cd tournament && npx --no-install flotilla ${command}`);
+
 interface Outcome {
   result: unknown;
   graph: { id: string; status: string; input: unknown; output: unknown }[];
@@ -29,11 +32,13 @@ interface Outcome {
 
 describe("line 8: a tournament, by its author's own pattern", () => {
   test("compiles in a strict project", () => {
-    expect(project.tsc(".")).toEqual({ status: 0, output: "" });
+    expect(project.tsc("tournament")).toEqual({ status: 0, output: "" });
   });
 
   test("runs in this process and in worker processes, where it also plans: the same result, the same graph", () => {
-    const { library, hosts } = JSON.parse(project.node("graph.ts", project.folder)) as Record<string, Outcome>;
+    const { library, hosts } = JSON.parse(
+      project.node(join("tournament", "graph.ts"), join(project.folder, "store")),
+    ) as Record<string, Outcome>;
     expect(library?.result).toEqual(POEM);
     expect(hosts?.result).toEqual(POEM);
     expect(hosts?.graph).toEqual(library?.graph);
@@ -53,16 +58,16 @@ describe("line 8: a tournament, by its author's own pattern", () => {
   });
 
   test("runs from the command line, in TypeScript and in YAML", async () => {
-    const typed = await project.shell(`npx --no-install flotilla run poem ${INPUT} 2>/dev/null`);
+    const typed = await flotilla(`run poem ${INPUT} 2>/dev/null`);
     expect(typed.status, typed.output).toBe(0);
     expect(JSON.parse(typed.output)).toEqual(POEM);
-    const yaml = await project.shell(`npx --no-install flotilla run poem --file yaml/fleet.yaml ${INPUT} 2>/dev/null`);
+    const yaml = await flotilla(`run poem --file yaml/fleet.yaml ${INPUT} 2>/dev/null`);
     expect(yaml.status, yaml.output).toBe(0);
     expect(JSON.parse(yaml.output)).toEqual(POEM);
   });
 
   test("ends its run as failed, on purpose, with its own reason", async () => {
-    const { status, output } = await project.shell(`npx --no-install flotilla run silence ${INPUT} --json 2>/dev/null`);
+    const { status, output } = await flotilla(`run silence ${INPUT} --json 2>/dev/null`);
     expect(status).toBe(1);
     expect(JSON.parse(output)).toMatchObject({
       status: "failed",
@@ -72,14 +77,15 @@ describe("line 8: a tournament, by its author's own pattern", () => {
 
   test("runs in the simulator, in calm and under faults, with the same result and no promise broken", () => {
     const completed = [{ outcome: "completed", output: POEM }];
-    const { faults, ...rest } = JSON.parse(project.node("simulated.ts")) as { faults: number };
+    const { faults, ...rest } = JSON.parse(project.node(join("tournament", "simulated.ts"))) as { faults: number };
     expect(rest).toEqual({ calm: completed, stormy: completed, violations: [] });
     expect(faults).toBeGreaterThan(0);
   });
 
   test("runs in the simulator from the command line", async () => {
-    const command = `npx --no-install flotilla simulate poem ${INPUT} --runs 5 --fault host.crash=20% --json`;
-    const { status, output } = await project.shell(`${command} 2>/dev/null`);
+    const { status, output } = await flotilla(
+      `simulate poem ${INPUT} --runs 5 --fault host.crash=20% --json 2>/dev/null`,
+    );
     expect(status, output).toBe(0);
     const { groups, lost } = JSON.parse(output) as { groups: { outcome: string; output: unknown }[]; lost: number };
     expect(groups.map(({ outcome, output }) => ({ outcome, output }))).toEqual([
@@ -93,12 +99,10 @@ describe("line 8: a tournament, by its author's own pattern", () => {
     ["an option that it does not know", "entrants: [brief, fair]\n    jugde: judge", /did you mean "judge"/i],
     ["an agent that is not there", "entrants: [brief, fiar]", /did you mean "fair"|"fair"/i],
   ])("%s is told of where it stands, before anything runs", async (_, wrong, message) => {
-    const script = [
-      "mkdir -p wrong",
-      `cat > wrong/fleet.yaml <<'END'\n${wrongFleet(wrong)}END`,
-      "npx --no-install flotilla check --file wrong/fleet.yaml",
-    ].join("\n");
-    const { status, output } = await project.shell(script);
+    const folder = join(project.folder, "tournament", "wrong");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "fleet.yaml"), wrongFleet(wrong));
+    const { status, output } = await flotilla("check --file wrong/fleet.yaml");
     expect(status, output).toBe(3);
     expect(output).toMatch(message);
     expect(output).toMatch(/fleet\.yaml:\d+:\d+/);
@@ -156,14 +160,16 @@ describe("F6: a pattern that is wrong fails its own run and nothing else", () =>
   const sound = { sound: [JSON.stringify({ answer: { text: "tides tides tides" }, winner: "fair" })], stillRunning: 0 };
 
   test("in this process", () => {
-    const { endings, ...rest } = JSON.parse(project.node(join("bad", "run.ts"), "library")) as { endings: object };
+    const { endings, ...rest } = JSON.parse(project.node(join("tournament", "bad", "run.ts"), "library")) as {
+      endings: object;
+    };
     expect(endings).toMatchObject(answers);
     expect(Object.keys(endings)).toEqual(Object.keys(answers));
     expect(rest).toEqual(sound);
   });
 
   test("in worker processes, also when it loops for ever or ends its process", () => {
-    const output = project.node(join("bad", "run.ts"), "hosts", join(project.folder, "bad-hosts"));
+    const output = project.node(join("tournament", "bad", "run.ts"), "hosts", join(project.folder, "store"));
     const { endings, ...rest } = JSON.parse(output) as { endings: object };
     expect(endings).toMatchObject({ ...answers, ...crimes });
     expect(Object.keys(endings)).toEqual([...Object.keys(answers), ...Object.keys(crimes)]);
