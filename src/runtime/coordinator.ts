@@ -303,7 +303,9 @@ export class Coordinator {
     this.#dispatcher.stop();
     this.#tick?.timer.cancel();
     this.#chores?.cancel();
-    this.fleet.signHeads();
+    // The heads of what becomes durable last are signed too.
+    await this.#ledger.settled();
+    this.fleet.close();
     await this.#ledger.settled();
     this.#ledger.close();
   }

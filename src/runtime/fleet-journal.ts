@@ -4,7 +4,7 @@ import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import { type Identity, sign } from "../message/identity.ts";
 import { merkleRoot } from "../message/merkle.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { type Blob, type Commit, type CommitResult, FLEET_JOURNAL, type Store } from "../store/store.ts";
 import { genesis, type JournalEvent, sealEvent } from "./journal.ts";
@@ -81,7 +81,8 @@ export class FleetJournal {
   #stale = true;
   #reading = false;
   #heads = new Map<string, Head>();
-  #signing = false;
+  #signing: Timer | null = null;
+  #closed = false;
 
   constructor(ports: { store: Store; clock: Clock; random: Random; coordinator: Identity; wake: () => void }) {
     this.#store = ports.store;
@@ -111,12 +112,18 @@ export class FleetJournal {
   /** Takes note of how far a run's journal has come; signed soon. */
   grew(run: string, version: number, head: Uint8Array): void {
     this.#heads.set(run, [run, version, Buffer.from(head).toString("base64url")]);
-    if (this.#signing) return;
-    this.#signing = true;
-    this.#clock.after(SIGN_EVERY_MS, () => {
-      this.#signing = false;
+    if (this.#signing !== null || this.#closed) return;
+    this.#signing = this.#clock.after(SIGN_EVERY_MS, () => {
+      this.#signing = null;
       this.signHeads();
     });
+  }
+
+  /** Signs what is not signed yet, and nothing after that. */
+  close(): void {
+    this.#closed = true;
+    this.#signing?.cancel();
+    this.signHeads();
   }
 
   signHeads(): void {
