@@ -42,16 +42,15 @@ describe("an app", () => {
 
   test("on one store is not in the way of one on another, also in the same folder of a process", async () => {
     const place = folder();
-    const [one, two] = await Promise.all(
-      ["one", "two"].map((name) => opened({ store: `sqlite:${join(place, name)}.db` })),
-    );
-    expect([one?.fleet.owner, two?.fleet.owner]).toEqual([true, true]);
-    const runs = await Promise.all([one?.start("shout", { text: "1" }), two?.start("shout", { text: "2" })]);
-    expect(await Promise.all(runs.map((run) => run?.result()))).toEqual([{ text: "1" }, { text: "2" }]);
-    expect(await one?.fleet.runs({ limit: 10 })).toHaveLength(1);
-    expect(await two?.fleet.runs({ limit: 10 })).toHaveLength(1);
-    await one?.close();
-    expect(await (await two?.start("shout", { text: "still" }))?.result()).toEqual({ text: "STILL" });
+    const openIn = (name: string) => opened({ store: `sqlite:${join(place, name)}.db` });
+    const [one, two] = await Promise.all([openIn("one"), openIn("two")]);
+    expect([one.fleet.owner, two.fleet.owner]).toEqual([true, true]);
+    const runs = await Promise.all([one.start("shout", { text: "1" }), two.start("shout", { text: "2" })]);
+    expect(await Promise.all(runs.map((run) => run.result()))).toEqual([{ text: "1" }, { text: "2" }]);
+    expect(await one.fleet.runs({ limit: 10 })).toHaveLength(1);
+    expect(await two.fleet.runs({ limit: 10 })).toHaveLength(1);
+    await one.close();
+    expect(await (await two.start("shout", { text: "still" })).result()).toEqual({ text: "STILL" });
   });
 
   test("X1: keeps what is the owner's in a folder of its own, whoever may read the store's", async () => {
