@@ -184,7 +184,7 @@ export class FleetJournal {
    *  may then be recorded twice, never lost. */
   failed(error: unknown): void {
     this.#stale = true;
-    if (!isFlotillaError(error) || (error.code !== "STORE_FULL" && error.code !== "STORE_READONLY")) return;
+    if (!isFlotillaError(error) || (error.code !== "STORE_FULL" && error.class !== "permanent")) return;
     const refused = this.#pending.filter((pending) => pending.refused !== null);
     this.#pending = this.#pending.filter((pending) => pending.refused === null);
     for (const pending of refused) pending.refused?.(error);

@@ -25,7 +25,7 @@ const HOT_RUNS_MAX = 1_000;
 /** Least recently used runs that are looked at for each new one. */
 const EVICTION_LOOKS = 8;
 /** Failures of which the store says that they left no trace. */
-const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READONLY"]);
+const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READONLY", "STORE_DAMAGED"]);
 /** Commands of which somebody outside waits for the answer. */
 const ASKED: ReadonlySet<Command["type"]> = new Set(["run.start", "run.stop", "step.settle"]);
 const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
