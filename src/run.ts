@@ -12,14 +12,15 @@ export type VersionedEvent = RunEvent & { version: number };
 export interface Run<Output = Json> {
   readonly id: string;
   /** Its events: first those on record, from `after` on, then live ones until it ends. Breaking off ends nothing; an
-   *  abort ends the iteration. @throws {FlotillaError} RUN_UNKNOWN; STORE_CLOSED when the app is closed before the end */
+   *  abort ends the iteration.
+   *  @throws {FlotillaError} RUN_UNKNOWN; STORE_CLOSED and DEFINITION_MISSING as `result` does */
   events(options?: { after?: number; signal?: AbortSignal }): AsyncIterable<VersionedEvent>;
   /** Text as models stream it, until the run ends; not on record, and nothing of what came before (I10).
    *  @throws {FlotillaError} as `events` */
   tokens(options?: { signal?: AbortSignal }): AsyncIterable<{ task: string; agent: string; text: string }>;
   /** The output, when it completes.
    *  @throws {FlotillaError} why it failed, with `details.run`; CANCELLED when it was stopped; STORE_CLOSED when the app
-   *  is closed before the end; the signal's reason */
+   *  is closed before the end; DEFINITION_MISSING when it waits for code that is not here; the signal's reason */
   result(options?: { signal?: AbortSignal }): Promise<Output>;
   /** Everything about it, folded from its journal. */
   state(): Promise<RunState>;

@@ -6,6 +6,7 @@ import { isPlain } from "./as-json.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
 import { checkPatternOptions } from "./pattern-option.ts";
+import { patterns } from "../pattern/index.ts";
 import type { Pattern } from "../pattern/pattern.ts";
 import { type Problem, refuse } from "./problem.ts";
 import {
@@ -114,6 +115,7 @@ export function fleet(options: unknown): Fleet {
     ...Object.entries(given.tools).flatMap(([name, tool]) => toolProblems(name, tool, given)),
     ...Object.entries(given.agents).flatMap(([name, agent]) => agentProblems(name, agent, given, names)),
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
+    ...problems(patternNamesakes(given.workflows)),
   ]);
   const definition: FleetDefinition = {
     name: given.name,
@@ -210,6 +212,26 @@ function duplicates(kind: "tools" | "agents", record: Readonly<Record<string, ob
       { code: "DEFINITION_DUPLICATE", message, path: [], part: "value", hint: "make one for each name" },
     ]);
   });
+}
+
+/** Patterns are found by name where they run, so one name must mean one pattern. */
+function patternNamesakes(workflows: Readonly<Record<string, Workflow>>): Finding[] {
+  const known = new Map<string, Pattern>(patterns);
+  return Object.entries(workflows).flatMap(([name, workflow]): Finding[] => {
+    const { pattern } = workflowParts(workflow);
+    const namesake = known.get(pattern.name);
+    known.set(pattern.name, namesake ?? pattern);
+    if (namesake === undefined || isSame(namesake, pattern)) return [];
+    const whose = patterns.has(pattern.name) ? "a built-in pattern is called" : "two patterns are called";
+    const message = `workflow "${name}": ${whose} "${pattern.name}"`;
+    const hint = "give your own pattern another name";
+    return [{ code: "DEFINITION_DUPLICATE", message, path: ["workflows", name], part: "value", hint }];
+  });
+}
+
+/** Two copies of this package bring two copies of the built-in patterns. */
+function isSame(one: Pattern, other: Pattern): boolean {
+  return one === other || (patterns.has(one.name) && String(one.agents) === String(other.agents));
 }
 
 function toolProblems(name: string, tool: Tool, given: Required<Given>): Problem[] {

@@ -4,6 +4,15 @@ import { bindingProblem, usersEditsProblem } from "../core/edit.ts";
 import type { Json } from "../core/json.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskView } from "../core/planner.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
+import { patterns } from "../pattern/index.ts";
+
+/** The planner of a pattern where users' code runs in this very process: a built-in one, or one of their own. */
+export function plannerHere(name: string, own: ReadonlyMap<string, Planner> | undefined): Planner | undefined {
+  const builtIn = patterns.get(name);
+  if (builtIn !== undefined) return builtIn;
+  const planner = own?.get(name);
+  return planner && heldPlanner(name, planner);
+}
 
 /** A user's pattern, held to what a pattern may do, in the same way wherever it runs. What it sees it cannot change;
  *  what it answers is taken as JSON, in the form in which it will be on record. Everything that is wrong with it is

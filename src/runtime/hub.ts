@@ -37,6 +37,16 @@ export class Hub {
     return { queue, leave: this.#enter(run, queue) };
   }
 
+  /** Runs that somebody watches. */
+  watched(): string[] {
+    return [...this.#byRun.keys()];
+  }
+
+  /** Ends the watches of a run with an error. */
+  fail(run: string, error: unknown): void {
+    for (const queue of this.#byRun.get(run) ?? []) queue.fail(error);
+  }
+
   close(): void {
     for (const queue of this.#all) queue.end();
     for (const watchers of this.#byRun.values()) for (const queue of watchers) queue.end();

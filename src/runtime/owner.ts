@@ -5,11 +5,10 @@ import { verifyModules } from "../definition/module.ts";
 import type { FleetCode } from "../definition/fleet.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { KeyRing } from "../message/keys.ts";
-import { patterns } from "../pattern/index.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import { sleep } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { Store } from "../store/store.ts";
+import type { RunRow, Store } from "../store/store.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { VERSION } from "../version.ts";
 import { type Agents, openAgents } from "./agents.ts";
@@ -18,7 +17,7 @@ import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { FleetView } from "./fleet-view.ts";
 import { workflowOf } from "./definitions.ts";
-import { heldPlanner } from "./held-planner.ts";
+import { plannerHere } from "./held-planner.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
 import type { Hub } from "./hub.ts";
 import { parseQueue } from "./ledger.ts";
@@ -76,6 +75,8 @@ export class Owner implements OwnerControl {
   /** Whoever closes does not wait for what is under way (any more). */
   #impatient = false;
   readonly #missing = new Set<string>();
+  /** Definitions whose code is not here, though runs wait for it. */
+  readonly #codeless = new Set<string>();
   readonly #retired = new AbortController();
   /** Definitions that hosts run. */
   readonly #served = new Set<string>();
@@ -127,6 +128,7 @@ export class Owner implements OwnerControl {
   async reload(opened: Opened): Promise<string> {
     // Its code may be what a waiting run is pinned to.
     this.#missing.clear();
+    this.#codeless.clear();
     const hash = await this.#adopt(opened);
     this.#coordinator.look();
     return hash;
@@ -190,10 +192,7 @@ export class Owner implements OwnerControl {
 
   /** A user's own pattern runs here only where all code does. */
   #planner(definition: string, pattern: string): Planner | undefined {
-    const builtIn = patterns.get(pattern);
-    if (builtIn !== undefined) return builtIn;
-    const own = codesHere.get(definition)?.patterns.get(pattern);
-    return own && heldPlanner(pattern, own);
+    return plannerHere(pattern, codesHere.get(definition)?.patterns);
   }
 
   #wanted(queue: string): void {
@@ -227,6 +226,16 @@ export class Owner implements OwnerControl {
     this.#ports.log.warn(`DEFINITION_MISSING: run ${run.id} is pinned to code that is not here any more; it waits`, {
       run: run.id,
     });
+    this.#codeless.add(run.definition);
+    await this.#tellWaiting(this.#ports.hub.watched());
+  }
+
+  /** Whoever waits for a run without code would wait for ever. */
+  async #tellWaiting(runs: readonly string[]): Promise<void> {
+    for (const id of runs) {
+      const run = await this.#ports.store.run(id);
+      if (run?.status === "running" && this.#codeless.has(run.definition)) this.#ports.hub.fail(id, codeless(run));
+    }
   }
 
   async start(request: StartRequest): Promise<string> {
@@ -261,6 +270,9 @@ export class Owner implements OwnerControl {
     };
     if (signal.aborted) end();
     signal.addEventListener("abort", end, { once: true });
+    if (run !== null && this.#codeless.size > 0) {
+      this.#tellWaiting([run]).catch((error: unknown) => this.#failed(error));
+    }
     return queue;
   }
 
@@ -372,6 +384,16 @@ export class Owner implements OwnerControl {
     const data = isFlotillaError(error) ? { code: error.code, ...error.details } : {};
     this.#ports.log.error(error instanceof Error ? error.message : String(error), data);
   }
+}
+
+function codeless({ id, workflow, definition }: RunRow): FlotillaError {
+  return new FlotillaError(
+    "DEFINITION_MISSING",
+    `run ${id} of "${workflow}" began on other code than is here today; it is kept, and waits`,
+    {
+      details: { run: id, definition },
+    },
+  );
 }
 
 /** Attempts that run at a time in the process of a library user. */

@@ -8,11 +8,11 @@ import { loadFleet } from "../definition/load.ts";
 import { FlotillaError } from "../error.ts";
 import { COORDINATOR } from "../message/envelope.ts";
 import { KeyRing } from "../message/keys.ts";
-import { patterns } from "../pattern/index.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemRandom } from "../platform/random.ts";
 import { Coordinator, queueName } from "../runtime/coordinator.ts";
 import { workflowOf } from "../runtime/definitions.ts";
+import { plannerHere } from "../runtime/held-planner.ts";
 import { startLocalWorker } from "../runtime/local-worker.ts";
 import { readState, resultOf } from "../runtime/read-run.ts";
 import { openMemoryStore } from "../store/memory.ts";
@@ -96,7 +96,7 @@ export async function runSource(
     clock,
     random,
     keys,
-    planners: (_definition, pattern) => patterns.get(pattern) ?? source.code.patterns.get(pattern),
+    planners: (_definition, pattern) => plannerHere(pattern, source.code.patterns),
     wanted: () => {},
     failed: (error) => ended.reject(error),
     notify: (notice) => {

@@ -117,6 +117,25 @@ describe.skipIf(process.platform === "win32")("C2: another process owns the stor
     });
     expect(await heir.ended).toEqual([0, null]);
   });
+
+  test("D9: and dies, with code that is nowhere any more: whoever waits is told, and the run is kept", async () => {
+    const store = storeIn(folder());
+    const owner = startProcess(store);
+    const id = await owner.line();
+    owner.child.kill("SIGKILL");
+    await owner.ended;
+    const wait = agent({ run: () => "other code" });
+    const today = fleet({ name: "desk", agents: { wait }, workflows: { wait: pipeline({ stages: [wait] }) } });
+    const app = await open(today, { store });
+    onTestFinished(() => app.close());
+    const missing = { code: "DEFINITION_MISSING", details: { run: id } };
+    expect(await rejection(app.run(id).result())).toMatchObject(missing);
+    expect(await rejection(collect(app.run(id).events()))).toMatchObject(missing);
+    expect((await app.run(id).state()).status).toBe("running");
+    expect(await (await app.start("wait", null)).result()).toBe("other code");
+    await app.run(id).stop();
+    expect(await rejection(app.run(id).result())).toMatchObject({ code: "CANCELLED" });
+  });
 });
 
 /** A process with an app on the store: the owner, or one that waits for the owner's run. */

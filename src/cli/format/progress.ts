@@ -148,7 +148,8 @@ export class RunProgress {
   #completed(id: string, at: number): string | null {
     const { paint } = this.#options;
     const task = this.state.tasks.get(id);
-    if (task === undefined || this.#isFolded(id)) return null;
+    // What a pattern planned in a host shows in the tasks that it added.
+    if (task === undefined || task.kind === "plan" || this.#isFolded(id)) return null;
     if (task.kind === "group") {
       const members = task.members ?? [];
       if (members.length <= this.#options.foldFrom) return null;
