@@ -6,7 +6,7 @@ import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Par
 import { checkOptions } from "./option.ts";
 import { AgentLimitsShape, ContextShape, DurationMs, RetryShape, Temperature } from "./shape.ts";
 import { isTool, type Tool } from "./tool.ts";
-import { inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
+import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
 /** The code of a code agent as a host runs it: JSON in, JSON out, schemas applied on both sides.
  *  @throws {FlotillaError} INPUT_INVALID, OUTPUT_INVALID; what the agent itself throws passes through */
@@ -138,12 +138,23 @@ export function agent(options: unknown): Agent {
 
 type Run = (context: AgentContext, input: unknown) => unknown;
 
+const AGENT_INPUT: Checked = {
+  code: "INPUT_INVALID",
+  what: "the agent's input",
+  hint: "Correct what the agent is given, or its input schema.",
+};
+const AGENT_OUTPUT: Checked = {
+  code: "OUTPUT_INVALID",
+  what: "what the agent's run() returned",
+  hint: "Correct what it returns, or its output schema.",
+};
+
 /** A bare function, or the `run` of `agent()`, as a host calls it. */
 export function agentCode(run: Run, input?: z.ZodType, output?: z.ZodType): AgentCode {
   return {
     run: async (context, value) => {
-      const parsed = input === undefined ? value : await parseValue(input, value, "INPUT_INVALID");
-      return parseResult(output, await run(context, parsed), "OUTPUT_INVALID");
+      const parsed = input === undefined ? value : await parseValue(input, value, AGENT_INPUT);
+      return parseResult(output, await run(context, parsed), AGENT_OUTPUT);
     },
   };
 }

@@ -9,7 +9,7 @@ import { importModule, verifyModules } from "./module.ts";
 import { list } from "./name-list.ts";
 import { nearest } from "./nearest.ts";
 import { definitionError } from "./problem.ts";
-import { isTool, type ToolCode, toolParts } from "./tool.ts";
+import { isTool, TOOL_OUTPUT, type ToolCode, toolParts } from "./tool.ts";
 import { isPattern } from "./workflow.ts";
 import { parseResult } from "./zod-schema.ts";
 
@@ -71,7 +71,7 @@ function toolCode(name: string, ref: ModuleRef, value: unknown): ToolCode {
   if (typeof value !== "function") return wrong(ref, `tool "${name}"`);
   const run = value as (input: unknown, context: ToolContext) => unknown;
   return {
-    run: async (input, context) => parseResult(undefined, await run(input, context), "TOOL_OUTPUT_INVALID"),
+    run: async (input, context) => parseResult(undefined, await run(input, context), TOOL_OUTPUT),
     check: null,
     origin: null,
   };

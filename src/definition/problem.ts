@@ -37,7 +37,11 @@ export function definitionError(problems: readonly [Problem, ...Problem[]], caus
   const [first, ...rest] = problems;
   const place = first.line === undefined ? (first.file ?? "") : `${first.file}:${first.line}:${first.column}`;
   const more = rest.length === 0 ? "" : ` (and ${rest.length} more)`;
-  return new FlotillaError(first.code, `${first.message}${place === "" ? "" : ` at ${place}`}${more}`, {
+  const meant =
+    first.suggestion === undefined || first.hint.includes(first.suggestion)
+      ? ""
+      : `, did you mean "${first.suggestion}"?`;
+  return new FlotillaError(first.code, `${first.message}${place === "" ? "" : ` at ${place}`}${meant}${more}`, {
     hint: first.hint,
     details: { problems },
     ...(cause === undefined ? {} : { cause }),

@@ -5,7 +5,7 @@ import type { ToolCheck, ToolContext } from "./context.ts";
 import { completeRetry, DEFAULTS, type Partially } from "./default.ts";
 import { checkOptions } from "./option.ts";
 import { DurationMs, Effect, HeadersShape, JsonValue, RetryShape } from "./shape.ts";
-import { inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
+import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
 /** The code of a tool as a host runs it: JSON in, JSON out, schemas applied (defaults, transforms) on both sides.
  *  @throws {FlotillaError} TOOL_INPUT_INVALID, TOOL_OUTPUT_INVALID; what the tool itself throws passes through */
@@ -106,9 +106,9 @@ export function tool(options: unknown): Tool {
     module: null,
     hasCheck: check !== undefined,
   });
-  const parsed = (value: Json) => parseValue(input, value, "TOOL_INPUT_INVALID");
+  const parsed = (value: Json) => parseValue(input, value, { code: "TOOL_INPUT_INVALID", what: "the tool's input" });
   const code: ToolCode = {
-    run: async (value, context) => parseResult(output, await run(await parsed(value), context), "TOOL_OUTPUT_INVALID"),
+    run: async (value, context) => parseResult(output, await run(await parsed(value), context), TOOL_OUTPUT),
     check:
       check === undefined
         ? null
@@ -117,6 +117,9 @@ export function tool(options: unknown): Tool {
   };
   return mark(definition, code, check === undefined ? [run] : [run, check]);
 }
+
+/** How what a tool's code returned is told of when it does not fit. */
+export const TOOL_OUTPUT: Checked = { code: "TOOL_OUTPUT_INVALID", what: "what the tool's run() returned" };
 
 /** What the definitions of all kinds of tools share, before defaults. */
 interface GivenTool {

@@ -56,7 +56,7 @@ const WorkflowOptionsShape = z.strictObject({
   output: ZodSchema.optional(),
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
-  pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern" }),
+  pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern, made by definePattern()" }),
   options: z.unknown(),
   agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
 });

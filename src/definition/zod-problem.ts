@@ -150,7 +150,7 @@ function full(path: Path, context: ZodContext): Path {
 }
 
 function complaint(issue: Issue, value: unknown, context: ZodContext): string {
-  const got = `not ${describe(value)}`;
+  const got = `not ${ofSize(issue.code) && Array.isArray(value) ? `of ${value.length}` : describe(value)}`;
   switch (issue.code) {
     case "invalid_type":
     case "invalid_union":
@@ -167,6 +167,8 @@ function complaint(issue: Issue, value: unknown, context: ZodContext): string {
       return issue.message.startsWith("must ") ? `${issue.message}, ${got}` : `is not valid: ${issue.message}`;
   }
 }
+
+const ofSize = (code: Issue["code"]): boolean => code === "too_small" || code === "too_big";
 
 function bound(origin: string, how: string, limit: number | bigint): string {
   if (origin === "string") return limit === 1 ? "text that is not empty" : `text of ${how} ${limit} characters`;

@@ -51,21 +51,38 @@ function toJsonSchema(schema: z.ZodType, io: "input" | "output", what: string): 
   }
 }
 
-/** `value` as `schema` makes it (defaults, transforms). @throws {FlotillaError} `code`, naming each field */
-export async function parseValue<Output>(schema: z.ZodType<Output>, value: unknown, code: ErrorCode): Promise<Output> {
+/** What is checked, in the words of its error. */
+export interface Checked {
+  code: ErrorCode;
+  /** `the output`. */
+  what: string;
+  /** Default: the catalogue's. */
+  hint?: string;
+}
+
+/** `value` as `schema` makes it (defaults, transforms). @throws {FlotillaError} naming each field */
+export async function parseValue<Output>(schema: z.ZodType<Output>, value: unknown, checked: Checked): Promise<Output> {
   const result = await schema.safeParseAsync(value);
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => ({ path: `/${issue.path.join("/")}`, message: issue.message }));
   const shown = issues.slice(0, 5).map(({ path, message }) => `${path === "/" ? "" : `${path}: `}${message}`);
-  throw new FlotillaError(code, shown.join("; "), { details: { issues } });
+  throw unfit(checked, `does not match its schema: ${shown.join("; ")}`, { details: { issues } });
 }
 
-/** What code returned, as JSON that matches `schema` if there is one. @throws {FlotillaError} `code` */
-export async function parseResult(schema: z.ZodType | undefined, value: unknown, code: ErrorCode): Promise<Json> {
-  const parsed = schema === undefined ? value : await parseValue(schema, value, code);
+/** What code returned, as JSON that matches `schema` if there is one. @throws {FlotillaError} */
+export async function parseResult(schema: z.ZodType | undefined, value: unknown, checked: Checked): Promise<Json> {
+  const parsed = schema === undefined ? value : await parseValue(schema, value, checked);
   try {
     return asJson(parsed);
   } catch (cause) {
-    throw new FlotillaError(code, cause instanceof Error ? cause.message : String(cause), { cause });
+    throw unfit(checked, `is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+function unfit(
+  { code, what, hint }: Checked,
+  why: string,
+  more: { details?: Record<string, unknown>; cause?: unknown },
+) {
+  return new FlotillaError(code, `${what} ${why}`, { ...(hint === undefined ? {} : { hint }), ...more });
 }

@@ -117,8 +117,10 @@ interface StoreLocation {
 
 export function storeLocation(store: string | undefined, folder: string | null): StoreLocation {
   const url = store ?? `sqlite:${resolve(folder ?? process.cwd(), ".flotilla", "store.db")}`;
-  if (!url.startsWith("sqlite:")) return { url, path: null, folder: null };
-  const path = resolve(url.slice("sqlite:".length));
+  const [, file = ""] = /^sqlite:(.*)$/s.exec(url) ?? [];
+  // What names no file is told of where stores are opened.
+  if (file === "") return { url, path: null, folder: null };
+  const path = resolve(file);
   return { url: `sqlite:${path}`, path, folder: ownerFolder(path) };
 }
 

@@ -1,6 +1,6 @@
-import type { RunEvent } from "../core/event.ts";
+import type { EventData, RunEvent } from "../core/event.ts";
 import { emptyRun, emptyScratch, evolve, type RunState } from "../core/state.ts";
-import { type ErrorRecord, FlotillaError } from "../error.ts";
+import { FlotillaError } from "../error.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import type { RunResult } from "./app-contract.ts";
 import { readRun } from "./journal.ts";
@@ -21,19 +21,24 @@ export async function readState(store: Store, run: string, version = Number.POSI
 export function resultOf(event: RunEvent): RunResult | null {
   if (event.type === "run.completed")
     return { status: "completed", output: event.payload?.output ?? null, error: null };
-  if (event.type === "run.failed") return { status: "failed", output: null, error: pick(event.data.error) };
+  if (event.type === "run.failed") return { status: "failed", output: null, error: failureOf(event.data) };
   if (event.type !== "run.stopped") return null;
   const message = `the run was stopped by ${event.data.by}: ${event.data.why}`;
   return { status: "stopped", output: null, error: { code: "CANCELLED", class: "business", message } };
 }
 
-const pick = ({ code, class: cls, message, hint, details }: ErrorRecord) => ({
-  code,
-  class: cls,
-  message,
-  ...(hint === undefined ? {} : { hint }),
-  ...(details === undefined ? {} : { details }),
-});
+/** Why a run failed, with the task that failed it. */
+function failureOf({ error, task }: EventData["run.failed"]): RunResult["error"] {
+  const { code, class: cls, message, hint } = error;
+  const details = { ...error.details, ...(task === null ? {} : { task }) };
+  return {
+    code,
+    class: cls,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(Object.keys(details).length === 0 ? {} : { details }),
+  };
+}
 
 /** Late frames may follow a run's end; it is found among this many last events, or by reading all. */
 const TAIL = 20;

@@ -119,7 +119,7 @@ describe("I1: options are checked where they are given, since Node strips types 
     [
       "a pattern by name",
       () => unchecked(workflow)({ pattern: "graph", options: {} }),
-      "DEFINITION_INVALID workflow(): pattern must be a pattern",
+      "DEFINITION_INVALID workflow(): pattern must be a pattern, made by definePattern()",
     ],
     [
       "an unknown section",
@@ -181,7 +181,7 @@ describe("I1: what a fleet refers to is in it", () => {
       "DEFINITION_DUPLICATE fleet(): tools.search and tools.again are one and the same object",
       `DEFINITION_REFERENCE tool "t" uses MCP server "fils", which is not defined → files`,
       `MODEL_UNKNOWN agent "b" uses provider "antropic", which is not defined → anthropic/M`,
-      "DEFINITION_INVALID workflows.main.workers must be a list of at least 1, not a list",
+      "DEFINITION_INVALID workflows.main.workers must be a list of at least 1, not of 0",
       `DEFINITION_UNKNOWN_KEY unknown key "worker" → workers`,
     ]);
   });

@@ -52,7 +52,7 @@ FLT121 workflow "main" uses agent "jugde", which is not defined  fleet.yaml:8:47
       id: "FLT103",
       details: { problems: [first, ...rest] },
     });
-    expect(error.message).toBe(`unknown key "modle" at fleet.yaml:5:5 (and 1 more)`);
+    expect(error.message).toBe(`unknown key "modle" at fleet.yaml:5:5, did you mean "model"? (and 1 more)`);
   });
 
   test("suggestions can be put in place", async () => {

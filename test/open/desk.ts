@@ -88,6 +88,8 @@ const broken = agent({
 /** What it returns is not what its type says. */
 const liar = agent({ input: Text, run: (): z.output<typeof Text> => JSON.parse('{ "text": 42 }') });
 
+const stray = agent({ input: Text, output: Text, run: () => JSON.parse('{ "text": 42 }') as z.output<typeof Text> });
+
 const stage = (one: typeof shout) => pipeline({ input: Text, stages: [one], output: Text });
 
 export const desk = fleet({
@@ -103,7 +105,7 @@ export const desk = fleet({
     },
   },
   tools: { save },
-  agents: { shout, wait, nap, writer, asker, speaker, broken, liar },
+  agents: { shout, wait, nap, writer, asker, speaker, broken, liar, stray },
   workflows: {
     shout: stage(shout),
     wait: stage(wait),
@@ -112,6 +114,7 @@ export const desk = fleet({
     ask: pipeline({ input: Text, stages: [asker] }),
     speak: pipeline({ input: Text, stages: [speaker] }),
     fail: pipeline({ input: Text, stages: [broken] }),
+    stray: stage(stray),
     lie: pipeline({ input: Text, output: Text, stages: [liar] }),
     twice: pipeline({ input: Text, stages: [shout, { agent: shout, id: "again" }], output: Text }),
     both: graph({

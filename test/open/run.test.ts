@@ -91,7 +91,19 @@ describe("a run that fails", () => {
       class: "permanent",
       message: "broken: TypeError: cannot read the map",
       hint: expect.stringMatching(/\S/) as string,
-      details: { run: run.id, stack: expect.stringContaining("desk.ts") as string },
+      details: { run: run.id, task: "broken", stack: expect.stringContaining("desk.ts") as string },
+    });
+  });
+
+  test("says what an agent's code returned that does not fit, and where", async () => {
+    const app = await opened();
+    const error = await rejection((await app.start("stray", { text: "x" })).result());
+    expect(error).toMatchObject({
+      code: "OUTPUT_INVALID",
+      message:
+        "what the agent's run() returned does not match its schema: /text: Invalid input: expected string, received number",
+      hint: "Correct what it returns, or its output schema.",
+      details: { task: "stray" },
     });
   });
 

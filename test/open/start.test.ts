@@ -16,7 +16,7 @@ describe("what is started must be known and right", () => {
       details: { suggestion: "shout" },
     });
     expect(error.hint).toBe(
-      'It has: shout, wait, nap, write, ask, speak, fail, lie, twice, both. Did you mean "shout"?',
+      'It has: shout, wait, nap, write, ask, speak, fail, stray, lie, twice, both. Did you mean "shout"?',
     );
     expect(await rejection((app.start as Untyped)("toString", {}))).toMatchObject({ code: "WORKFLOW_UNKNOWN" });
   });
@@ -123,6 +123,11 @@ describe("open()", () => {
     const error = await rejection(open(desk, { store: "sqlit:x.db" }));
     expect(error).toMatchObject({ code: "USAGE" });
     expect(error.hint).toContain("Did you mean sqlite:?");
+  });
+
+  test("a store of no file is told to name one", async () => {
+    const error = await rejection(open(desk, { store: "sqlite:" }));
+    expect(error).toMatchObject({ code: "USAGE", hint: "Name one: sqlite:.flotilla/store.db" });
   });
 
   test("a missing definition says where it was looked for", async () => {
