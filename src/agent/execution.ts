@@ -10,7 +10,7 @@ type Ending =
   /** Something that the agent's code cannot catch its way past. */
   | { why: "fatal"; error: FlotillaError }
   | { why: "aborted"; error: FlotillaError }
-  | { why: "suspended"; wakeAt: number };
+  | { why: "suspended"; wakeAt: number | null; waits: readonly string[] };
 
 interface Flight {
   key: string;
@@ -32,6 +32,7 @@ export class Execution {
   private readonly redact: Redactor;
   private readonly flights = new Set<Flight>();
   private readonly sleepers = new Set<number>();
+  private readonly waits = new Set<string>();
   private readonly stopped = Promise.withResolvers<Ending>();
   /** Who waits for what is in flight is told of an abort. */
   private aborted: (() => void) | null = null;
@@ -86,6 +87,13 @@ export class Execution {
   /** Waits until `wakeAt` without holding anything: the promise never settles in this execution. */
   sleepUntil(wakeAt: number): Promise<never> {
     this.sleepers.add(wakeAt);
+    this.considerSuspending();
+    return new Promise(() => {});
+  }
+
+  /** Waits for the answer to a question, as `sleepUntil` waits for the time. */
+  waitFor(key: string): Promise<never> {
+    this.waits.add(key);
     this.considerSuspending();
     return new Promise(() => {});
   }
@@ -156,7 +164,9 @@ export class Execution {
   private considerSuspending(): void {
     if (!this.idleButForSleepers()) return;
     this.port.clock.soon(() => {
-      if (this.idleButForSleepers()) this.end({ why: "suspended", wakeAt: Math.min(...this.sleepers) });
+      if (!this.idleButForSleepers()) return;
+      const wakeAt = this.sleepers.size === 0 ? null : Math.min(...this.sleepers);
+      this.end({ why: "suspended", wakeAt, waits: [...this.waits] });
     });
   }
 
@@ -165,14 +175,14 @@ export class Execution {
       case "returned":
         return { type: "completed", output: ending.output };
       case "suspended":
-        return { type: "suspended", wakeAt: ending.wakeAt };
+        return { type: "suspended", wakeAt: ending.wakeAt, waits: ending.waits };
       default:
         return { type: "failed", error: recordOf(ending.error, this.redact) };
     }
   }
 
   private idleButForSleepers(): boolean {
-    return this.ending === null && this.sleepers.size > 0 && this.flights.size === 0;
+    return this.ending === null && this.sleepers.size + this.waits.size > 0 && this.flights.size === 0;
   }
 }
 

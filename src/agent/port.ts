@@ -1,4 +1,4 @@
-import type { RecordedStep } from "../carrier/frame.ts";
+import type { RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
@@ -26,8 +26,9 @@ export interface TaskPort {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly random: Random;
-  /** Resolves when the step is durable. Rejects with CANCELLED when the attempt is not current any more. */
-  record(step: StepRecord): Promise<void>;
+  /** Resolves when the step is durable; with the answer to a question that was answered at once. Rejects with CANCELLED
+   *  when the attempt is not current any more. */
+  record(step: StepRecord): Promise<StepAnswer | undefined>;
   /** Asks whether the run may spend `tokens` more at worst, and `costMicroUsd`, which is null for a model without a
    *  price. @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
   permit(tokens: number, costMicroUsd: number | null): Promise<void>;
@@ -39,5 +40,6 @@ export interface TaskPort {
 export type AgentOutcome =
   | { type: "completed"; output: Json }
   | { type: "failed"; error: ErrorRecord }
-  /** Only durable waits are outstanding: the task holds nothing until `wakeAt`. */
-  | { type: "suspended"; wakeAt: number };
+  /** Only durable waits are outstanding: the task holds nothing until `wakeAt`, or an answer to one of the steps that it
+   *  `waits` for. */
+  | { type: "suspended"; wakeAt: number | null; waits: readonly string[] };

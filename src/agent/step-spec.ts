@@ -1,5 +1,5 @@
 import type { RetryPolicy } from "../core/definition.ts";
-import type { SettlePolicy, StepKind, Usage } from "../core/event.ts";
+import type { Ask, SettlePolicy, StepKind, Usage } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 
 /** What a step does, and how its failures are met. */
@@ -18,6 +18,16 @@ export interface StepSpec {
   write?: WriteSpec;
   /** `output` may be whatever JSON can hold; the agent gets it as it will be read back from the record. */
   perform(attempt: Attempt): Promise<Performed>;
+}
+
+/** A question that others answer. */
+export interface AskSpec {
+  kind: StepKind;
+  name: string;
+  /** As in `StepSpec`. */
+  input: Json;
+  /** Made when it is asked for the first time, at that time. */
+  ask(now: number): Ask;
 }
 
 export interface WriteSpec {

@@ -1,5 +1,6 @@
 import type { StepRecord } from "../core/decide.ts";
-import type { SettlePolicy, Usage } from "../core/event.ts";
+import type { StepAnswer } from "../carrier/frame.ts";
+import type { Ask, SettlePolicy, Usage } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import type { ToolCheck } from "../definition/context.ts";
@@ -56,6 +57,13 @@ export class StepWork {
       if (delayMs === null) return this.fail(call, tried.error);
       await this.wait(call, tries, delayMs, tried.error);
     }
+  }
+
+  /** Puts a question on record; returns the answer when it has one at once. */
+  async ask(call: Call, ask: Ask): Promise<StepAnswer | undefined> {
+    await this.recordSurvived();
+    if (this.execution.doom !== null) throw this.execution.doom;
+    return this.record({ ...this.headOf(call, "asked"), ask });
   }
 
   /** Write ahead: the intent is durable before the first try (F13). */
@@ -210,9 +218,9 @@ export class StepWork {
     return Math.max(0, Math.round(this.port.clock.now() - call.startedAt));
   }
 
-  private async record(step: StepRecord): Promise<void> {
+  private async record(step: StepRecord): Promise<StepAnswer | undefined> {
     try {
-      await this.port.record(step);
+      return await this.port.record(step);
     } catch (thrown) {
       this.execution.fatal(failureOf(thrown, "agent", step.key));
     }

@@ -1,13 +1,13 @@
 import type { StepKind } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
-import type { RecordedStep } from "../carrier/frame.ts";
+import type { RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import { FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { Redactor } from "../telemetry/redact.ts";
 import type { Execution } from "./execution.ts";
 import type { TaskPort } from "./port.ts";
 import { Replay } from "./replay.ts";
-import type { Call, StepSpec } from "./step-spec.ts";
+import type { AskSpec, Call, StepSpec } from "./step-spec.ts";
 import { StepWork } from "./step-work.ts";
 
 /** Steps that cost nothing and do not count against `limits.stepsMax`. */
@@ -59,6 +59,30 @@ export class Steps {
     return this.execution.begin(key, spec.write !== undefined, (signal) => this.resolve(spec, key, signal));
   }
 
+  /** The answer to a question that only others can answer: another agent, a person, the coordinator. While nothing else
+   *  is under way the task is suspended, and holds nothing.
+   *  @throws {FlotillaError} what the question was answered with, or as `run` */
+  async ask(spec: AskSpec): Promise<Json> {
+    const key = this.takeKey(spec.name);
+    const answer = await this.execution.begin(key, false, (signal) => this.resolveAsked(spec, key, signal));
+    if (answer === undefined) return this.execution.waitFor(key);
+    if ("error" in answer) throw fromErrorRecord(answer.error);
+    return answer.output;
+  }
+
+  private async resolveAsked(spec: AskSpec, key: string, signal: AbortSignal): Promise<StepAnswer | undefined> {
+    const call = this.callOf({ ...spec, timeoutMs: null, retry: null, perform: unasked }, key, signal);
+    const recorded = this.port.assignment.steps.get(key);
+    if (recorded === undefined) return this.inOrder(() => this.work.ask(call, spec.ask(this.port.clock.now())));
+    this.unasked.delete(key);
+    this.compare(call, recorded);
+    if (recorded.status === "asked") return undefined;
+    await this.replay.turn(key);
+    return recorded.status === "failed"
+      ? { error: recorded.error ?? toErrorRecord(`${key} failed`) }
+      : { output: recorded.output ?? null };
+  }
+
   private takeKey(name: string): string {
     const ordinal = (this.ordinals.get(name) ?? 0) + 1;
     this.ordinals.set(name, ordinal);
@@ -66,18 +90,22 @@ export class Steps {
   }
 
   private async resolve(spec: StepSpec, key: string, signal: AbortSignal): Promise<Json> {
-    const { run, task, steps } = this.port.assignment;
-    this.count(spec, key);
-    const inputHash = sha256(canonicalJson(spec.input)).toString("hex").slice(0, HASH_CHARACTERS);
-    const recorded = steps.get(key);
-    const idempotencyKey =
-      recorded?.idempotencyKey ?? sha256(`${run}/${task}/${key}`).toString("hex").slice(0, HASH_CHARACTERS);
-    const call: Call = { spec, key, inputHash, idempotencyKey, startedAt: this.port.clock.now(), signal };
+    const call = this.callOf(spec, key, signal);
+    const recorded = this.port.assignment.steps.get(key);
     return recorded === undefined ? this.inOrder(() => this.work.perform(call)) : this.resume(call, recorded);
   }
 
+  private callOf(spec: StepSpec, key: string, signal: AbortSignal): Call {
+    const { run, task, steps } = this.port.assignment;
+    this.count(spec, key);
+    const inputHash = sha256(canonicalJson(spec.input)).toString("hex").slice(0, HASH_CHARACTERS);
+    const idempotencyKey =
+      steps.get(key)?.idempotencyKey ?? sha256(`${run}/${task}/${key}`).toString("hex").slice(0, HASH_CHARACTERS);
+    return { spec, key, inputHash, idempotencyKey, startedAt: this.port.clock.now(), signal };
+  }
+
   /** What happens now comes after all that is on record. */
-  private async inOrder(work: () => Promise<Json>): Promise<Json> {
+  private async inOrder<T>(work: () => Promise<T>): Promise<T> {
     this.isLive = true;
     try {
       return await work();
@@ -108,6 +136,9 @@ export class Steps {
         if (recorded.outcome === "not-done") return this.inOrder(() => this.work.begin(call));
         await this.replay.turn(call.key);
         return recorded.output ?? null;
+      case "asked":
+        // `compare` refused a question in place of anything else.
+        return this.execution.waitFor(call.key);
       case "started":
       case "unknown":
         return this.inOrder(() => this.work.settle(call, recorded.settle));
@@ -139,3 +170,7 @@ export class Steps {
     );
   }
 }
+
+const unasked = (): never => {
+  throw new FlotillaError("INVARIANT", "a question is answered by others");
+};

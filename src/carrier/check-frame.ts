@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { errorRecordSchema, stepKindSchema, usageSchema } from "../core/event.ts";
+import { askSchema, errorRecordSchema, stepKindSchema, usageSchema } from "../core/event.ts";
 import { jsonFault } from "../message/json-bound.ts";
 import { MESSAGE_BYTES_MAX } from "../message/schema.ts";
 import { parseSeal } from "../message/seal.ts";
@@ -9,7 +9,7 @@ const name = z.string().min(1).max(512);
 
 /** `StepRecord` as a worker may send it: the proof is the coordinator's to add. */
 const Step = z.strictObject({
-  phase: z.enum(["started", "completed", "failed"]),
+  phase: z.enum(["started", "asked", "completed", "failed"]),
   key: name,
   kind: stepKindSchema,
   name: z.string().max(512),
@@ -21,6 +21,7 @@ const Step = z.strictObject({
   usage: usageSchema.optional(),
   idempotencyKey: name.optional(),
   settle: z.enum(["check", "retry", "person"]).optional(),
+  ask: askSchema.optional(),
 });
 
 type Fields = { readonly [key: string]: unknown };
@@ -60,7 +61,10 @@ export function workerFrameProblem(frame: unknown): string | null {
       return (
         refProblem(frame) ??
         signedProblem(frame) ??
-        (frame.wakeAt === null || isCount(frame.wakeAt) ? null : "malformed wakeAt")
+        (frame.wakeAt === null || isCount(frame.wakeAt) ? null : "malformed wakeAt") ??
+        (frame.waits === undefined || (Array.isArray(frame.waits) && frame.waits.every(isName))
+          ? null
+          : "malformed waits")
       );
     default:
       return `unknown frame ${String(frame.f).slice(0, 64)}`;

@@ -20,6 +20,9 @@ export type RecordedStep = Pick<
   "key" | "kind" | "name" | "inputHash" | "status" | "settle" | "idempotencyKey" | "output" | "error" | "outcome"
 >;
 
+/** What a question of an agent was answered with. */
+export type StepAnswer = { output: Json } | { error: ErrorRecord };
+
 /** Characters of one step or result, as canonical JSON without its escapes. However it is escaped, it then fits into a
  *  record of any carrier. */
 export const SAID_CHARACTERS_MAX = 10 * 1024 * 1024;
@@ -29,8 +32,8 @@ export type CoordinatorFrame =
   | ({ f: "steps"; steps: RecordedStep[] } & TaskRef)
   /** The envelope is a task.request whose payload holds input and deadline. */
   | ({ f: "assign"; agent: string; envelope: Envelope; steps: RecordedStep[]; output: JsonSchema | null } & TaskRef)
-  /** The step is durable (or was refused: the attempt is not current any more). */
-  | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean } & TaskRef)
+  /** The step is durable (or was refused: the attempt is not current any more). A question may have its answer at once. */
+  | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean; answer?: StepAnswer } & TaskRef)
   | { f: "permit"; id: number; error: ErrorRecord | null }
   | ({ f: "cancel"; why: string } & TaskRef)
   /** Take no more work; exit when what runs has ended. */
@@ -42,7 +45,8 @@ export type WorkerFrame =
   | ({ f: "step"; agent: string; step: StepRecord; seq: number } & TaskRef)
   /** task.response or error. */
   | ({ f: "result"; agent: string; envelope: Envelope; seq: number } & TaskRef)
-  | ({ f: "suspend"; agent: string; wakeAt: number | null; seq: number } & TaskRef)
+  /** `waits`: steps whose answers it waits for. */
+  | ({ f: "suspend"; agent: string; wakeAt: number | null; waits?: string[]; seq: number } & TaskRef)
   /** Asks before a model call whether the run may spend this much more at worst; money is null without a price. */
   | ({ f: "permit"; id: number; tokens: number; costMicroUsd: number | null } & TaskRef)
   | { f: "heartbeat"; at: number; running: number }

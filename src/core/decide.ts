@@ -1,7 +1,7 @@
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
 import type { Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
-import type { Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { findCycle } from "./graph.ts";
 import type { Json } from "./json.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
@@ -20,7 +20,8 @@ import {
 
 /** A step as a worker reports it: an intent before a write, or an outcome. */
 export interface StepRecord {
-  phase: "started" | "completed" | "failed";
+  /** `asked`: a question that others answer. */
+  phase: "started" | "asked" | "completed" | "failed";
   key: string;
   kind: StepKind;
   name: string;
@@ -32,6 +33,7 @@ export interface StepRecord {
   usage?: Usage;
   idempotencyKey?: string;
   settle?: SettlePolicy;
+  ask?: Ask;
   proof?: Proof;
 }
 
@@ -52,7 +54,14 @@ export type Command =
   | { type: "step.record"; task: string; attempt: number; step: StepRecord }
   | { type: "task.complete"; task: string; attempt: number; output: Json; proof?: Proof }
   | { type: "task.fail"; task: string; attempt: number; error: ErrorRecord; proof?: Proof }
-  | { type: "task.suspend"; task: string; attempt: number; wakeAt: number | null; proof?: Proof }
+  | {
+      type: "task.suspend";
+      task: string;
+      attempt: number;
+      wakeAt: number | null;
+      waits?: readonly string[];
+      proof?: Proof;
+    }
   /** The worker is gone, or gave the task back. `suspect`: its process died with this task in it. */
   | { type: "task.release"; task: string; attempt: number; why: string; suspect: boolean }
   | { type: "task.expire"; task: string }
@@ -97,7 +106,6 @@ export const CRASHES_ALONE_MAX = 2;
 
 /** Name of the timer that ends a run at its limit of time. */
 export const DEADLINE_TIMER = "deadline";
-export const wakeTimer = (task: string) => `wake/${task}`;
 
 /** Decides what a command means for a run: returns the events, already applied to `state`, which the caller owns and
  *  drops when they cannot be committed. Folding the same events over the same earlier state gives an equal state.
@@ -236,6 +244,12 @@ class Decision {
       const { idempotencyKey = key, settle = "person" } = step;
       const data = { attempt, idempotencyKey, inputHash, key, kind, name, ...proof, settle, task: id };
       this.emit({ type: "step.started", at: this.now, data, payload: input });
+    } else if (step.phase === "asked") {
+      if (step.ask === undefined) return;
+      const data = { ask: step.ask, attempt, inputHash, key, kind, name, ...proof, task: id };
+      this.emit({ type: "step.asked", at: this.now, data, payload: input });
+      this.put(task, key, step.ask, step.input ?? null);
+      return this.react();
     } else if (step.phase === "completed") {
       const data = { attempt, durationMs, inputHash, key, kind, name, ...proof, task: id, ...usage };
       this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
@@ -314,6 +328,7 @@ class Decision {
   private suspend(command: Extract<Command, { type: "task.suspend" }>): void {
     const task = this.current(command);
     if (task === null) return;
+    const { waits = [] } = command;
     this.emit({
       type: "task.suspended",
       at: this.now,
@@ -321,9 +336,90 @@ class Decision {
         task: task.id,
         attempt: task.attempt,
         wakeAt: command.wakeAt,
+        ...(waits.length === 0 ? {} : { waits: [...waits] }),
         ...(command.proof === undefined ? {} : { proof: command.proof }),
       },
     });
+    this.wakeFor(task);
+  }
+
+  /** Does what a step asks for, or answers at once why not: that is the asker's to meet, and ends nothing else. */
+  private put(task: TaskState, key: string, ask: Ask, input: Json): void {
+    const id = `${task.id}/${key}`;
+    const spec: TaskSpec = {
+      id,
+      ...(ask.agent === undefined ? {} : { agent: ask.agent }),
+      input,
+      priority: task.priority,
+      why: `asked by ${task.id}`,
+    };
+    const problem = this.problemOf([spec], task.depth + 1);
+    if (problem !== null) return this.answer(task, key, { error: problem });
+    this.emitRevision([spec], [], `${task.agent} asks ${ask.agent}`, {
+      depth: task.depth + 1,
+      asker: { key, task: task.id },
+    });
+  }
+
+  /** Answers a question of a task; the first answer counts. */
+  private answer(task: TaskState, key: string, answer: { output: Json } | { error: ErrorRecord }): void {
+    const step = task.steps.get(key);
+    if (step?.status !== "asked" || step.asked === null) return;
+    const { inputHash, kind, name } = step;
+    const durationMs = Math.max(0, this.now - step.asked.at);
+    const data = { attempt: task.attempt, durationMs, inputHash, key, kind, name, task: task.id };
+    if ("error" in answer) {
+      this.emit({ type: "step.failed", at: this.now, data: { ...data, error: answer.error } });
+    } else {
+      this.emit({ type: "step.completed", at: this.now, data, payload: { output: answer.output } });
+    }
+    this.wakeFor(task);
+  }
+
+  /** A task that is suspended for answers goes on with the first of them. */
+  private wakeFor(task: TaskState): void {
+    if (task.status !== "suspended") return;
+    const answered = task.waits.some((key) => task.steps.get(key)?.status !== "asked");
+    if (answered) this.emit({ type: "task.woken", at: this.now, data: { task: task.id } });
+  }
+
+  /** The outcome of a task that a step asked for is that step's answer. */
+  private answerWith({ asker, id, status, output, error }: TaskState): void {
+    const task = asker === null ? undefined : this.state.tasks.get(asker.task);
+    if (asker === null || task === undefined || SETTLED.has(task.status)) return;
+    if (status === "completed") return this.answer(task, asker.key, { output: output ?? null });
+    this.answer(task, asker.key, { error: error ?? errorRecord("CANCELLED", `task ${id} was ${status}`) });
+  }
+
+  /** What a task asked for is no use when it is over. */
+  private cancelAsked(task: TaskState): void {
+    for (const id of [...task.asked]) {
+      if (SETTLED.has(taskOf(this.state, id).status)) continue;
+      this.emit({
+        type: "task.cancelled",
+        at: this.now,
+        data: { task: id, why: `${task.id}, which asked for it, is over` },
+      });
+    }
+  }
+
+  /** The deadline of a question: `name` is its task and key. */
+  private askDue(name: string): void {
+    const place = name.lastIndexOf("\n");
+    const task = this.state.tasks.get(name.slice(0, place));
+    const step = task?.steps.get(name.slice(place + 1));
+    const { deadline = null } = step?.asked?.ask ?? {};
+    if (task === undefined || step === undefined || deadline === null || deadline > this.now) return;
+    const message = `${step.name} had no answer within ${deadline - (step.asked?.at ?? 0)} ms`;
+    this.answer(task, step.key, { error: errorRecord("STEP_TIMEOUT", message) });
+    const child = task.asked.find((id) => taskOf(this.state, id).asker?.key === step.key);
+    if (child !== undefined)
+      this.emit({
+        type: "task.cancelled",
+        at: this.now,
+        data: { task: child, why: `${task.id} waits for it no longer` },
+      });
+    this.react();
   }
 
   private release(command: Extract<Command, { type: "task.release" }>): void {
@@ -380,6 +476,7 @@ class Decision {
       this.endFailed(errorRecord("LIMIT_TIME", message), null);
       return;
     }
+    if (name.startsWith("ask/")) return this.askDue(name.slice("ask/".length));
     const id = name.startsWith("wake/") ? name.slice("wake/".length) : null;
     const task = id === null ? undefined : this.state.tasks.get(id);
     if (task?.status === "suspended" && task.readyAt <= this.now) {
@@ -420,7 +517,10 @@ class Decision {
       const settled = scratch.settled.shift();
       if (settled === undefined) return this.expectEnd();
       const task = taskOf(this.state, settled);
-      if (task.kind === "plan" && task.status === "failed") {
+      this.cancelAsked(task);
+      if (task.asker !== null) {
+        this.answerWith(task);
+      } else if (task.kind === "plan" && task.status === "failed") {
         this.endFailed(task.error ?? errorRecord("PLAN_INVALID", "the pattern failed"), task.id);
       } else if (task.kind !== "plan") {
         this.revise({ type: "settled", task: viewOf(task) }, `${task.id} ${task.status}`);
@@ -621,7 +721,7 @@ class Decision {
   }
 
   /** C1, C4: nothing of a revision is added unless all of it is sound. */
-  private problemOf(add: readonly TaskSpec[]): ErrorRecord | null {
+  private problemOf(add: readonly TaskSpec[], base = 0): ErrorRecord | null {
     const added = new Map(add.map((task) => [task.id, (task.needs ?? []).map((need) => normalNeed(need).task)]));
     const groups = new Set(add.filter((task) => task.kind === "group").map((task) => task.id));
     for (const task of add) {
@@ -639,7 +739,7 @@ class Decision {
     if (cycle !== null) return errorRecord("CYCLE", `tasks depend on each other in a cycle: ${cycle.join(" → ")}`);
     const { depthMax, tasksMax } = this.state.limits;
     const depthOf = this.depthsOf(add);
-    const deep = add.find((task) => depthOf(task) > depthMax);
+    const deep = add.find((task) => base + depthOf(task) > depthMax);
     if (deep !== undefined) return errorRecord("LIMIT_DEPTH", `task ${deep.id} is nested deeper than ${depthMax}`);
     const total = this.state.tasks.size + add.length;
     return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
@@ -684,16 +784,22 @@ class Decision {
     };
   }
 
-  private emitRevision(add: readonly TaskSpec[], cancel: { task: string; why: string }[], why: string): void {
+  private emitRevision(
+    add: readonly TaskSpec[],
+    cancel: { task: string; why: string }[],
+    why: string,
+    asked?: { depth: number; asker: { task: string; key: string } },
+  ): void {
     const inputs: [string, Json][] = [];
     const depthOf = this.depthsOf(add);
     // Keys in canonical order: see the note at `canonicalJson`.
     const specs = add.map((task): TaskSpecData => {
       const kind = task.kind ?? "agent";
-      const depth = depthOf(task);
+      const depth = (asked?.depth ?? 0) + depthOf(task);
       if (task.input !== undefined) inputs.push([task.id, task.input]);
       return {
         agent: task.agent ?? null,
+        ...(asked === undefined ? {} : { asker: asked.asker }),
         ...(task.input === undefined && kind !== "group" ? { deferred: true } : {}),
         ...(depth === 0 ? {} : { depth }),
         ...(task.group === undefined ? {} : { group: task.group }),
@@ -720,6 +826,7 @@ function agentProblem({ id, agent }: TaskSpec): string {
 }
 
 function advances(known: StepState, step: StepRecord): boolean {
+  if (step.phase === "asked" || known.status === "asked") return false;
   // Another try of a write is intended again, on the record: a crash in it must not go unnoticed either (F13).
   if (step.phase === "started")
     return known.status === "unknown" || (known.status === "settled" && known.outcome === "not-done");
@@ -746,7 +853,8 @@ function runView(state: RunState, { options, describe }: DecideContext): RunView
       return task && viewOf(task);
     },
     *tasks() {
-      for (const task of state.tasks.values()) yield viewOf(task);
+      // What agents asked each other is theirs; a pattern sees what it planned.
+      for (const task of state.tasks.values()) if (task.asker === null) yield viewOf(task);
     },
     members(group) {
       const members: TaskView[] = [];

@@ -49,6 +49,8 @@ const taskSpec = z.strictObject({
   /** JSON Schema of this task's output, in place of its agent's. */
   output: z.record(z.string(), z.unknown()).optional(),
   why: z.string().optional(),
+  /** The step that asked for it: its answer is this task's outcome. */
+  asker: z.strictObject({ task: id, key: id }).optional(),
 });
 
 /** What a model call used. */
@@ -63,7 +65,25 @@ export const usageSchema = z.strictObject({
 /** The sender's signature that covers this record: session and sequence name the leaf, `digest` is the leaf (design: trust on the wire). */
 const proof = z.strictObject({ session: id, seq: count, digest: z.string() });
 
-export const stepKindSchema = z.enum(["model", "tool", "fetch", "effect", "now", "random", "sleep", "compaction"]);
+export const stepKindSchema = z.enum([
+  "model",
+  "tool",
+  "fetch",
+  "effect",
+  "now",
+  "random",
+  "sleep",
+  "compaction",
+  "call",
+]);
+
+/** What an agent asks for and only the coordinator can answer. `deadline`: when it is answered in any case; null: never. */
+export const askSchema = z.strictObject({
+  /** Another agent does something for it, as a task of the same run (C8, M4). */
+  ask: z.enum(["call"]),
+  agent: z.string().optional(),
+  deadline: time.nullable(),
+});
 
 const stepHead = {
   task: id,
@@ -107,7 +127,14 @@ const schemas = {
     proof: proof.optional(),
   }),
   "task.released": z.strictObject({ task: id, attempt: count, why: z.string(), suspect: z.boolean() }),
-  "task.suspended": z.strictObject({ task: id, attempt: count, wakeAt: time.nullable(), proof: proof.optional() }),
+  /** Woken at a time, by the answer to one of the steps in `waits`, or both; it holds nothing meanwhile. */
+  "task.suspended": z.strictObject({
+    task: id,
+    attempt: count,
+    wakeAt: time.nullable(),
+    waits: z.array(id).optional(),
+    proof: proof.optional(),
+  }),
   "task.woken": z.strictObject({ task: id }),
   "task.skipped": z.strictObject({ task: id, why: z.string(), because: z.string().nullable() }),
   "task.cancelled": z.strictObject({ task: id, why: z.string() }),
@@ -118,6 +145,8 @@ const schemas = {
     settle: z.enum(["check", "retry", "person"]),
     proof: proof.optional(),
   }),
+  /** A question that others answer: `step.completed` or `step.failed` follows, without a proof of the asker. */
+  "step.asked": z.strictObject({ ...stepHead, ask: askSchema, proof: proof.optional() }),
   "step.completed": z.strictObject({
     ...stepHead,
     durationMs: count,
@@ -158,6 +187,7 @@ export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventDat
 export type TaskSpecData = z.infer<typeof taskSpec>;
 export type Need = z.infer<typeof need>;
 export type Usage = z.infer<typeof usageSchema>;
+export type Ask = z.infer<typeof askSchema>;
 export type Proof = z.infer<typeof proof>;
 export type StepKind = z.infer<(typeof schemas)["step.completed"]>["kind"];
 export type SettlePolicy = "check" | "retry" | "person";

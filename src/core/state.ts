@@ -1,6 +1,6 @@
 import { type ErrorRecord, invariant } from "../error.ts";
 import type { JsonSchema, Limits, Priority } from "./definition.ts";
-import type { EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import type { Json } from "./json.ts";
 import type { TaskView } from "./planner.ts";
 
@@ -14,7 +14,7 @@ export type TaskStatus =
   | "assigned"
   /** Ready again from `readyAt` (F2). */
   | "delayed"
-  /** Waits for a timer; holds no process. */
+  /** Waits for a timer or for answers; holds no process. */
   | "suspended"
   /** A write's outcome is unknown and only a person can say (F13). */
   | "blocked"
@@ -25,7 +25,7 @@ export type TaskStatus =
   | "skipped"
   | "cancelled";
 
-export type StepStatus = "started" | "completed" | "failed" | "unknown" | "settled";
+export type StepStatus = "started" | "asked" | "completed" | "failed" | "unknown" | "settled";
 
 export interface StepState {
   key: string;
@@ -39,6 +39,8 @@ export interface StepState {
   output: Json | undefined;
   error: ErrorRecord | undefined;
   outcome: "done" | "not-done" | null;
+  /** Set on a question that others answer, with the time at which it was asked. */
+  asked: { ask: Ask; at: number } | null;
 }
 
 export interface TaskState {
@@ -65,7 +67,14 @@ export interface TaskState {
   /** Attempts that count for the retry policy; a lost host does not. */
   tries: number;
   worker: string | null;
+  /** Infinity while it waits for answers alone. */
   readyAt: number;
+  /** Steps for whose answers it is suspended. */
+  waits: readonly string[];
+  /** The step that asked for this task. */
+  asker: { task: string; key: string } | null;
+  /** Tasks that its steps asked for and that have not settled. */
+  asked: string[];
   /** Deaths of hosts while this task was among the running ones: it is a suspect from the first one on. */
   crashes: number;
   /** Those of them with the task alone in its host and no step finished in between: they convict it. */
@@ -123,6 +132,8 @@ export interface Scratch {
   full: string[];
   /** Tasks whose place in the queue or timers may have changed since the last commit. */
   touched: Set<string>;
+  /** Tasks whose timers alone may have changed. */
+  timed: Set<string>;
 }
 
 /** Deaths of its host that a task shares with neighbours: with all at first, then with the few other suspects of a
@@ -131,8 +142,25 @@ export const CRASHES_SHARED = 2;
 
 export const SETTLED: ReadonlySet<TaskStatus> = new Set(["completed", "failed", "skipped", "cancelled"]);
 
+/** The timers that a task needs, by name: pure, so that the store's rows follow from the state alone. */
+export function timersOf(task: TaskState): ReadonlyMap<string, number> {
+  if (task.status !== "suspended" && task.steps.size === 0) return NO_TIMERS;
+  const timers = new Map<string, number>();
+  if (task.status === "suspended" && Number.isFinite(task.readyAt)) timers.set(wakeTimer(task.id), task.readyAt);
+  for (const { key, asked, status } of task.steps.values()) {
+    if (status === "asked" && asked !== null && asked.ask.deadline !== null)
+      timers.set(askTimer(task.id, key), asked.ask.deadline);
+  }
+  return timers;
+}
+
+const NO_TIMERS: ReadonlyMap<string, number> = new Map();
+export const wakeTimer = (task: string) => `wake/${task}`;
+/** Keys hold no line break: what follows the last one is the key. */
+export const askTimer = (task: string, key: string) => `ask/${task}\n${key}`;
+
 export function emptyScratch(): Scratch {
-  return { settled: [], doomed: [], unbound: [], full: [], touched: new Set() };
+  return { settled: [], doomed: [], unbound: [], full: [], touched: new Set(), timed: new Set() };
 }
 
 export function emptyRun(id: string): RunState {
@@ -234,7 +262,13 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "task.suspended": {
       const task = taskOf(state, event.data.task);
       task.tries -= 1;
-      requeue(state, task, "suspended", event.data.wakeAt ?? event.at);
+      task.waits = event.data.waits ?? [];
+      requeue(
+        state,
+        task,
+        "suspended",
+        event.data.wakeAt ?? (task.waits.length > 0 ? Number.POSITIVE_INFINITY : event.at),
+      );
       break;
     }
     case "task.woken":
@@ -252,6 +286,13 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "step.started":
       putStep(state, event.data, "started", event.data.settle, event.data.idempotencyKey).input = event.payload?.input;
       break;
+    case "step.asked": {
+      const step = putStep(state, event.data, "asked");
+      step.input = event.payload?.input;
+      step.asked = { ask: event.data.ask, at: event.at };
+      state.scratch.timed.add(event.data.task);
+      break;
+    }
     case "step.completed": {
       const step = putStep(state, event.data, "completed");
       taskOf(state, event.data.task).crashesAlone = 0;
@@ -340,6 +381,9 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     tries: 0,
     worker: null,
     readyAt: at,
+    waits: [],
+    asker: spec.asker ?? null,
+    asked: [],
     crashes: 0,
     crashesAlone: 0,
     steps: new Map(),
@@ -348,6 +392,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
   };
   state.tasks.set(task.id, task);
   state.openTasks += 1;
+  if (task.asker !== null) taskOf(state, task.asker.task).asked.push(task.id);
 }
 
 /** Counts a new task among its group's members, once all tasks of the same revision are there. */
@@ -426,6 +471,7 @@ function settle(
   task.worker = null;
   // What a settled task recorded stays in the journal; memory holds only what may still be needed.
   task.steps.clear();
+  task.waits = [];
   state.openTasks -= 1;
   state.counts[status] += 1;
   state.scratch.touched.add(task.id);
@@ -439,6 +485,10 @@ function settle(
     else if (next.openNeeds === 0) unblock(state, next, at);
   }
   state.dependents.delete(task.id);
+  if (task.asker !== null) {
+    const asker = taskOf(state, task.asker.task);
+    asker.asked = asker.asked.filter((one) => one !== task.id);
+  }
   if (task.group !== null) {
     const group = taskOf(state, task.group);
     group.openMembers -= 1;
@@ -456,6 +506,12 @@ function putStep(
   const task = taskOf(state, data.task);
   const known = task.steps.get(data.key);
   if (known) {
+    if (known.status === "asked") {
+      // Answers are handed to a resumed agent in the order in which they came.
+      task.steps.delete(data.key);
+      task.steps.set(data.key, known);
+      state.scratch.timed.add(task.id);
+    }
     known.status = status;
     if (status === "started") {
       known.settle = settlePolicy;
@@ -476,6 +532,7 @@ function putStep(
     output: undefined,
     error: undefined,
     outcome: null,
+    asked: null,
   };
   task.steps.set(data.key, step);
   return step;

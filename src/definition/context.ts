@@ -96,6 +96,11 @@ export interface AgentContext {
   tool<Input, Output>(tool: Tool<Input, Output>, input: NoInfer<Input>): Promise<Output>;
   tool(name: string, input: unknown): Promise<Json>;
 
+  /** Asks another agent, which does it as a task of the same run, within the run's limits of tasks and depth; resolves
+   *  with its output. Waiting holds no process, and outlasts restarts.
+   *  @throws {FlotillaError} what the other agent failed with; STEP_TIMEOUT after `timeoutMs` (default and most: a day) */
+  call(agent: string, input: unknown, options?: { timeoutMs?: number }): Promise<Json>;
+
   /** HTTP as a recorded step: GET and HEAD are reads; every other method is a write, written ahead and never repeated
    *  silently. The body of the answer is part of the record. */
   fetch(url: string | URL, init?: FetchInit): Promise<FetchResponse>;

@@ -1,6 +1,6 @@
 import { workerFrameProblem } from "../carrier/check-frame.ts";
 import { SAID_CHARACTERS_MAX } from "../carrier/frame.ts";
-import type { CoordinatorFrame, RecordedStep, TaskRef, WorkerFrame } from "../carrier/frame.ts";
+import type { CoordinatorFrame, RecordedStep, StepAnswer, TaskRef, WorkerFrame } from "../carrier/frame.ts";
 import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, type decide, errorRecord, type StepRecord } from "../core/decide.ts";
 import type { Proof, RunEvent } from "../core/event.ts";
@@ -421,10 +421,12 @@ export class Coordinator {
   #step(state: LinkState, held: LinkTask, step: StepRecord, proof: Proof): void {
     const { run, task, attempt } = held;
     this.#permits.used(held, step);
-    const ack = (ok: boolean) =>
-      state.link.send({ f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok });
+    const ack = (ok: boolean, answer?: StepAnswer) => {
+      const head = { f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok } as const;
+      state.link.send(answer === undefined ? head : { ...head, answer });
+    };
     this.#ledger.submit(run, { type: "step.record", task, attempt, step: { ...step, proof } }).then(
-      (events) => ack(!events.some((event) => event.type === "result.late")),
+      (events) => ack(!events.some((event) => event.type === "result.late"), answerIn(events, task, step)),
       (error: unknown) => {
         ack(false);
         this.#ports.failed(error);
@@ -523,7 +525,8 @@ export class Coordinator {
       if (event.type === "task.assigned") this.#send(hot, event.data.task, event.data.attempt, event.at);
       // Not before: a look that comes earlier than a slow commit does not find it, and nothing would look again.
       if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
-      if (event.type === "task.suspended") this.#wakeBefore(event.data.wakeAt ?? event.at);
+      if (event.type === "task.suspended" && event.data.wakeAt !== null) this.#wakeBefore(event.data.wakeAt);
+      if (event.type === "step.asked" && event.data.ask.deadline !== null) this.#wakeBefore(event.data.ask.deadline);
       this.#ports.notify({ type: "event", run: hot.id, version, event });
       version += 1;
     }
@@ -621,7 +624,7 @@ export class Coordinator {
     const { version } = await this.#store.head(run);
     const hot = this.#ledger.hot(run);
     // One that is still wanted fires again: the clock went back since it was found due.
-    if (hot !== undefined && (!hot.idle || hot.timers.has(name))) return;
+    if (hot !== undefined && (!hot.idle || hot.waitsFor(name))) return;
     await this.#store.commit([{ journal: run, expectedVersion: version, events: [], timers: [{ op: "clear", name }] }]);
   }
 
@@ -776,9 +779,23 @@ function planningInput({ state, context }: HotRun, task: TaskState): Json {
   return planInput(request, state.id, state.input, context?.options ?? null, state.tasks.values()) as unknown as Json;
 }
 
+/** What was asked may have been answered in the very commit that recorded the question. */
+function answerIn(events: readonly RunEvent[], task: string, { key, phase }: StepRecord): StepAnswer | undefined {
+  if (phase !== "asked") return undefined;
+  for (const event of events) {
+    if (event.type !== "step.completed" && event.type !== "step.failed") continue;
+    if (event.data.task !== task || event.data.key !== key) continue;
+    return event.type === "step.completed" ? { output: event.payload?.output ?? null } : { error: event.data.error };
+  }
+  return undefined;
+}
+
 function endCommand(frame: Extract<WorkerFrame, { f: "result" | "suspend" }>): Command {
   const { task, attempt } = frame;
-  if (frame.f === "suspend") return { type: "task.suspend", task, attempt, wakeAt: frame.wakeAt };
+  if (frame.f === "suspend") {
+    const { wakeAt, waits } = frame;
+    return { type: "task.suspend", task, attempt, wakeAt, ...(waits === undefined ? {} : { waits }) };
+  }
   if (frame.envelope.type === "task.response") {
     const { output } = frame.envelope.payload as Payloads["task.response"];
     return { type: "task.complete", task, attempt, output };

@@ -1,7 +1,7 @@
-import { type Command, DEADLINE_TIMER, type DecideContext, decide, wakeTimer } from "../core/decide.ts";
+import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../core/decide.ts";
 import { checkEventData, type RunEvent } from "../core/event.ts";
 import { rankOf } from "../core/rank.ts";
-import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf } from "../core/state.ts";
+import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf, timersOf } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -73,6 +73,7 @@ interface Batch {
   events: RunEvent[];
   blobs: Blob[];
   touched: Set<string>;
+  timed: Set<string>;
   pending: { pending: Pending; events: readonly RunEvent[] }[];
 }
 
@@ -89,11 +90,19 @@ export class HotRun {
   ready = false;
   /** Decisions of it were dropped: what was being committed then may be on record or not. */
   again = false;
-  /** Tasks that have a row in the store's queue, and timers that are set. */
+  /** Tasks that have a row in the store's queue, and timers that are set: the run's own, and those of its tasks. */
   readonly rows = new Set<string>();
   readonly timers = new Set<string>();
+  readonly taskTimers = new Map<string, ReadonlyMap<string, number>>();
   /** Attempts that are with workers, by task; kept by the dispatcher. */
   readonly inFlight = new Map<string, InFlight>();
+
+  /** Whether a timer of this name is set and still wanted. */
+  waitsFor(timer: string): boolean {
+    if (this.timers.has(timer)) return true;
+    for (const timers of this.taskTimers.values()) if (timers.has(timer)) return true;
+    return false;
+  }
 
   constructor(id: string) {
     this.id = id;
@@ -272,7 +281,8 @@ export class Ledger {
     hot.state.scratch = emptyScratch();
     for (const task of hot.state.tasks.values()) {
       if (task.status === "ready" || task.status === "delayed" || task.status === "assigned") hot.rows.add(task.id);
-      if (task.status === "suspended") hot.timers.add(wakeTimer(task.id));
+      const timers = timersOf(task);
+      if (timers.size > 0) hot.taskTimers.set(task.id, timers);
     }
     if (hot.state.status === "running") hot.timers.add(DEADLINE_TIMER);
     hot.context = await this.#source.context(hot.state.definition, hot.state.workflow);
@@ -324,6 +334,7 @@ export class Ledger {
       events: [],
       blobs: [],
       touched: new Set(),
+      timed: new Set(),
       pending: [],
     });
     let next = version;
@@ -338,9 +349,10 @@ export class Ledger {
       batch.events.push(event);
       if (blob !== null) batch.blobs.push(blob);
     }
-    const { touched } = hot.state.scratch;
+    const { timed, touched } = hot.state.scratch;
     hot.state.scratch = emptyScratch();
     for (const task of touched) batch.touched.add(task);
+    for (const task of timed) batch.timed.add(task);
     this.#dirty.add(hot);
     this.#schedule();
     this.#hooks.decided(hot, events, touched);
@@ -484,7 +496,9 @@ export class Ledger {
   #commitOf(hot: HotRun, batch: Batch): Commit {
     const tasks: TaskWrite[] = [];
     const timers: TimerWrite[] = [];
-    for (const id of batch.touched) this.#project(hot, id, tasks, timers);
+    for (const id of batch.touched) this.#project(hot, id, tasks);
+    for (const id of batch.touched) projectTimers(hot, id, timers);
+    for (const id of batch.timed) if (!batch.touched.has(id)) projectTimers(hot, id, timers);
     const run = this.#runWrite(hot, batch, timers);
     return {
       journal: hot.id,
@@ -499,15 +513,8 @@ export class Ledger {
   }
 
   /** A task's rows follow from its status alone. */
-  #project(hot: HotRun, id: string, tasks: TaskWrite[], timers: TimerWrite[]): void {
+  #project(hot: HotRun, id: string, tasks: TaskWrite[]): void {
     const task = taskOf(hot.state, id);
-    const timer = wakeTimer(id);
-    if (task.status === "suspended") {
-      timers.push({ op: "set", name: timer, dueAt: task.readyAt });
-      hot.timers.add(timer);
-    } else if (hot.timers.delete(timer)) {
-      timers.push({ op: "clear", name: timer });
-    }
     const queue = queueOf(hot.state.queue, task.crashes);
     const rank = rankOf(task.priority, task.readyAt);
     if (task.status === "ready" || task.status === "delayed") {
@@ -584,6 +591,18 @@ export function parseQueue(queue: string): { base: string; slots: number | null 
   if (queue.endsWith(ALONE)) return { base: queue.slice(0, -ALONE.length), slots: 1 };
   if (queue.endsWith(WARD)) return { base: queue.slice(0, -WARD.length), slots: WARD_SLOTS };
   return { base: queue, slots: null };
+}
+
+/** Sets and clears what has changed since the rows were written last. */
+function projectTimers(hot: HotRun, id: string, writes: TimerWrite[]): void {
+  const task = taskOf(hot.state, id);
+  const before = hot.taskTimers.get(task.id);
+  const now = timersOf(task);
+  if (before === undefined && now.size === 0) return;
+  for (const [name, dueAt] of now) if (before?.get(name) !== dueAt) writes.push({ op: "set", name, dueAt });
+  for (const name of before?.keys() ?? []) if (!now.has(name)) writes.push({ op: "clear", name });
+  if (now.size === 0) hot.taskTimers.delete(task.id);
+  else hot.taskTimers.set(task.id, now);
 }
 
 /** M9: tasks that failed for good, with what was asked of them, for a person to look at. */

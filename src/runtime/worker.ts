@@ -1,5 +1,11 @@
 import type { AgentOutcome, Assignment, TaskPort } from "../agent/port.ts";
-import { type CoordinatorFrame, type RecordedStep, SAID_CHARACTERS_MAX, type WorkerFrame } from "../carrier/frame.ts";
+import {
+  type CoordinatorFrame,
+  type RecordedStep,
+  type StepAnswer,
+  SAID_CHARACTERS_MAX,
+  type WorkerFrame,
+} from "../carrier/frame.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import { errorRecord, PLAN_AGENT, type StepRecord } from "../core/decide.ts";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
@@ -77,7 +83,7 @@ export class Worker {
         const key = `${frame.key}/${frame.phase}`;
         const waiter = running?.acks.get(key);
         running?.acks.delete(key);
-        if (frame.ok) waiter?.resolve();
+        if (frame.ok) waiter?.resolve(frame.answer);
         else waiter?.reject(new FlotillaError("CANCELLED", "the attempt is not current any more"));
         return;
       }
@@ -165,12 +171,12 @@ export class Worker {
       clock: this.#ports.clock,
       random: this.#ports.random,
       record: (step: StepRecord) =>
-        this.#whileCurrent(signal, (resolve, reject) => {
+        this.#whileCurrent<StepAnswer | undefined>(signal, (resolve, reject) => {
           running.acks.set(`${step.key}/${step.phase}`, { resolve, reject });
           this.#report({ f: "step", ...ref, agent, step });
         }),
       permit: (tokens: number, costMicroUsd: number | null) =>
-        this.#whileCurrent(signal, (resolve, reject) => {
+        this.#whileCurrent<void>(signal, (resolve, reject) => {
           const id = this.#permitId++;
           this.#permits.set(id, { resolve, reject });
           this.#ports.send({ f: "permit", id, ...ref, tokens, costMicroUsd });
@@ -181,10 +187,10 @@ export class Worker {
     };
   }
 
-  #whileCurrent(
+  #whileCurrent<T>(
     signal: AbortSignal,
-    ask: (resolve: () => void, reject: (error: unknown) => void) => void,
-  ): Promise<void> {
+    ask: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const onAbort = () => reject(signal.reason);
@@ -194,7 +200,7 @@ export class Worker {
         settle();
       };
       ask(
-        () => done(resolve),
+        (value) => done(() => resolve(value)),
         (error) => done(() => reject(error)),
       );
     });
@@ -229,7 +235,7 @@ export class Worker {
     const { run, task, attempt, agent } = frame;
     const ref = { run, task, attempt };
     try {
-      if (outcome.type === "suspended") this.#report({ f: "suspend", ...ref, agent, wakeAt: outcome.wakeAt });
+      if (outcome.type === "suspended") this.#report({ f: "suspend", ...ref, agent, ...waitOf(outcome) });
       else this.#report({ f: "result", ...ref, agent, envelope: this.#resultOf(frame, outcome) });
     } catch (error) {
       // What an agent returned may not be JSON, or be too large: that is its failure.
@@ -293,8 +299,12 @@ export class Worker {
 
 interface Running {
   abort: AbortController;
-  acks: Map<string, { resolve: () => void; reject: (error: unknown) => void }>;
+  acks: Map<string, { resolve: (answer?: StepAnswer) => void; reject: (error: unknown) => void }>;
   timer: Timer | null;
+}
+
+function waitOf({ wakeAt, waits }: Extract<AgentOutcome, { type: "suspended" }>) {
+  return waits.length === 0 ? { wakeAt } : { wakeAt, waits: [...waits] };
 }
 
 const keyOf = ({ run, task, attempt }: { run: string; task: string; attempt: number }): string =>

@@ -442,7 +442,7 @@ describe("ctx.sleep", () => {
       },
     });
     const start = world.clock.now();
-    expect(await world.run(fleet)).toEqual({ type: "suspended", wakeAt: start + 3_600_000 });
+    expect(await world.run(fleet)).toEqual({ type: "suspended", wakeAt: start + 3_600_000, waits: [] });
     world.clock.after(3_600_000, () => {});
     await world.clock.until(new Promise<void>((resolve) => void world.clock.after(3_600_000, resolve)));
     expect(completed(await world.run(fleet))).toBe(2);
@@ -464,7 +464,7 @@ describe("ctx.sleep", () => {
       run: (ctx) => Promise.all([ctx.sleep(60_000), ctx.sleep(20_000), ctx.tool("it", {})]),
     });
     const start = world.clock.now();
-    expect(await world.run(fleet)).toEqual({ type: "suspended", wakeAt: start + 20_000 });
+    expect(await world.run(fleet)).toEqual({ type: "suspended", wakeAt: start + 20_000, waits: [] });
     expect(world.steps.get("it#1")?.output).toBe("slow");
   });
 

@@ -80,7 +80,7 @@ export class World {
       signal: this.abort.signal,
       clock: this.clock,
       random,
-      record: async (step) => {
+      record: async (step): Promise<undefined> => {
         await this.point();
         const refusal = this.refuse(step);
         if (refusal !== null) throw refusal;

@@ -47,7 +47,7 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `${who(task)} was taken back: ${why}${suspect ? "; it goes on alone, as a suspect" : ""}`;
     }
     case "task.suspended":
-      return `${who(event.data.task)} waits until ${event.data.wakeAt === null ? "it is woken" : time(event.data.wakeAt)}`;
+      return `${who(event.data.task)} waits ${untilWhat(event.data)}`;
     case "task.woken":
       return `${who(event.data.task)} goes on after its wait`;
     case "task.skipped":
@@ -58,6 +58,8 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `${who(event.data.task)} waited longer than its time to live`;
     case "step.started":
       return `${who(event.data.task)} intends ${event.data.key} ${brief(event.payload?.input, 60)}`.trimEnd();
+    case "step.asked":
+      return `${who(event.data.task)} asks: ${event.data.name} ${brief(event.payload?.input, 60)}`.trimEnd();
     case "step.completed":
       return `${who(event.data.task)} ${stepText(event.data.kind, event.data.key, event.payload)} in ${duration(event.data.durationMs)}`;
     case "step.failed":
@@ -156,4 +158,10 @@ export function dateTime(at: number): string {
     .map((part) => String(part).padStart(2, "0"))
     .join("-");
   return `${day} ${time(at)}`;
+}
+
+function untilWhat({ wakeAt, waits = [] }: EventData["task.suspended"]): string {
+  const until = wakeAt === null ? "" : `until ${time(wakeAt)}`;
+  if (waits.length === 0) return until || "until it is woken";
+  return `for ${waits.join(", ")}${until === "" ? "" : `, or ${until}`}`;
 }
