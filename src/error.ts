@@ -197,6 +197,13 @@ export const catalogue = {
     "An agent called a tool that it was not granted.",
     "Add the tool to the agent's `tools`, if it may use it.",
   ),
+  AGENT_NOT_GRANTED: entry(
+    "FLT240",
+    "permanent",
+    1,
+    "An agent called another that it may not call.",
+    "Add the other to the agent's `calls`, if it may call it.",
+  ),
   TOOL_INPUT_INVALID: entry(
     "FLT223",
     "permanent",

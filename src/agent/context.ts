@@ -1,5 +1,6 @@
 import type { Json } from "../core/json.ts";
-import type { AgentContext, ModelPrompt } from "../definition/context.ts";
+import type { Agent } from "../definition/agent.ts";
+import type { AgentContext, CallOptions, ModelPrompt } from "../definition/context.ts";
 import { asJson } from "../definition/as-json.ts";
 import { isTool, type Tool, toolParts } from "../definition/tool.ts";
 import { FlotillaError } from "../error.ts";
@@ -9,6 +10,7 @@ import { redactJson } from "../telemetry/redact.ts";
 import type { TaskScope } from "./environment.ts";
 import type { Execution } from "./execution.ts";
 import { fetchCall } from "./fetch-call.ts";
+import { hire } from "./hire.ts";
 import { ModelCalls } from "./model-call.ts";
 import { prompt } from "./prompt.ts";
 import { recordable } from "./recordable.ts";
@@ -16,9 +18,6 @@ import { ToolCalls } from "./tool-call.ts";
 
 /** A sleep that is longer gives its process back. */
 const IN_PROCESS_SLEEP_MS_MAX = 1_000;
-/** M4: an answer comes within this, if the caller does not say otherwise; a call may wait for a day. */
-const CALL_TIMEOUT_MS_MAX = 86_400_000;
-const CALL_TIMEOUT_MS = CALL_TIMEOUT_MS_MAX;
 
 /** What a code agent's `run` is given; see `AgentContext` for what each call promises. */
 export function agentContext(scope: TaskScope, execution: Execution): AgentContext {
@@ -34,8 +33,8 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     step: (name: string, ...rest: unknown[]) => tolerant(effect(scope, name, rest)),
     model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models(), tools(), given)),
     tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools(), tool, input)),
-    call: (agent: string, input: unknown, options?: { timeoutMs?: number }) =>
-      tolerant(call(scope, agent, input, options)),
+    call: (agent: string | Agent, input: unknown, options?: CallOptions) =>
+      tolerant(hire(scope, agent, input, options)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
     now: () =>
       tolerant(
@@ -94,19 +93,6 @@ async function effect(scope: TaskScope, name: unknown, rest: readonly unknown[])
     // What the function does is unknown; the task's own retries repeat it.
     retry: null,
     perform: async () => ({ output: await (fn as (input: unknown) => unknown)(given) }),
-  });
-}
-
-async function call({ steps }: TaskScope, agent: unknown, input: unknown, options: { timeoutMs?: number } = {}) {
-  if (typeof agent !== "string" || agent === "") throw new TypeError("ctx.call takes the name of an agent");
-  const { timeoutMs = CALL_TIMEOUT_MS } = options;
-  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > CALL_TIMEOUT_MS_MAX)
-    throw new RangeError(`timeoutMs of ctx.call is from 1 to ${CALL_TIMEOUT_MS_MAX}`);
-  return steps.ask({
-    kind: "call",
-    name: `call ${agent}`,
-    input: recordable(input),
-    ask: (now) => ({ agent, ask: "call", deadline: now + timeoutMs }),
   });
 }
 

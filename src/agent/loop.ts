@@ -9,6 +9,7 @@ import { Conversation, userMessage } from "./conversation.ts";
 import type { TaskScope } from "./environment.ts";
 import { headDigest, ModelCalls, type Question } from "./model-call.ts";
 import { offer } from "./offer.ts";
+import { Hires } from "./hire.ts";
 import { Repetition } from "./repetition.ts";
 import { ToolCalls } from "./tool-call.ts";
 
@@ -29,6 +30,7 @@ class ModelLoop {
   private readonly output: JsonSchema | null;
   private readonly calls: ModelCalls;
   private readonly tools: ToolCalls;
+  private readonly hires: Hires;
   private readonly conversation = new Conversation();
   private readonly repetition = new Repetition();
   private head = "";
@@ -44,6 +46,7 @@ class ModelLoop {
     this.output = output;
     this.calls = new ModelCalls(scope);
     this.tools = new ToolCalls(scope);
+    this.hires = new Hires(scope, this.tools);
     this.models = [...(agent.model === null ? [] : [agent.model]), ...agent.fallbackModels];
   }
 
@@ -70,8 +73,9 @@ class ModelLoop {
     for (const name of this.scope.agent.tools) {
       const tool = this.tools.granted(name);
       if (tool !== null) offers.push(await offer(this.scope, name, tool));
+      else this.scope.port.log("warn", `${this.scope.name} is without tool ${name}, which its caller does not pass on`);
     }
-    return offers;
+    return [...offers, ...this.hires.offers()];
   }
 
   private question(messages: readonly ModelMessage[]): Question {
@@ -131,17 +135,21 @@ class ModelLoop {
   /** Calls in the model's order; neighbouring reads run at the same time. */
   private async callTools(calls: readonly ToolCall[]): Promise<ToolResult[]> {
     const answers: ToolAnswer[] = [];
-    for (const batch of batches(calls, (call) => this.tools.granted(call.tool)?.effect !== "write")) {
+    for (const batch of batches(calls, (call) => !this.isWrite(call.tool))) {
       answers.push(...(await Promise.all(batch.map((call) => this.callTool(call)))));
     }
     this.watch(calls, answers);
     return answers.map(({ result }) => result);
   }
 
+  private isWrite(tool: string): boolean {
+    return this.tools.granted(tool)?.effect === "write";
+  }
+
   private async callTool(call: ToolCall): Promise<ToolAnswer> {
     const { id, tool } = call;
     try {
-      const output = await this.tools.call(tool, call.input);
+      const output = await (this.hires.has(tool) ? this.hires : this.tools).call(tool, call.input);
       return { result: { type: "tool-result", id, tool, output }, refusal: null };
     } catch (error) {
       if (!isFlotillaError(error)) throw error;

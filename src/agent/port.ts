@@ -15,6 +15,8 @@ export interface Assignment {
   input: Json;
   /** The schema of the output in place of the agent's own; null: the agent's. */
   output: JsonSchema | null;
+  /** The tools that it may use at most, having been hired (X3); absent: all of the agent's own. */
+  tools?: readonly string[];
   /** Steps that earlier attempts left on record, by key. */
   steps: ReadonlyMap<string, RecordedStep>;
 }

@@ -24,8 +24,10 @@ export class ToolCalls {
 
   /** The definition of a granted tool, or null. */
   granted(name: string): ToolDefinition | null {
-    const { agent, fleet } = this.scope;
-    if (!agent.tools.includes(name) || !Object.hasOwn(fleet.definition.tools, name)) return null;
+    const { agent, fleet, port } = this.scope;
+    // One that was hired has no more than it was passed on (X3).
+    const withheld = !(port.assignment.tools ?? agent.tools).includes(name);
+    if (withheld || !agent.tools.includes(name) || !Object.hasOwn(fleet.definition.tools, name)) return null;
     return fleet.definition.tools[name] ?? null;
   }
 
@@ -80,14 +82,21 @@ export class ToolCalls {
 
   private notGranted(name: string): FlotillaError {
     const { agent, name: asker } = this.scope;
-    const granted = agent.tools.length === 0 ? "no tools" : agent.tools.join(", ");
-    return new FlotillaError(
-      "TOOL_NOT_GRANTED",
-      `${asker} called tool "${shorten(name)}", which it was not granted; it has ${granted}`,
-      {
-        details: { agent: asker, tool: shorten(name), granted: [...agent.tools] },
-      },
-    );
+    const granted = agent.tools.filter((tool) => this.granted(tool) !== null);
+    const has = granted.length === 0 ? "no tools" : granted.join(", ");
+    const details = { agent: asker, tool: shorten(name), granted };
+    if (!agent.tools.includes(name)) {
+      const message = `${asker} called tool "${shorten(name)}", which it was not granted; it has ${has}`;
+      return new FlotillaError("TOOL_NOT_GRANTED", message, { details });
+    }
+    const message = `${asker} called tool "${name}", which the agent that called it does not pass on; here it has ${has}`;
+    const hint = `Grant the tool to the caller too, or pass it on: calls: [{ agent: ${asker}, tools: [${name}] }].`;
+    return new FlotillaError("TOOL_NOT_GRANTED", message, { hint, details });
+  }
+
+  /** Puts a call that is not made on record. @throws {FlotillaError} TOOL_INPUT_INVALID */
+  refuse(name: string, input: Json, problems: readonly string[]): Promise<never> {
+    return this.scope.steps.run(refused(name, input, wrongInput(name, problems))) as Promise<never>;
   }
 }
 

@@ -30,8 +30,16 @@ export const SAID_CHARACTERS_MAX = 10 * 1024 * 1024;
 export type CoordinatorFrame =
   /** Recorded steps that do not fit into the assignment, which follows. */
   | ({ f: "steps"; steps: RecordedStep[] } & TaskRef)
-  /** The envelope is a task.request whose payload holds input and deadline. */
-  | ({ f: "assign"; agent: string; envelope: Envelope; steps: RecordedStep[]; output: JsonSchema | null } & TaskRef)
+  /** The envelope is a task.request whose payload holds input and deadline. `tools`: those that the agent may use at
+   *  most; absent: all of its own. */
+  | ({
+      f: "assign";
+      agent: string;
+      envelope: Envelope;
+      steps: RecordedStep[];
+      output: JsonSchema | null;
+      tools?: readonly string[];
+    } & TaskRef)
   /** The step is durable (or was refused: the attempt is not current any more). A question may have its answer at once. */
   | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean; answer?: StepAnswer } & TaskRef)
   | { f: "permit"; id: number; error: ErrorRecord | null }

@@ -3,6 +3,7 @@ import type { Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { findCycle } from "./graph.ts";
+import { hiring } from "./hire.ts";
 import type { Json } from "./json.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -90,6 +91,9 @@ export interface DecideContext {
   retry(agent: string | null): RetryPolicy;
   /** Whether the run's workflow may give work to an agent. */
   hasAgent(agent: string): boolean;
+  /** What one agent passes on to another that it calls: tools by name; null: it may not call it (X3). Absent: nobody may
+   *  call anybody. */
+  grant?(caller: string, agent: string): readonly string[] | null;
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
   outputProblems?(output: Json): readonly string[];
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
@@ -353,11 +357,14 @@ class Decision {
       priority: task.priority,
       why: `asked by ${task.id}`,
     };
+    const hired = hiring(task, ask.agent ?? "", this.context.grant);
+    if ("error" in hired) return this.answer(task, key, hired);
     const problem = this.problemOf([spec], task.depth + 1);
     if (problem !== null) return this.answer(task, key, { error: problem });
     this.emitRevision([spec], [], `${task.agent} asks ${ask.agent}`, {
       depth: task.depth + 1,
       asker: { key, task: task.id },
+      tools: hired.tools,
     });
   }
 
@@ -721,7 +728,7 @@ class Decision {
   }
 
   /** C1, C4: nothing of a revision is added unless all of it is sound. */
-  private problemOf(add: readonly TaskSpec[], base = 0): ErrorRecord | null {
+  private problemOf(add: readonly TaskSpec[], base: number | null = null): ErrorRecord | null {
     const added = new Map(add.map((task) => [task.id, (task.needs ?? []).map((need) => normalNeed(need).task)]));
     const groups = new Set(add.filter((task) => task.kind === "group").map((task) => task.id));
     for (const task of add) {
@@ -731,7 +738,9 @@ class Decision {
       if (task.group !== undefined && !groups.has(task.group) && !this.takesMembers(task.group)) {
         return errorRecord("PLAN_INVALID", `task ${task.id} is a member of ${task.group}, which is not an open group`);
       }
-      if (task.kind !== "group" && (task.agent === undefined || !this.context.hasAgent(task.agent))) {
+      // What an agent may call is granted to it, not to the workflow.
+      const mayWork = (agent: string) => base !== null || this.context.hasAgent(agent);
+      if (task.kind !== "group" && (task.agent === undefined || !mayWork(task.agent))) {
         return errorRecord("PLAN_INVALID", agentProblem(task));
       }
     }
@@ -739,7 +748,7 @@ class Decision {
     if (cycle !== null) return errorRecord("CYCLE", `tasks depend on each other in a cycle: ${cycle.join(" → ")}`);
     const { depthMax, tasksMax } = this.state.limits;
     const depthOf = this.depthsOf(add);
-    const deep = add.find((task) => base + depthOf(task) > depthMax);
+    const deep = add.find((task) => (base ?? 0) + depthOf(task) > depthMax);
     if (deep !== undefined) return errorRecord("LIMIT_DEPTH", `task ${deep.id} is nested deeper than ${depthMax}`);
     const total = this.state.tasks.size + add.length;
     return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
@@ -788,7 +797,7 @@ class Decision {
     add: readonly TaskSpec[],
     cancel: { task: string; why: string }[],
     why: string,
-    asked?: { depth: number; asker: { task: string; key: string } },
+    asked?: { depth: number; asker: { task: string; key: string }; tools: readonly string[] },
   ): void {
     const inputs: [string, Json][] = [];
     const depthOf = this.depthsOf(add);
@@ -808,6 +817,7 @@ class Decision {
         ...(task.output === undefined ? {} : { output: task.output }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
         task: task.id,
+        ...(asked === undefined ? {} : { tools: [...asked.tools] }),
         ...(task.why === undefined ? {} : { why: task.why }),
       };
     });

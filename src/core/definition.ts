@@ -113,6 +113,14 @@ export interface ContextPolicy {
   keepLast: number;
 }
 
+/** That an agent may call another, which then has, of its own tools, those that its caller has too and those named here:
+ *  authority only shrinks (X3). */
+export interface CallGrant {
+  agent: string;
+  /** Tools that the caller passes on without having them itself. */
+  tools: readonly string[];
+}
+
 export interface AgentDefinition {
   description: string;
   kind: "model" | "code";
@@ -124,6 +132,8 @@ export interface AgentDefinition {
   instructions: string;
   /** Granted tools, by name (X3: denied by default). */
   tools: readonly string[];
+  /** Agents that it may call (X2, X3: denied by default); absent: none. */
+  calls?: readonly CallGrant[];
   input: JsonSchema | null;
   output: JsonSchema | null;
   retry: RetryPolicy;

@@ -51,6 +51,8 @@ const taskSpec = z.strictObject({
   why: z.string().optional(),
   /** The step that asked for it: its answer is this task's outcome. */
   asker: z.strictObject({ task: id, key: id }).optional(),
+  /** The tools that it may use at most, whatever its agent has (X3); absent: those of its agent. */
+  tools: z.array(z.string()).optional(),
 });
 
 /** What a model call used. */

@@ -73,6 +73,8 @@ export interface TaskState {
   waits: readonly string[];
   /** The step that asked for this task. */
   asker: { task: string; key: string } | null;
+  /** The tools that it may use at most; null: those of its agent. */
+  tools: readonly string[] | null;
   /** Tasks that its steps asked for and that have not settled. */
   asked: string[];
   /** Deaths of hosts while this task was among the running ones: it is a suspect from the first one on. */
@@ -383,6 +385,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     readyAt: at,
     waits: [],
     asker: spec.asker ?? null,
+    tools: spec.tools ?? null,
     asked: [],
     crashes: 0,
     crashesAlone: 0,

@@ -12,12 +12,15 @@ import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSc
  *  @throws {FlotillaError} INPUT_INVALID, OUTPUT_INVALID; what the agent itself throws passes through */
 export interface AgentCode {
   run(context: AgentContext, input: Json): Promise<Json>;
+  /** The agent that it came with, by which one that is given by value is found. */
+  origin?: Agent;
 }
 
 export interface AgentParts {
-  /** All but `tools`, whose names only the fleet knows. */
-  definition: Omit<AgentDefinition, "tools">;
+  /** All but `tools` and `calls`, whose names only the fleet knows. */
+  definition: Omit<AgentDefinition, "tools" | "calls">;
   tools: readonly Tool[];
+  calls: readonly Delegation[];
   code: AgentCode | null;
   functions: readonly Function[];
 }
@@ -31,11 +34,26 @@ export interface Agent<Input = unknown, Output = unknown> {
   readonly "~types"?: { input: Input; output: Output };
 }
 
+/** An agent that may be called, and what it is passed on. */
+export interface Delegation {
+  /** By name where two call each other, so that neither can be there first. */
+  agent: AnyAgent | string;
+  /** Tools of its own that it may use although its caller does not have them. */
+  tools: readonly Tool[];
+}
+
+/** Of any types. */
+export type AnyAgent = Omit<Agent, "~types">;
+
 interface AgentCommon<Input, Parsed> {
   /** What it is good for, for planners and people. */
   description?: string;
   /** What it may call; nothing is granted by default (X3). */
   tools?: readonly Tool[];
+  /** Agents that it may call; none by default (X2, X3). Of its own tools an agent that is called has those that its
+   *  caller has too; `{ agent, tools }` passes on further ones. A model finds these agents among its tools. Agents that
+   *  call each other are named, since neither can be there before the other. */
+  calls?: readonly (AnyAgent | string | { agent: AnyAgent | string; tools: readonly Tool[] })[];
   /** Absent: any JSON. */
   input?: z.ZodType<Parsed, Input>;
   limits?: Partially<AgentDefinition["limits"]>;
@@ -77,13 +95,19 @@ export interface CodeAgentOptionsWithoutOutput<Input, Parsed, Output> extends Co
   run(context: AgentContext, input: Parsed): Promise<Output> | Output;
 }
 
+const ToolShape = z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" });
+const Callee = z.custom<Agent | string>((value) => typeof value === "string" || isAgent(value), {
+  error: "must be an agent, made by agent(), or the name of one",
+});
+
 const AgentOptionsShape = z
   .strictObject({
     description: z.string().optional(),
     model: z.string().optional(),
     instructions: z.string().optional(),
-    tools: z
-      .array(z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" }))
+    tools: z.array(ToolShape).readonly().optional(),
+    calls: z
+      .array(z.union([Callee, z.strictObject({ agent: Callee, tools: z.array(ToolShape).readonly() })]))
       .readonly()
       .optional(),
     input: ZodSchema.optional(),
@@ -121,19 +145,23 @@ export function agent<Input = Json, Parsed = Input, Output = string>(
   options: ModelAgentOptions<Input, Parsed, Output>,
 ): Agent<Input, Output>;
 export function agent(options: unknown): Agent {
-  const { tools = [], input, output, run, ...given } = checkOptions("agent", AgentOptionsShape, options);
+  const { tools = [], calls = [], input, output, run, ...given } = checkOptions("agent", AgentOptionsShape, options);
   const definition = agentDefinition({
     ...given,
     kind: run === undefined ? "model" : "code",
     input: input === undefined ? null : inputSchema(input, "the agent's input"),
     output: output === undefined ? null : outputSchema(output, "the agent's output"),
   });
-  return mark({
+  const code = run === undefined ? null : agentCode(run, input, output);
+  const made = mark({
     definition,
     tools,
-    code: run === undefined ? null : agentCode(run, input, output),
+    calls: calls.map((one) => (typeof one === "string" || isAgent(one) ? { agent: one, tools: [] } : one)),
+    code,
     functions: run === undefined ? [] : [run],
   });
+  if (code !== null) code.origin = made;
+  return made;
 }
 
 type Run = (context: AgentContext, input: unknown) => unknown;
@@ -198,7 +226,7 @@ export function isAgent(value: unknown): value is Agent {
   return typeof value === "object" && value !== null && MARK in value;
 }
 
-export function agentParts(agent: Agent): AgentParts {
+export function agentParts(agent: AnyAgent): AgentParts {
   return agent[MARK];
 }
 

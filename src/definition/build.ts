@@ -13,6 +13,7 @@ export type {
   FetchResponse,
   ModelAnswer,
   ModelPrompt,
+  CallOptions,
   ToolCheck,
   ToolContext,
 } from "./context.ts";

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { MessageContent, ModelMessage, ModelUsage } from "../model/model.ts";
+import type { Agent } from "./agent.ts";
 import type { Tool } from "./tool.ts";
 
 /** What `ctx.fetch` takes beside the URL. */
@@ -75,6 +76,11 @@ export interface ModelAnswer<Output = string> {
   readonly simulated: boolean;
 }
 
+export interface CallOptions {
+  /** Milliseconds until it is given up, and what it asked for cancelled. Default and most: 86,400,000, a day (M4). */
+  timeoutMs?: number;
+}
+
 /** What a code agent's `run` is given. Each call but `log` and `status` is a step, durable before it resolves.
  *
  *  When the agent resumes, `run` executes again from the top and finished steps return their records at once, matched
@@ -96,10 +102,12 @@ export interface AgentContext {
   tool<Input, Output>(tool: Tool<Input, Output>, input: NoInfer<Input>): Promise<Output>;
   tool(name: string, input: unknown): Promise<Json>;
 
-  /** Asks another agent, which does it as a task of the same run, within the run's limits of tasks and depth; resolves
-   *  with its output. Waiting holds no process, and outlasts restarts.
-   *  @throws {FlotillaError} what the other agent failed with; STEP_TIMEOUT after `timeoutMs` (default and most: a day) */
-  call(agent: string, input: unknown, options?: { timeoutMs?: number }): Promise<Json>;
+  /** Asks another agent that this one may call (its `calls`), by value or by name. It does it as a task of the same run,
+   *  within the run's limits, with no more authority than this task has (C8, X3); resolves with its output. Waiting holds
+   *  no process, and outlasts restarts.
+   *  @throws {FlotillaError} what the other agent failed with; AGENT_NOT_GRANTED; STEP_TIMEOUT; LIMIT_DEPTH, LIMIT_TASKS */
+  call<Input, Output>(agent: Agent<Input, Output>, input: NoInfer<Input>, options?: CallOptions): Promise<Output>;
+  call(agent: string, input: unknown, options?: CallOptions): Promise<Json>;
 
   /** HTTP as a recorded step: GET and HEAD are reads; every other method is a write, written ahead and never repeated
    *  silently. The body of the answer is part of the record. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import type { AgentDefinition, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import type { AgentDefinition, CallGrant, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { sha256 } from "../message/canonical.ts";
-import { type Agent, type AgentCode, agentParts, isAgent } from "./agent.ts";
+import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
+import { callFindings, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
@@ -58,7 +59,6 @@ type WorkflowsOf<F> = F extends Fleet<infer Workflows> ? Workflows : never;
 /** Of any types. That these say nothing of types keeps them from being what a workflow written in place is inferred
  *  from: where it says nothing itself, it takes and gives JSON. */
 type AnyTool = Omit<Tool, "~types">;
-type AnyAgent = Omit<Agent, "~types">;
 type AnyWorkflow = Omit<Workflow, "~types">;
 
 export interface FleetOptions<
@@ -151,8 +151,19 @@ function nameOf(record: Readonly<Record<string, object>>): ReadonlyMap<unknown, 
 }
 
 function agentOf(agent: Agent, names: Names): AgentDefinition {
-  const { definition, tools } = agentParts(agent);
-  return { ...definition, tools: tools.flatMap((tool) => names.tools.get(tool) ?? []) };
+  const { definition, tools, calls } = agentParts(agent);
+  const nameOfTool = (tool: Tool) => names.tools.get(tool) ?? [];
+  const grants = calls.flatMap((one): CallGrant[] => {
+    const called = calledBy(one, names);
+    return called === undefined ? [] : [{ agent: called, tools: one.tools.flatMap(nameOfTool) }];
+  });
+  return { ...definition, tools: tools.flatMap(nameOfTool), ...callGrants(grants) };
+}
+
+/** The name of an agent that another may call, if it is in the fleet. */
+function calledBy({ agent }: Delegation, { agents }: Names): string | undefined {
+  if (typeof agent !== "string") return agents.get(agent);
+  return [...agents.values()].includes(agent) ? agent : undefined;
 }
 
 function workflowOf(
@@ -242,8 +253,8 @@ function toolProblems(name: string, tool: Tool, given: Required<Given>): Problem
 }
 
 function agentProblems(name: string, agent: Agent, given: Required<Given>, names: Names): Problem[] {
-  const { definition, tools } = agentParts(agent);
-  const ungranted = tools
+  const { definition, tools, calls } = agentParts(agent);
+  const ungranted = [...tools, ...calls.flatMap((one) => one.tools)]
     .filter((tool) => !names.tools.has(tool))
     .map((tool): Finding => {
       const { description, kind } = toolParts(tool).definition;
@@ -260,7 +271,24 @@ function agentProblems(name: string, agent: Agent, given: Required<Given>, names
     const wrong = model === null ? null : checkModel(model, given.providers, `agent "${name}"`);
     return wrong === null ? [] : [{ ...wrong, path: ["agents", name, "model"], part: "value" }];
   });
-  return problems([...ungranted, ...models]);
+  const strangers = calls
+    .filter((one) => calledBy(one, names) === undefined)
+    .map(({ agent: called }): Finding => {
+      const what = typeof called === "string" ? `agent "${called}", which` : "an agent that";
+      return {
+        code: "DEFINITION_REFERENCE",
+        message: `agent "${name}" calls ${what} is not in fleet({ agents })`,
+        path: ["agents", name, "calls"],
+        part: "value",
+        hint: "add it: fleet({ agents: { …, NAME: thatAgent } })",
+      };
+    });
+  const { tools: granted, calls: named = [] } = agentOf(agent, names);
+  return problems([...ungranted, ...strangers, ...at(name, callFindings(name, granted, named)), ...models]);
+}
+
+function at(agent: string, findings: readonly Finding[]): Finding[] {
+  return findings.map((finding) => ({ ...finding, path: ["agents", agent, ...finding.path] }));
 }
 
 function problems(findings: readonly Finding[]): Problem[] {

@@ -1,5 +1,6 @@
 import type {
   AgentDefinition,
+  CallGrant,
   FleetDefinition,
   JsonSchema,
   ModuleRef,
@@ -9,6 +10,7 @@ import type {
 } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { type AgentParts, agentDefinition } from "./agent.ts";
+import { callGrants } from "./call-grant.ts";
 import { completeLimits, priorityOf } from "./default.ts";
 import type { Descriptions } from "./module-reader.ts";
 import { type Finding, type Path, pathText } from "./finding.ts";
@@ -120,16 +122,23 @@ function otherEffect(name: string, here: string, there: string): Finding {
 }
 
 function buildAgent(name: string, given: AgentYaml, parts: ReadParts, findings: Finding[]): AgentDefinition {
-  const { module, tools = [], instructions, ...common } = given;
+  const { module, tools = [], calls = [], instructions, ...common } = given;
+  const granted = { tools, ...callGrants(calls.map(grantOf)) };
   const text = content(instructions, ["agents", name, "instructions"], parts);
   const { input, output } = schemasOf("agents", name, given, parts);
   const wanted = { ...common, input, output, ...(typeof text === "string" ? { instructions: text } : {}) };
-  if (module === undefined) return { ...agentDefinition({ ...wanted, kind: "model" }), tools };
+  if (module === undefined) return { ...agentDefinition({ ...wanted, kind: "model" }), ...granted };
   const ref = moduleRef(module);
   const described = parts.descriptions.get(moduleKey(ref));
-  if (described?.kind !== "agent") return { ...agentDefinition({ ...wanted, kind: "code" }), tools, module: ref };
+  if (described?.kind !== "agent") return { ...agentDefinition({ ...wanted, kind: "code" }), ...granted, module: ref };
   if (described.tools > 0 && given.tools === undefined) findings.push(ungranted(name, described.tools));
-  return { ...merged(described.definition, wanted), tools, module: described.definition.kind === "code" ? ref : null };
+  const own = described.definition;
+  return { ...merged(own, wanted), ...granted, module: own.kind === "code" ? ref : null };
+}
+
+/** A call as YAML grants it. */
+export function grantOf(given: string | CallGrant): CallGrant {
+  return typeof given === "string" ? { agent: given, tools: [] } : given;
 }
 
 /** What the YAML says of an agent that a module declares goes over what the module says. */

@@ -1,3 +1,5 @@
+import type { CallGrant } from "../core/definition.ts";
+import { callFindings } from "./call-grant.ts";
 import { checkExpressions } from "./expression.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
 import { checkJsonSchema } from "./json-schema.ts";
@@ -12,11 +14,13 @@ type Fields = Readonly<Record<string, unknown>>;
 export function checkMeaning(raw: Fields): Finding[] {
   const section = (name: string): Fields => (isRecord(raw[name]) ? raw[name] : {});
   const [providers, servers, tools] = [section("providers"), section("mcpServers"), section("tools")];
+  const agents = section("agents");
   return [
     ...each(providers, (name, given) => at(["providers", name], checkProvider(name, given))),
     ...each(servers, (name, given) => at(["mcpServers", name], checkMcpServer(name, given))),
     ...each(tools, (name, given) => at(["tools", name], checkTool(name, given, servers))),
-    ...each(section("agents"), (name, given) => at(["agents", name], checkAgent(name, given, tools, providers))),
+    ...each(agents, (name, given) => at(["agents", name], checkAgent(name, given, tools, providers))),
+    ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, tools, agents))),
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
   ];
 }
@@ -145,6 +149,33 @@ function checkGrants(name: string, granted: unknown, tools: Fields): Finding[] {
     if (Object.hasOwn(tools, tool)) return [];
     return [{ ...missingReference(`agent "${name}"`, "tool", tool, Object.keys(tools)), path, part: "value" }];
   });
+}
+
+function checkCalls(name: string, given: Fields, tools: Fields, agents: Fields): Finding[] {
+  if (!Array.isArray(given.calls)) return [];
+  const calls = given.calls.flatMap((one: unknown, index): (CallGrant & { path: Path })[] => {
+    const agent = isRecord(one) ? one.agent : one;
+    const passed: unknown[] = isRecord(one) && Array.isArray(one.tools) ? one.tools : [];
+    const path = ["calls", index, ...(isRecord(one) ? ["agent"] : [])];
+    if (typeof agent !== "string") return [];
+    return [{ agent, path, tools: passed.filter((tool) => typeof tool === "string") }];
+  });
+  const granted: unknown[] = Array.isArray(given.tools) ? given.tools : [];
+  const unknown = (kind: string, missing: string, known: Fields, path: Path): Finding[] =>
+    Object.hasOwn(known, missing)
+      ? []
+      : [{ ...missingReference(`agent "${name}"`, kind, missing, Object.keys(known)), path, part: "value" }];
+  return [
+    ...calls.flatMap(({ agent, path }) => unknown("agent", agent, agents, path)),
+    ...calls.flatMap(({ path, tools: passed }) =>
+      passed.flatMap((tool, index) => unknown("tool", tool, tools, [...path.slice(0, 2), "tools", index])),
+    ),
+    ...callFindings(
+      name,
+      granted.filter((tool) => typeof tool === "string"),
+      calls,
+    ),
+  ];
 }
 
 function modelsOf(given: Fields): { model: string; path: Path }[] {

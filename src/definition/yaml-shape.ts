@@ -51,6 +51,16 @@ const ToolShape = z
   })
   .describe("A tool: one of module (TypeScript), http or mcp.");
 
+const CallShape = z
+  .union([
+    z.string(),
+    z.strictObject({
+      agent: z.string().describe("The agent's name."),
+      tools: z.array(z.string()).describe("Tools that it may use although its caller does not have them."),
+    }),
+  ])
+  .describe("An agent's name, or { agent, tools }. Of its own tools it has those that its caller has too.");
+
 const AgentShape = z
   .strictObject({
     description: z.string().optional().describe("What it is good for, for planners and people."),
@@ -59,6 +69,10 @@ const AgentShape = z
     instructions: text("What it is to do; the input is a message of its own. Text, or { file: prompt.md }.").optional(),
     module: ModulePath.optional(),
     tools: z.array(z.string()).optional().describe("Names of the tools that it may call; none by default."),
+    calls: z
+      .array(CallShape)
+      .optional()
+      .describe("Agents that it may call; none by default. A model finds them among its tools."),
     input: schema("What it takes. Absent: any JSON.").optional(),
     output: schema("What it gives. Absent: text.").optional(),
     retry: RetryShape.optional(),

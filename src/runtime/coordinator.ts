@@ -755,7 +755,8 @@ function* assignFrames(hot: HotRun, task: TaskState, attempt: number, at: number
   const lots = stepLots(steps);
   const last = lots.pop() ?? [];
   for (const lot of lots) yield { f: "steps", ...ref, steps: lot };
-  yield { f: "assign", ...ref, agent, envelope, steps: last, output: task.outputSchema };
+  const tools = task.tools === null ? {} : { tools: task.tools };
+  yield { f: "assign", ...ref, agent, envelope, steps: last, output: task.outputSchema, ...tools };
 }
 
 /** Steps in lots that a record holds, as each step alone is known to be. */

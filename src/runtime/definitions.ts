@@ -52,11 +52,19 @@ export class Definitions {
       planner: this.#planners(hash, declared.pattern) ?? remotePlanner(declared.pattern),
       options: declared.options,
       hasAgent: (agent) => agent === PLAN_AGENT || declared.agents.includes(agent),
+      grant: (caller, agent) => passedOn(definition, caller, agent),
       describe: (agent) => definition.agents[agent]?.description ?? "",
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
     };
   }
+}
+
+/** The tools that a caller passes on to an agent that it calls; null when it may not call it (X3). */
+function passedOn({ agents }: FleetDefinition, caller: string, agent: string): readonly string[] | null {
+  const from = Object.hasOwn(agents, caller) ? agents[caller] : undefined;
+  const grant = Object.hasOwn(agents, agent) ? from?.calls?.find((one) => one.agent === agent) : undefined;
+  return grant === undefined ? null : [...new Set([...(from?.tools ?? []), ...grant.tools])];
 }
 
 /** @throws {FlotillaError} WORKFLOW_UNKNOWN naming those that exist */

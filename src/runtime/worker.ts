@@ -163,7 +163,8 @@ export class Worker {
     const recorded = [...(this.#recorded.get(keyOf(frame)) ?? []), ...frame.steps];
     this.#recorded.delete(keyOf(frame));
     const steps = new Map(recorded.map((step) => [step.key, step]));
-    const assignment: Assignment = { ...ref, agent, input: payload.input, output: frame.output, steps };
+    const { output, tools } = frame;
+    const assignment: Assignment = { ...ref, agent, input: payload.input, output, steps, ...(tools ? { tools } : {}) };
     const { signal } = running.abort;
     return {
       assignment,

@@ -56,6 +56,19 @@ describe("C8, M4: an agent asks another", () => {
     at.check();
   });
 
+  it("without a grant to: that is on record, and with no more tools than its own caller passes on (X2, X3)", () => {
+    const at = asking();
+    ask(at, "nobody");
+    expect(stepOf(at, "call nobody#1")?.error?.code).toBe("AGENT_NOT_GRANTED");
+    ask(at, "b");
+    expect(at.task("a/call b#1").tools).toEqual(["tool of x", "common"]);
+    at.assign("a/call b#1");
+    const ask2 = { ask: "call", agent: "c", deadline: null } as const;
+    at.step("a/call b#1", { phase: "asked", key: "call c#1", kind: "call", input: 1, ask: ask2 });
+    expect(at.task("a/call b#1/call c#1")).toMatchObject({ tools: ["common"], depth: 2 });
+    at.check();
+  });
+
   it("until its deadline, when what was asked for is cancelled", () => {
     const at = asking();
     ask(at, "b", "call b#1", 5_000);

@@ -51,6 +51,7 @@ export function desk(
         options: null,
         retry: () => ({ ...DEFAULT_RETRY, ...retry }),
         hasAgent: (agent) => agent !== "nobody",
+        grant: (caller, agent) => (agent === "nobody" ? null : [`tool of ${caller}`, "common"]),
       };
       const decided = decide(state, command, context);
       events.push(...decided);

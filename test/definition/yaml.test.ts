@@ -97,6 +97,20 @@ describe("I1: a fleet in YAML", () => {
     expect(hashes.size).toBe(4);
   });
 
+  test("X2: agents are granted to agents by name, with what is passed on", async () => {
+    const yaml = fleet({
+      agents: `\nagents:
+  lead: { model: anthropic/M, instructions: x, calls: [reader, { agent: clerk, tools: [] }] }
+  reader: { model: anthropic/M, instructions: x, calls: [lead] }
+  clerk: { model: anthropic/M, instructions: x }\n`,
+    });
+    const { agents } = (await loadFleet(folderWith({ "fleet.yaml": yaml }))).definition;
+    const grant = (name: string) => ({ agent: name, tools: [] });
+    expect(agents.lead?.calls).toEqual([grant("reader"), grant("clerk")]);
+    expect(agents.reader?.calls).toEqual([grant("lead")]);
+    expect(agents.clerk).not.toHaveProperty("calls");
+  });
+
   test("anchors and merge keys are plain YAML", async () => {
     const yaml = `name: f
 agents:
@@ -159,6 +173,15 @@ const WRONG: readonly [name: string, yaml: string, problems: readonly string[]][
     "an unlike key",
     agent("model: anthropic/M, instructions: x, colour: red"),
     [`DEFINITION_UNKNOWN_KEY fleet.yaml:4 [colour] unknown key "colour"`],
+  ],
+  [
+    "calls of agents and tools that are not there, or twice",
+    agent("model: anthropic/M, instructions: x, calls: [laed, lead, lead, { agent: reader, tools: [saerch] }]"),
+    [
+      `DEFINITION_REFERENCE fleet.yaml:4 [laed] agent "reader" uses agent "laed", which is not defined → lead`,
+      `DEFINITION_DUPLICATE fleet.yaml:4 [lead] agent "reader" may call agent "lead" twice`,
+      `DEFINITION_REFERENCE fleet.yaml:4 [saerch] agent "reader" uses tool "saerch", which is not defined`,
+    ],
   ],
   [
     "approval, which is not there yet",

@@ -102,6 +102,7 @@ function stepText(kind: EventData["step.completed"]["kind"], key: string, payloa
     const result = brief(output, 60);
     return `called ${key} ${brief(payload?.input, 40)}${result === "" ? "" : ` → ${result}`}`.trimEnd();
   }
+  if (kind === "call") return `was answered: ${key} → ${brief(output, 60)}`;
   return `did ${key}`;
 }
 
