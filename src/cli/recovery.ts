@@ -85,6 +85,7 @@ export class Recovery {
     if (event.type === "step.started" || event.type === "step.completed" || event.type === "step.failed") {
       return this.#steps.has(`${event.data.task}/${event.data.key}`);
     }
-    return (event.type === "task.completed" || event.type === "task.assigned") && this.#tasks.has(event.data.task);
+    if (event.type === "tasks.assigned") return event.data.tasks.some((task) => this.#tasks.has(task));
+    return event.type === "task.completed" && this.#tasks.has(event.data.task);
   }
 }

@@ -51,7 +51,7 @@ export type Command =
       by: string;
       idempotencyKey?: string;
     }
-  | { type: "task.assign"; task: string; worker: string; why: string }
+  | { type: "tasks.assign"; tasks: readonly string[]; worker: string; why: string }
   | { type: "step.record"; task: string; attempt: number; step: StepRecord }
   | { type: "task.complete"; task: string; attempt: number; output: Json; proof?: Proof }
   | { type: "task.fail"; task: string; attempt: number; error: ErrorRecord; proof?: Proof }
@@ -135,7 +135,7 @@ class Decision {
     if (command.type === "run.start") return this.start(command);
     if (this.state.status !== "running") return this.afterEnd(command);
     switch (command.type) {
-      case "task.assign":
+      case "tasks.assign":
         return this.assign(command);
       case "step.record":
         return this.recordStep(command);
@@ -200,14 +200,19 @@ class Decision {
     this.react();
   }
 
-  private assign(command: Extract<Command, { type: "task.assign" }>): void {
-    const task = this.state.tasks.get(command.task);
-    if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) return;
-    this.emit({
-      type: "task.assigned",
-      at: this.now,
-      data: { attempt: task.attempt + 1, task: task.id, why: command.why, worker: command.worker },
-    });
+  private assign({ tasks, worker, why }: Extract<Command, { type: "tasks.assign" }>): void {
+    const byAttempt = new Map<number, string[]>();
+    for (const id of tasks) {
+      const task = this.state.tasks.get(id);
+      if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) continue;
+      const attempt = task.attempt + 1;
+      const together = byAttempt.get(attempt);
+      if (together === undefined) byAttempt.set(attempt, [id]);
+      else together.push(id);
+    }
+    for (const [attempt, together] of byAttempt) {
+      this.emit({ type: "tasks.assigned", at: this.now, data: { attempt, tasks: together, why, worker } });
+    }
   }
 
   /** The current attempt of an assigned task, or null after recording that the sender is late. */

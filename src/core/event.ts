@@ -117,7 +117,8 @@ const schemas = {
   }),
   /** Tasks whose needs are met get their inputs: the payload has one for each. */
   "tasks.bound": z.strictObject({ tasks: z.array(id) }),
-  "task.assigned": z.strictObject({ task: id, attempt: count, worker: id, why: z.string() }),
+  /** Tasks that one worker was given by one decision, all for the same attempt: a fan-out is one event. */
+  "tasks.assigned": z.strictObject({ tasks: z.array(id), attempt: count, worker: id, why: z.string() }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
   "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecordSchema, proof: proof.optional() }),
   "task.retried": z.strictObject({

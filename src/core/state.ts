@@ -222,15 +222,16 @@ export function evolve(state: RunState, event: RunEvent): RunState {
         makeReady(state, task, event.at);
       }
       break;
-    case "task.assigned": {
-      const task = taskOf(state, event.data.task);
-      task.status = "assigned";
-      task.attempt = event.data.attempt;
-      task.tries += 1;
-      task.worker = event.data.worker;
-      state.scratch.touched.add(task.id);
+    case "tasks.assigned":
+      for (const id of event.data.tasks) {
+        const task = taskOf(state, id);
+        task.status = "assigned";
+        task.attempt = event.data.attempt;
+        task.tries += 1;
+        task.worker = event.data.worker;
+        state.scratch.touched.add(id);
+      }
       break;
-    }
     case "task.completed": {
       const task = taskOf(state, event.data.task);
       // A group's output is the list of its members', which the journal holds already.

@@ -522,7 +522,8 @@ export class Coordinator {
   #committed(hot: HotRun, events: readonly RunEvent[], batch: CommittedBatch): void {
     let version = batch.firstVersion;
     for (const event of events) {
-      if (event.type === "task.assigned") this.#send(hot, event.data.task, event.data.attempt, event.at);
+      if (event.type === "tasks.assigned")
+        for (const task of event.data.tasks) this.#send(hot, task, event.data.attempt, event.at);
       // Not before: a look that comes earlier than a slow commit does not find it, and nothing would look again.
       if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
       if (event.type === "task.suspended" && event.data.wakeAt !== null) this.#wakeBefore(event.data.wakeAt);

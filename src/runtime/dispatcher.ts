@@ -1,5 +1,5 @@
 import { rankOf } from "../core/rank.ts";
-import { type RunState, taskOf } from "../core/state.ts";
+import { type RunState, type TaskState, taskOf } from "../core/state.ts";
 import type { CoordinatorFrame } from "../carrier/frame.ts";
 import type { Store } from "../store/store.ts";
 import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
@@ -150,15 +150,26 @@ export class Dispatcher {
 
   /** Assigns what a decision made ready, in its own commit, or lets it wait. */
   offer(hot: HotRun, touched: ReadonlySet<string>): void {
+    const given = new Map<LinkState, string[]>();
+    const waiting: TaskState[] = [];
     for (const id of touched) {
       const task = hot.state.tasks.get(id);
       if (task?.status !== "ready") continue;
-      const pool = this.#pool(queueOf(hot.state.queue, task.crashes));
+      const pool = this.#poolOf(hot, task);
+      const free = pool.backlog.length === 0 && !pool.overflow ? pool.freest() : null;
+      if (free === null || this.#stopped) {
+        waiting.push(task);
+        continue;
+      }
+      this.#reserve(hot, task, free);
+      const tasks = given.get(free);
+      if (tasks === undefined) given.set(free, [id]);
+      else tasks.push(id);
+    }
+    for (const [to, tasks] of given) this.#assign(hot, tasks, to, "ready");
+    for (const task of waiting) {
       const rank = rankOf(task.priority, task.readyAt);
-      const first = pool.backlog.at(-1);
-      const free = first === undefined && !pool.overflow ? pool.freest() : null;
-      if (free !== null && !this.#stopped) this.#assign(hot, id, free, "ready");
-      else this.#wait(pool, { run: hot.id, task: id, rank });
+      this.#wait(this.#poolOf(hot, task), { run: hot.id, task: task.id, rank });
     }
   }
 
@@ -241,6 +252,10 @@ export class Dispatcher {
     }));
   }
 
+  #poolOf(hot: HotRun, task: TaskState): Pool {
+    return this.#pool(queueOf(hot.state.queue, task.crashes));
+  }
+
   #pool(queue: string): Pool {
     let pool = this.#pools.get(queue);
     if (pool === undefined) {
@@ -273,8 +288,8 @@ export class Dispatcher {
     const ledger = this.#ledger();
     const hot = ledger.hot(next.run);
     if (hot !== undefined && assignable(hot.state, next.task, this.#now())) {
-      // Reserve at once, so that the loop sees the slot as taken.
-      this.#assign(hot, next.task, free, "waited");
+      this.#reserve(hot, taskOf(hot.state, next.task), free);
+      this.#assign(hot, [next.task], free, "waited");
       return;
     }
     if (hot !== undefined) return;
@@ -288,7 +303,10 @@ export class Dispatcher {
         const link = this.#links.has(free.link.id) ? free : pool.freest();
         if (this.#stopped || !assignable(opened.state, next.task, this.#now())) this.fill(pool.queue);
         else if (link === null) this.#wait(pool, next);
-        else this.#assign(opened, next.task, link, "waited");
+        else {
+          this.#reserve(opened, taskOf(opened.state, next.task), link);
+          this.#assign(opened, [next.task], link, "waited");
+        }
       },
       (error: unknown) => {
         free.tasks.delete(hold);
@@ -298,13 +316,16 @@ export class Dispatcher {
     );
   }
 
-  #assign(hot: HotRun, id: string, to: LinkState, why: string): void {
-    const task = taskOf(hot.state, id);
+  /** A slot is taken at once, so that whoever looks for one next sees that it is. */
+  #reserve(hot: HotRun, task: TaskState, to: LinkState): void {
     const attempt = task.attempt + 1;
-    const key = keyOf(hot.id, id, attempt);
-    to.tasks.set(key, { run: hot.id, task: id, attempt, agent: task.agent ?? "", sent: false });
-    hot.inFlight.set(id, { worker: to.link.id, attempt });
-    this.#ledger().decideNow(hot, { type: "task.assign", task: id, worker: to.link.id, why });
+    const key = keyOf(hot.id, task.id, attempt);
+    to.tasks.set(key, { run: hot.id, task: task.id, attempt, agent: task.agent ?? "", sent: false });
+    hot.inFlight.set(task.id, { worker: to.link.id, attempt });
+  }
+
+  #assign(hot: HotRun, tasks: readonly string[], to: LinkState, why: string): void {
+    this.#ledger().decideNow(hot, { type: "tasks.assign", tasks, worker: to.link.id, why });
   }
 
   #refill(pool: Pool): void {

@@ -49,7 +49,6 @@ export const RECOVERIES = [
   "step.unknown check",
   "step.unknown person",
   "step.unknown retry",
-  "task.assigned waited",
   "task.expired",
   "task.failed AGENT_CONVICTED",
   "task.failed AGENT_FAILED",
@@ -65,6 +64,7 @@ export const RECOVERIES = [
   "task.skipped",
   "task.suspended",
   "task.woken",
+  "tasks.assigned waited",
 ] as const;
 
 /** Runs many seeds and adds up what they found and what they met. */

@@ -35,8 +35,8 @@ function pathOf({ type, data }: DurableEvent): string {
       return `step.unknown ${data.settle}`;
     case "step.settled":
       return `step.settled ${data.outcome}`;
-    case "task.assigned":
-      return `task.assigned ${data.why}`;
+    case "tasks.assigned":
+      return `tasks.assigned ${data.why}`;
     case "task.failed":
     case "task.retried":
     case "run.failed":

@@ -4,6 +4,7 @@ import type { EventRow, JournalId } from "../store/store.ts";
 /** What checkers look at in the data of events, whatever their type: read from the bytes, and trusted no further. */
 export interface EventFields {
   readonly task?: string;
+  readonly tasks?: readonly string[];
   readonly attempt?: number;
   readonly key?: string;
   readonly kind?: string;

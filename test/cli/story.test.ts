@@ -41,7 +41,7 @@ function planned(
 }
 
 const assigned = (task: string, at = 1_000, attempt = 1) =>
-  event("task.assigned", at, { task, attempt, worker: "w-1", why: "ready" });
+  event("tasks.assigned", at, { tasks: [task], attempt, worker: "w-1", why: "ready" });
 const completed = (task: string, at: number, output: Json) =>
   event("task.completed", at, { task, attempt: 1 }, { output });
 const modelStep = (task: string, at: number, reasoning: string) =>

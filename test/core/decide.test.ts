@@ -27,7 +27,7 @@ describe("a run", () => {
     expect(at.events.map((event) => event.type)).toEqual([
       "run.started",
       "plan.revised",
-      "task.assigned",
+      "tasks.assigned",
       "task.completed",
       "run.completed",
     ]);
@@ -64,7 +64,7 @@ describe("a run", () => {
 describe("attempts fence", () => {
   it("gives a task to one worker at a time", () => {
     const at = desk([work("a")]);
-    expect(at.assign("a")).toEqual(["task.assigned"]);
+    expect(at.assign("a")).toEqual(["tasks.assigned"]);
     expect(at.assign("a")).toEqual([]);
   });
 

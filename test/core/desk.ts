@@ -57,7 +57,7 @@ export function desk(
       events.push(...decided);
       return decided.map((event) => event.type);
     },
-    assign: (task) => at.send({ type: "task.assign", task, worker: "w-1", why: "test" }),
+    assign: (task) => at.send({ type: "tasks.assign", tasks: [task], worker: "w-1", why: "test" }),
     complete: (task, output = null) => at.send({ type: "task.complete", task, attempt: at.task(task).attempt, output }),
     fail: (task, error) => at.send({ type: "task.fail", task, attempt: at.task(task).attempt, error }),
     release: (task, suspect) =>

@@ -64,7 +64,7 @@ export function run(scenario: Scenario): Outline {
       if (!isReady(task)) continue;
       context.now = Math.max(context.now, task.readyAt);
       expectNeedsMet(state, task);
-      apply({ type: "task.assign", task: id, worker: "w-1", why: "test" });
+      apply({ type: "tasks.assign", tasks: [id], worker: "w-1", why: "test" });
       outline.started.push(id);
       outline.inputs.set(id, task.input ?? null);
       atWork.push(task);

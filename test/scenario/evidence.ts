@@ -55,10 +55,11 @@ async function readOne(store: Store, run: string, reading: Reading): Promise<voi
   /** Tasks with a question that was raised since they were last given out. */
   const asked = new Set<string>();
   for await (const { event } of readRun(store, run)) {
-    if (event.type === "task.assigned") {
-      assignedAt.set(event.data.task, event.at);
-      asked.delete(event.data.task);
-    }
+    if (event.type === "tasks.assigned")
+      for (const task of event.data.tasks) {
+        assignedAt.set(task, event.at);
+        asked.delete(task);
+      }
     if (event.type === "step.unknown") asked.add(event.data.task);
     if (event.type === "task.released") {
       const death = release(taskOf(state, event.data.task), event, assignedAt, run, reading);

@@ -8,7 +8,7 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "run.started": ["A run was accepted.", "`input`"],
   "plan.revised": ["The pattern added or cancelled tasks.", "the input of each new task that has one, by task"],
   "tasks.bound": ["Tasks whose needs are met got their inputs.", "the input of each, by task"],
-  "task.assigned": ["An attempt was given to a worker.", ""],
+  "tasks.assigned": ["Attempts at tasks were given to a worker.", ""],
   "task.completed": ["A task's result was accepted.", "`output`; none for a group, whose members have theirs"],
   "task.failed": ["A task failed for good.", ""],
   "task.retried": ["An attempt failed and the task is tried again from `readyAt`.", ""],

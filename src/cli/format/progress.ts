@@ -39,8 +39,7 @@ export class RunProgress {
   add(event: RunEvent): string | null {
     evolve(this.state, event);
     this.state.scratch = emptyScratch();
-    if (event.type === "task.assigned")
-      this.#startedAt.set(event.data.task, this.#startedAt.get(event.data.task) ?? event.at);
+    if (event.type === "tasks.assigned") for (const task of event.data.tasks) this.#begin(task, event.at);
     if ("task" in event.data && typeof event.data.task === "string") this.#note(event.data.task, event);
     const line = this.#lineOf(event);
     return line === null ? null : `${this.#options.prefix}${harmless(line)}`;
@@ -100,6 +99,10 @@ export class RunProgress {
       default:
         return this.#doing.get(task.id) ?? "";
     }
+  }
+
+  #begin(task: string, at: number): void {
+    if (!this.#startedAt.has(task)) this.#startedAt.set(task, at);
   }
 
   #note(task: string, event: RunEvent): void {

@@ -28,9 +28,10 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return event.data.tasks
         .map((task) => `${who(task)} got its input: ${brief(event.payload?.[task], 60)}`)
         .join("; ");
-    case "task.assigned": {
-      const { task, attempt, worker, why } = event.data;
-      return `${who(task)} was given to ${worker}${attempt > 1 ? `, attempt ${attempt}` : ""} (${why})`;
+    case "tasks.assigned": {
+      const { tasks, attempt, worker, why } = event.data;
+      const was = tasks.length === 1 ? "was" : "were";
+      return `${tasks.map(who).join(", ")} ${was} given to ${worker}${attempt > 1 ? `, attempt ${attempt}` : ""} (${why})`;
     }
     case "task.completed": {
       const result = brief(event.payload?.output);

@@ -87,8 +87,8 @@ export class Story {
 
   #isPartOfAnAct(event: RunEvent): boolean {
     switch (event.type) {
-      case "task.assigned":
-        if (!this.#work.has(event.data.task)) this.#work.set(event.data.task, freshWork(event.at));
+      case "tasks.assigned":
+        for (const task of event.data.tasks) if (!this.#work.has(task)) this.#work.set(task, freshWork(event.at));
         return true;
       case "step.completed":
       case "step.failed": {

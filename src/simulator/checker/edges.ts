@@ -24,17 +24,17 @@ export const edges: CheckerMaker = (_scene, fail) => {
         for (const spec of add) needs.set(`${journal}/${spec.task}`, spec.needs);
         for (const spec of add) depthOf(journal, spec.task, []);
       }
-      if (type !== "task.assigned") return;
-      for (const need of needs.get(`${journal}/${data.task}`) ?? []) {
-        const status = settled.get(`${journal}/${need.task}`);
-        if (status === undefined || (need.on !== "settled" && need.on !== status)) {
-          fail(
-            `${data.task} of ${journal} was assigned while ${need.task} was ${status ?? "open"}, which it needs ${need.on}`,
-          );
-        }
-      }
+      if (type === "tasks.assigned") for (const task of data.tasks ?? []) assigned(journal, task);
     },
   };
+
+  function assigned(journal: string, task: string): void {
+    for (const need of needs.get(`${journal}/${task}`) ?? []) {
+      const status = settled.get(`${journal}/${need.task}`);
+      if (status !== undefined && (need.on === "settled" || need.on === status)) continue;
+      fail(`${task} of ${journal} was assigned while ${need.task} was ${status ?? "open"}, which it needs ${need.on}`);
+    }
+  }
 
   function depthOf(run: string, task: string, path: readonly string[]): number {
     const known = depths.get(`${run}/${task}`);

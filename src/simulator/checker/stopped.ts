@@ -9,8 +9,8 @@ export const stopped: CheckerMaker = (_scene, fail) => {
   return {
     promise: "6: after a stop is committed nothing of its scope starts",
     event({ journal, type, data, atMs }) {
-      if (type === "task.assigned" && ended.has(journal))
-        fail(`${data.task} of ${journal} was assigned after the run's end`);
+      if (type === "tasks.assigned" && ended.has(journal))
+        fail(`${data.tasks?.join(", ")} of ${journal} was assigned after the run's end`);
       if (TERMINAL.has(type)) ended.set(journal, atMs);
     },
     call({ run, task, kind, name, atMs }) {
