@@ -218,6 +218,27 @@ export const catalogue = {
     "A tool returned output that does not match its schema.",
     "Correct the tool.",
   ),
+  FACT_KEY_INVALID: entry(
+    "FLT280",
+    "permanent",
+    2,
+    "A fact was named by what is no key: words of letters, digits, - and _, joined by dots.",
+    "Write it as in customer.address; a prefix ends in .*",
+  ),
+  FACT_NOT_GRANTED: entry(
+    "FLT281",
+    "permanent",
+    1,
+    "An agent asked for a fact that it may not read, or proposed one that it may not write.",
+    "Grant it in the agent's facts.read or facts.write.",
+  ),
+  FACT_CONFLICT: entry(
+    "FLT282",
+    "business",
+    1,
+    "A fact was proposed on another version than the newest.",
+    "Read the newest version, and propose again on top of it.",
+  ),
   TOOL_CHANGED: entry(
     "FLT225",
     "permanent",
@@ -239,6 +260,13 @@ export const catalogue = {
     2,
     "The fleet has no workflow of this name.",
     "Use one of the names that are listed.",
+  ),
+  RUN_ENDED: entry(
+    "FLT304",
+    "business",
+    1,
+    "The run has ended: nothing of it can be changed any more.",
+    "Look at it with flotilla show, or start another run.",
   ),
   RUN_UNKNOWN: entry("FLT301", "permanent", 2, "There is no run of this id.", "List the runs: flotilla ls."),
   INPUT_INVALID: entry(

@@ -1,6 +1,8 @@
 import type { RunEvent } from "./core/event.ts";
 import type { Json } from "./core/json.ts";
+import { factsOf } from "./core/fact.ts";
 import type { RunState } from "./core/state.ts";
+import type { Fact } from "./definition/context.ts";
 import { catalogue, FlotillaError, fromErrorRecord } from "./error.ts";
 import type { OpenFleet, RunResult } from "./runtime/app-contract.ts";
 import type { LastingFleet } from "./runtime/lasting-fleet.ts";
@@ -24,6 +26,16 @@ export interface Run<Output = Json> {
   result(options?: { signal?: AbortSignal }): Promise<Output>;
   /** Everything about it, folded from its journal. */
   state(): Promise<RunState>;
+  /** Its shared facts as they hold now, by key. */
+  facts(): Promise<Readonly<Record<string, Fact>>>;
+  /** Sets or corrects a shared fact: work that rests on the version before is flagged or done anew, as the workflow's
+   *  `facts.onCorrection` says (C10). On top of the version `base` if that is given. Resolves with the version.
+   *  @throws {FlotillaError} FACT_CONFLICT, FACT_KEY_INVALID, RUN_ENDED */
+  setFact(
+    key: string,
+    value: Json,
+    options: { why: string; by?: string; base?: number; until?: number },
+  ): Promise<number>;
   /** Ends it: what is in flight is aborted. One that has ended stays as it is. */
   stop(why?: string): Promise<void>;
 }
@@ -37,6 +49,11 @@ export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
       return outcome(id, await lasting.use((fleet) => fleet.result(id, signal))) as Output;
     },
     state: () => lasting.use((fleet) => fleet.state(id)),
+    facts: async () => factsOf(await lasting.use((fleet) => fleet.state(id)), Date.now()),
+    setFact: (fact, value, { why, by = "api", base, until = null }) =>
+      lasting.use((fleet) =>
+        fleet.control.setFact(id, { fact, value, by, why, until, ...(base === undefined ? {} : { base }) }),
+      ),
     stop: (why = "stopped through the API") => lasting.use((fleet) => fleet.control.stop(id, why, "api")),
   };
 }

@@ -1,6 +1,6 @@
 import type { Json } from "../core/json.ts";
 import type { Agent } from "../definition/agent.ts";
-import type { AgentContext, CallOptions, ModelPrompt } from "../definition/context.ts";
+import type { AgentContext, CallOptions, FactAccess, ModelPrompt } from "../definition/context.ts";
 import { asJson } from "../definition/as-json.ts";
 import { isTool, type Tool, toolParts } from "../definition/tool.ts";
 import { FlotillaError } from "../error.ts";
@@ -9,6 +9,7 @@ import { sleep } from "../platform/clock.ts";
 import { redactJson } from "../telemetry/redact.ts";
 import type { TaskScope } from "./environment.ts";
 import type { Execution } from "./execution.ts";
+import { factAccess } from "./facts.ts";
 import { fetchCall } from "./fetch-call.ts";
 import { hire } from "./hire.ts";
 import { ModelCalls } from "./model-call.ts";
@@ -33,6 +34,7 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     step: (name: string, ...rest: unknown[]) => tolerant(effect(scope, name, rest)),
     model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models(), tools(), given)),
     tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools(), tool, input)),
+    facts: tolerantFacts(factAccess(steps)),
     call: (agent: string | Agent, input: unknown, options?: CallOptions) =>
       tolerant(hire(scope, agent, input, options)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
@@ -67,6 +69,15 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     signal: port.signal,
   };
   return context as AgentContext;
+}
+
+function tolerantFacts({ get, list, propose, update }: FactAccess): FactAccess {
+  return {
+    get: (key) => tolerant(get(key)),
+    list: (prefix) => tolerant(list(prefix)),
+    propose: (key, value, options) => tolerant(propose(key, value, options)),
+    update: (key, change, options) => tolerant(update(key, change, options)),
+  };
 }
 
 /** Steps that nobody awaits must not take the process down: the execution reports what became of them. */

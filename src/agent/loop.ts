@@ -7,6 +7,7 @@ import { judge, type Verdict } from "./answer.ts";
 import { keepWithinWindow } from "./compaction.ts";
 import { Conversation, userMessage } from "./conversation.ts";
 import type { TaskScope } from "./environment.ts";
+import { ModelFacts } from "./facts.ts";
 import { headDigest, ModelCalls, type Question } from "./model-call.ts";
 import { offer } from "./offer.ts";
 import { Hires } from "./hire.ts";
@@ -32,8 +33,11 @@ class ModelLoop {
   private readonly tools: ToolCalls;
   private readonly hires: Hires;
   private readonly conversation = new Conversation();
+  private readonly facts: ModelFacts;
   private readonly repetition = new Repetition();
   private head = "";
+  /** Messages with which the conversation begins. */
+  private opening = 1;
   private offered: readonly ModelTool[] = [];
   /** Models that have not failed. */
   private models: readonly string[];
@@ -47,6 +51,7 @@ class ModelLoop {
     this.calls = new ModelCalls(scope);
     this.tools = new ToolCalls(scope);
     this.hires = new Hires(scope, this.tools);
+    this.facts = new ModelFacts(scope);
     this.models = [...(agent.model === null ? [] : [agent.model]), ...agent.fallbackModels];
   }
 
@@ -54,6 +59,9 @@ class ModelLoop {
     this.offered = await this.offers();
     this.head = headDigest(this.question([]));
     this.conversation.add(userMessage(typeof input === "string" ? input : canonicalJson(input)));
+    const facts = await this.facts.message();
+    if (facts !== null) this.conversation.add(userMessage(facts));
+    this.opening = this.conversation.messages.length;
     for (;;) {
       const response = await this.askModel();
       const calls = response.content.filter((part) => part.type === "tool-call");
@@ -75,7 +83,7 @@ class ModelLoop {
       if (tool !== null) offers.push(await offer(this.scope, name, tool));
       else this.scope.port.log("warn", `${this.scope.name} is without tool ${name}, which its caller does not pass on`);
     }
-    return [...offers, ...this.hires.offers()];
+    return [...offers, ...this.hires.offers(), ...this.facts.offers];
   }
 
   private question(messages: readonly ModelMessage[]): Question {
@@ -111,7 +119,7 @@ class ModelLoop {
 
   /** What the record shows of a question: all of it the first time, then what is new. */
   private shown(): { [key: string]: Json } {
-    const isFirst = this.conversation.messages.length === 1;
+    const isFirst = this.conversation.messages.length === this.opening;
     const added = this.conversation.takeNews();
     return isFirst
       ? { system: this.scope.agent.instructions, tools: this.offered.map(({ name }) => name), added }
@@ -149,7 +157,9 @@ class ModelLoop {
   private async callTool(call: ToolCall): Promise<ToolAnswer> {
     const { id, tool } = call;
     try {
-      const output = await (this.hires.has(tool) ? this.hires : this.tools).call(tool, call.input);
+      const output = this.facts.handles(tool)
+        ? await this.facts.propose(call.input)
+        : await (this.hires.has(tool) ? this.hires : this.tools).call(tool, call.input);
       return { result: { type: "tool-result", id, tool, output }, refusal: null };
     } catch (error) {
       if (!isFlotillaError(error)) throw error;

@@ -11,7 +11,7 @@ import type { AskSpec, Call, StepSpec } from "./step-spec.ts";
 import { StepWork } from "./step-work.ts";
 
 /** Steps that cost nothing and do not count against `limits.stepsMax`. */
-const FREE: ReadonlySet<StepKind> = new Set(["now", "random", "sleep"]);
+const FREE: ReadonlySet<StepKind> = new Set(["now", "random", "sleep", "fact"]);
 const HASH_CHARACTERS = 32;
 const PREVIEW_CHARACTERS = 120;
 

@@ -200,6 +200,22 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/settle.ts"),
   },
   {
+    name: "fact",
+    args: "<act> <run> [key] [value]",
+    description: "list, show or set the shared facts of a run",
+    options: [
+      { flags: "--why <text>", description: "why it is set; goes on record, and must be given with set" },
+      { flags: "--base <version>", description: "refuse unless the fact has this version" },
+    ],
+    uses: ["definition", "owner"],
+    examples: [
+      "flotilla fact list @last",
+      "flotilla fact show @last customer.city",
+      "flotilla fact set @last customer.city Oslo --why 'they moved'",
+    ],
+    load: () => import("./command/fact.ts"),
+  },
+  {
     name: "replay",
     args: "<run>",
     description: "step through a record; nothing is executed",

@@ -2,6 +2,7 @@ import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../e
 import type { Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import { answerFact, propagate, setFact } from "./fact.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import type { Json } from "./json.ts";
@@ -78,6 +79,16 @@ export type Command =
       by: string;
       note: string;
     }
+  /** A person or a program commits a new version of a fact; on `base` if it is given, else on the newest (C10). */
+  | {
+      type: "fact.set";
+      fact: string;
+      value: Json;
+      by: string;
+      why: string;
+      until: number | null;
+      base?: number;
+    }
   | { type: "run.stop"; why: string; by: string };
 
 /** What a decision may look at beside the state: all of it passed in. */
@@ -98,6 +109,8 @@ export interface DecideContext {
   outputProblems?(output: Json): readonly string[];
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
+  /** What agents may do with which facts, and what follows when one is corrected; absent: they may do nothing. */
+  facts?: { may(agent: string, right: "read" | "write", fact: string): boolean; onCorrection: "flag" | "rerun" };
 }
 
 export { PLAN_AGENT };
@@ -155,6 +168,8 @@ class Decision {
         return this.fire(command.name);
       case "step.settle":
         return this.settleStep(command);
+      case "fact.set":
+        return this.setFact(command);
       case "run.stop":
         this.emit({ type: "run.stopped", at: this.context.now, data: { why: command.why, by: command.by } });
         return;
@@ -169,7 +184,7 @@ class Decision {
     return this.#view;
   }
 
-  private emit(event: RunEvent): void {
+  emit(event: RunEvent): void {
     this.events.push(event);
     evolve(this.state, event);
   }
@@ -354,6 +369,7 @@ class Decision {
 
   /** Does what a step asks for, or answers at once why not: that is the asker's to meet, and ends nothing else. */
   private put(task: TaskState, key: string, ask: Ask, input: Json): void {
+    if (ask.ask !== "call") return answerFact(this, task, key, ask, input);
     const id = `${task.id}/${key}`;
     const spec: TaskSpec = {
       id,
@@ -374,7 +390,7 @@ class Decision {
   }
 
   /** Answers a question of a task; the first answer counts. */
-  private answer(task: TaskState, key: string, answer: { output: Json } | { error: ErrorRecord }): void {
+  answer(task: TaskState, key: string, answer: { output: Json } | { error: ErrorRecord }): void {
     const step = task.steps.get(key);
     if (step?.status !== "asked" || step.asked === null) return;
     const { inputHash, kind, name } = step;
@@ -404,7 +420,7 @@ class Decision {
   }
 
   /** What a task asked for is no use when it is over. */
-  private cancelAsked(task: TaskState): void {
+  cancelAsked(task: TaskState): void {
     for (const id of [...task.asked]) {
       if (SETTLED.has(taskOf(this.state, id).status)) continue;
       this.emit({
@@ -413,6 +429,17 @@ class Decision {
         data: { task: id, why: `${task.id}, which asked for it, is over` },
       });
     }
+  }
+
+  private setFact(command: Extract<Command, { type: "fact.set" }>): void {
+    const { fact, value, by, why, until, base } = command;
+    const version = this.state.facts.get(fact)?.at(-1)?.version ?? 0;
+    if (base !== undefined && base !== version) {
+      const data = { base, by, fact, task: null, version };
+      return this.emit({ type: "fact.conflicted", at: this.now, data, payload: { value } });
+    }
+    setFact(this, { fact, value, by, task: null, why, until });
+    this.react();
   }
 
   /** The deadline of a question: `name` is its task and key. */
@@ -535,6 +562,7 @@ class Decision {
       } else if (task.kind === "plan" && task.status === "failed") {
         this.endFailed(task.error ?? errorRecord("PLAN_INVALID", "the pattern failed"), task.id);
       } else if (task.kind !== "plan") {
+        propagate(this, task);
         this.revise({ type: "settled", task: viewOf(task) }, `${task.id} ${task.status}`);
       }
     }
@@ -601,7 +629,7 @@ class Decision {
   }
 
   /** The planner's answer for a task; null when it gave none that is sound, which ended the run. */
-  private bindingOf(task: TaskState): Binding | null {
+  bindingOf(task: TaskState): Binding | null {
     const { planner } = this.context;
     const unbound = errorRecord("PLAN_INVALID", `the pattern gives no input for task ${task.id}`);
     const binding = this.ask(() => planner.bind?.(this.view, viewOf(task)) ?? { fail: unbound });

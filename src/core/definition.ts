@@ -140,6 +140,8 @@ export interface AgentDefinition {
   timeoutMs: number;
   stepTimeoutMs: number;
   limits: { stepsMax: number; tokensMax: number; repairsMax: number; outputTokensMax: number };
+  /** Shared facts that it may read and propose: keys, prefixes and `.*`, or `*`. None by default (X3). */
+  facts: { read: readonly string[]; write: readonly string[] };
   context: ContextPolicy;
   temperature: number | null;
 }
@@ -155,6 +157,8 @@ export interface WorkflowDefinition {
   output: JsonSchema | null;
   limits: Limits;
   priority: Priority;
+  /** What follows when a fact is corrected on which finished work rests (C10). */
+  facts: { onCorrection: "flag" | "rerun" };
   /** Agents that this workflow may give work to. */
   agents: readonly string[];
 }

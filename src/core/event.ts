@@ -77,13 +77,28 @@ export const stepKindSchema = z.enum([
   "sleep",
   "compaction",
   "call",
+  "fact",
 ]);
 
 /** What an agent asks for and only the coordinator can answer. `deadline`: when it is answered in any case; null: never. */
 export const askSchema = z.strictObject({
   /** Another agent does something for it, as a task of the same run (C8, M4). */
-  ask: z.enum(["call"]),
+  ask: z.enum([
+    "call",
+    /** What the run's shared facts say, as the task's snapshot has it (S2); all under a prefix. */
+    "fact.read",
+    "fact.list",
+    /** A new version, on top of `base` (S1). */
+    "fact.propose",
+  ]),
   agent: z.string().optional(),
+  /** Key of a fact; a prefix and `.*` for `fact.list`. */
+  fact: z.string().optional(),
+  base: count.optional(),
+  /** A look at the newest version that does not count as read: what follows is proposed on top of it. */
+  peek: z.boolean().optional(),
+  until: time.nullable().optional(),
+  why: z.string().optional(),
   deadline: time.nullable(),
 });
 
@@ -171,6 +186,34 @@ const schemas = {
     by: z.string(),
     note: z.string(),
   }),
+  /** S4: a new version of a shared fact; it replaces the one before. The payload has its `value`. */
+  "fact.committed": z.strictObject({
+    fact: id,
+    version: z.number().int().min(1),
+    by: z.string(),
+    task: z.string().nullable(),
+    why: z.string(),
+    until: time.nullable(),
+  }),
+  /** Somebody proposed on another version than the newest. The payload has the `value` that was not taken. */
+  "fact.conflicted": z.strictObject({
+    fact: id,
+    base: count,
+    version: count,
+    by: z.string(),
+    task: z.string().nullable(),
+  }),
+  /** C10: a task rests on what holds no longer: a fact that it read, or (`fact` null) an outcome that it was given. */
+  "fact.stale": z.strictObject({
+    task: id,
+    fact: z.string().nullable(),
+    read: count.nullable(),
+    version: count.nullable(),
+    action: z.enum(["rerun", "flagged"]),
+    why: z.string(),
+  }),
+  /** The task is done anew, from its start; with another input if the payload has one. */
+  "task.reopened": z.strictObject({ task: id, why: z.string() }),
   /** A frame that came too late or from the wrong attempt: recorded, not acted on. */
   "result.late": z.strictObject({ task: id, attempt: count, what: z.string(), why: z.string() }),
   "run.completed": z.strictObject({}),

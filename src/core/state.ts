@@ -1,6 +1,7 @@
 import { type ErrorRecord, invariant } from "../error.ts";
 import type { JsonSchema, Limits, Priority } from "./definition.ts";
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { Json } from "./json.ts";
 import type { TaskView } from "./planner.ts";
 
@@ -85,6 +86,16 @@ export interface TaskState {
   /** The task whose result met the last need, for causation ids. */
   cause: string | null;
   why: string | null;
+  /** A write to the outside was begun: it is not done anew by rule. */
+  wrote: boolean;
+  /** How many facts had been committed when it was first given out: what it sees of them (S2). */
+  snapshot: number | null;
+  /** Versions of facts that it read, 0 for one that was absent (C10). */
+  reads: Map<string, number>;
+  /** How often it was done anew. */
+  reruns: number;
+  /** Its outcome before it was done anew. */
+  before: { output: Json | undefined } | null;
 }
 
 export type RunOutcome = "running" | "completed" | "failed" | "stopped";
@@ -120,6 +131,11 @@ export interface RunState {
   openTasks: number;
   counts: { completed: number; failed: number; skipped: number; cancelled: number; late: number; revisions: number };
   usage: RunUsage;
+  /** All versions of the shared facts, oldest first, by key. */
+  facts: Map<string, FactVersion[]>;
+  factsCommitted: number;
+  /** Tasks by the keys and prefixes that they read. */
+  readers: Map<string, Set<string>>;
   /** What the last commands left to do or to project; emptied by whoever acts on it, never stored. */
   scratch: Scratch;
 }
@@ -186,6 +202,9 @@ export function emptyRun(id: string): RunState {
     openTasks: 0,
     counts: { completed: 0, failed: 0, skipped: 0, cancelled: 0, late: 0, revisions: 0 },
     usage: { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0, unpriced: 0, simulated: false },
+    facts: new Map(),
+    factsCommitted: 0,
+    readers: new Map(),
     scratch: emptyScratch(),
   };
 }
@@ -228,6 +247,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
         task.status = "assigned";
         task.attempt = event.data.attempt;
         task.tries += 1;
+        task.snapshot ??= state.factsCommitted;
         task.worker = event.data.worker;
         state.scratch.touched.add(id);
       }
@@ -287,6 +307,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       state.scratch.touched.add(event.data.task);
       break;
     case "step.started":
+      taskOf(state, event.data.task).wrote = true;
       putStep(state, event.data, "started", event.data.settle, event.data.idempotencyKey).input = event.payload?.input;
       break;
     case "step.asked": {
@@ -300,6 +321,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       const step = putStep(state, event.data, "completed");
       taskOf(state, event.data.task).crashesAlone = 0;
       step.output = event.payload?.output ?? null;
+      if (step.asked !== null) noteRead(state, taskOf(state, event.data.task), step.asked.ask, step.output);
       countStep(state, event.data.usage);
       break;
     }
@@ -325,6 +347,31 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       if (task.status === "blocked" && !hasOpenQuestion(task)) requeue(state, task, "ready", event.at);
       break;
     }
+    case "fact.committed": {
+      const { fact, version, by, task, why, until } = event.data;
+      const place = state.factsCommitted;
+      const one: FactVersion = {
+        version,
+        value: event.payload?.value ?? null,
+        by,
+        task,
+        why,
+        at: event.at,
+        until,
+        place,
+      };
+      state.factsCommitted += 1;
+      const versions = state.facts.get(fact);
+      if (versions === undefined) state.facts.set(fact, [one]);
+      else versions.push(one);
+      break;
+    }
+    case "fact.conflicted":
+    case "fact.stale":
+      break;
+    case "task.reopened":
+      reopen(state, taskOf(state, event.data.task), event.payload?.input, event.at);
+      break;
     case "result.late":
       state.counts.late += 1;
       break;
@@ -393,6 +440,11 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     steps: new Map(),
     cause: null,
     why: spec.why ?? null,
+    wrote: false,
+    snapshot: null,
+    reads: new Map(),
+    reruns: 0,
+    before: null,
   };
   state.tasks.set(task.id, task);
   state.openTasks += 1;
@@ -482,13 +534,15 @@ function settle(
   state.scratch.settled.push(task.id);
   for (const dependent of state.dependents.get(task.id) ?? []) {
     const next = taskOf(state, dependent.task);
-    if (SETTLED.has(next.status)) continue;
+    // One that got what it needed before is not given it anew here.
+    if (next.status !== "waiting") continue;
     next.openNeeds -= 1;
     next.cause = task.id;
     if (!meets(status, dependent.on)) doom(state, next, task.id);
     else if (next.openNeeds === 0) unblock(state, next, at);
   }
-  state.dependents.delete(task.id);
+  // Where tasks read facts, what rests on this outcome may have to be found again.
+  if (state.readers.size === 0) state.dependents.delete(task.id);
   if (task.asker !== null) {
     const asker = taskOf(state, task.asker.task);
     asker.asked = asker.asked.filter((one) => one !== task.id);
@@ -498,6 +552,31 @@ function settle(
     group.openMembers -= 1;
     if (group.openMembers === 0 && group.status === "open") state.scratch.full.push(group.id);
   }
+}
+
+/** Takes a task back to be done from its start. */
+function reopen(state: RunState, task: TaskState, input: Json | undefined, at: number): void {
+  if (SETTLED.has(task.status)) {
+    state.openTasks += 1;
+    state.counts.completed -= 1;
+    task.before = { output: task.output };
+    for (const { task: id } of state.dependents.get(task.id) ?? []) {
+      const dependent = taskOf(state, id);
+      if (dependent.status === "waiting") dependent.openNeeds += 1;
+    }
+    const group = task.group === null ? undefined : taskOf(state, task.group);
+    if (group !== undefined && !SETTLED.has(group.status)) group.openMembers += 1;
+  }
+  task.reruns += 1;
+  forgetReads(state, task);
+  task.steps.clear();
+  task.waits = [];
+  task.snapshot = null;
+  task.output = undefined;
+  task.error = undefined;
+  task.tries = 0;
+  if (input !== undefined) task.input = input;
+  requeue(state, task, "ready", at);
 }
 
 function putStep(

@@ -4,7 +4,7 @@ import type { Json } from "../core/json.ts";
 import type { AgentContext } from "./context.ts";
 import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially } from "./default.ts";
 import { checkOptions } from "./option.ts";
-import { AgentLimitsShape, ContextShape, DurationMs, RetryShape, Temperature } from "./shape.ts";
+import { AgentLimitsShape, FactGrantShape, ContextShape, DurationMs, RetryShape, Temperature } from "./shape.ts";
 import { isTool, type Tool } from "./tool.ts";
 import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
@@ -67,6 +67,8 @@ interface AgentCommon<Input, Parsed> {
   /** What happens when the conversation outgrows the context window (F15). */
   context?: Partially<ContextPolicy>;
   temperature?: number;
+  /** The run's shared facts that it may read and propose, by key or prefix (`customer.*`); none by default (S2, X3). */
+  facts?: { read?: readonly string[]; write?: readonly string[] };
 }
 
 export interface ModelAgentOptions<Input, Parsed, Output> extends AgentCommon<Input, Parsed> {
@@ -119,6 +121,7 @@ const AgentOptionsShape = z
     stepTimeoutMs: DurationMs.optional(),
     context: ContextShape.optional(),
     temperature: Temperature.optional(),
+    facts: FactGrantShape.optional(),
     run: z
       .custom<(context: AgentContext, input: unknown) => unknown>((value) => typeof value === "function", {
         error: "must be a function",
@@ -202,6 +205,7 @@ export function agentDefinition(given: {
   stepTimeoutMs?: number | undefined;
   context?: Partially<ContextPolicy> | undefined;
   temperature?: number | undefined;
+  facts?: { read?: readonly string[] | undefined; write?: readonly string[] | undefined } | undefined;
 }): AgentParts["definition"] {
   return {
     kind: given.kind,
@@ -216,6 +220,7 @@ export function agentDefinition(given: {
     timeoutMs: given.timeoutMs ?? DEFAULTS.agentTimeoutMs,
     stepTimeoutMs: given.stepTimeoutMs ?? DEFAULTS.stepTimeoutMs,
     limits: completeAgentLimits(given.limits),
+    facts: { read: given.facts?.read ?? [], write: given.facts?.write ?? [] },
     context: completeContext(given.context, given.model ?? null),
     temperature: given.temperature ?? null,
   };

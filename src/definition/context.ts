@@ -81,6 +81,33 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
+/** One version of a shared fact (S4). */
+export interface Fact {
+  readonly value: Json;
+  /** From 1, by one. */
+  readonly version: number;
+  /** The agent or person that set it. */
+  readonly by: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** A run's shared facts (S1, S2). A task sees them as they were when it was first given out, and what it set itself;
+ *  what it read is on record, absences too, so that a correction finds it.
+ *  @throws {FlotillaError} FACT_NOT_GRANTED, FACT_KEY_INVALID */
+export interface FactAccess {
+  /** Null: there is none. Keys are words joined by dots. */
+  get(key: string): Promise<Fact | null>;
+  /** All under a prefix, such as `customer.*`, or `*`; by key. */
+  list(prefix: string): Promise<Readonly<Record<string, Fact>>>;
+  /** Sets a fact, on top of the version that this task saw, or of `base`; 0: there must be none. Resolves with its
+   *  version. `until`, milliseconds since the epoch: it holds no longer than that.
+   *  @throws {FlotillaError} FACT_CONFLICT with both versions in its details, when another one came between */
+  propose(key: string, value: unknown, options?: { base?: number; why?: string; until?: number }): Promise<number>;
+  /** Sets a fact to what `change` makes of the newest version, and of the next newest when another came between. */
+  update(key: string, change: (current: Json | null) => unknown, options?: { why?: string }): Promise<number>;
+}
+
 /** What a code agent's `run` is given. Each call but `log` and `status` is a step, durable before it resolves.
  *
  *  When the agent resumes, `run` executes again from the top and finished steps return their records at once, matched
@@ -108,6 +135,9 @@ export interface AgentContext {
    *  @throws {FlotillaError} what the other agent failed with; AGENT_NOT_GRANTED; STEP_TIMEOUT; LIMIT_DEPTH, LIMIT_TASKS */
   call<Input, Output>(agent: Agent<Input, Output>, input: NoInfer<Input>, options?: CallOptions): Promise<Output>;
   call(agent: string, input: unknown, options?: CallOptions): Promise<Json>;
+
+  /** The run's shared facts, as far as this agent was granted them (`facts` of the agent). */
+  readonly facts: FactAccess;
 
   /** HTTP as a recorded step: GET and HEAD are reads; every other method is a write, written ahead and never repeated
    *  silently. The body of the answer is part of the record. */

@@ -46,6 +46,29 @@ export const RetryShape = z
   })
   .describe("How transient failures are retried.");
 
+const FactPattern = z
+  .string()
+  .regex(
+    /^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$/,
+    "must be a key such as customer.address, a prefix such as customer.*, or *",
+  );
+
+export const FactGrantShape = z
+  .strictObject({
+    read: z.array(FactPattern).optional().describe("What it may read: keys, prefixes such as customer.*, or *."),
+    write: z.array(FactPattern).optional().describe("What it may propose."),
+  })
+  .describe("The run's shared facts that it may read and propose; none by default.");
+
+export const WorkflowFactsShape = z
+  .strictObject({
+    onCorrection: z
+      .enum(["flag", "rerun"])
+      .optional()
+      .describe("What follows for work that rests on a fact that is corrected. Default flag."),
+  })
+  .describe("How a run of this workflow meets corrections of its shared facts.");
+
 export const AgentLimitsShape = z
   .strictObject({
     stepsMax: z

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import type { JsonSchema, Limits, Priority, PriorityName } from "../core/definition.ts";
+import type { JsonSchema, Limits, Priority, PriorityName, WorkflowDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { type Agent, isAgent } from "./agent.ts";
 import { completeLimits, priorityOf, type WorkflowLimits } from "./default.ts";
 import { checkOptions } from "./option.ts";
 import type { Pattern } from "../pattern/pattern.ts";
-import { PriorityShape, WorkflowLimitsShape } from "./shape.ts";
+import { PriorityShape, WorkflowFactsShape, WorkflowLimitsShape } from "./shape.ts";
 import { inputSchema, isZodSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
 
 export interface WorkflowParts {
@@ -18,6 +18,7 @@ export interface WorkflowParts {
   output: JsonSchema | null;
   limits: Limits;
   priority: Priority;
+  facts: WorkflowDefinition["facts"];
 }
 
 const MARK = Symbol.for("flotilla.workflow");
@@ -39,6 +40,8 @@ export interface WorkflowCommon<Input, Parsed, Output> {
   limits?: WorkflowLimits;
   /** Default NORMAL. */
   priority?: PriorityName;
+  /** What follows for work that rests on a shared fact when that is corrected: `flag` (default) or `rerun` (C10). */
+  facts?: { onCorrection?: "flag" | "rerun" };
 }
 
 export interface WorkflowOptions<Input, Parsed, Output> extends WorkflowCommon<Input, Parsed, Output> {
@@ -56,6 +59,7 @@ const WorkflowOptionsShape = z.strictObject({
   output: ZodSchema.optional(),
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
+  facts: WorkflowFactsShape.optional(),
   pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern, made by definePattern()" }),
   options: z.unknown(),
   agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
@@ -76,6 +80,7 @@ export function workflow<Input = Json, Parsed = Input, Output = Json>(
     output: given.output === undefined ? null : outputSchema(given.output, "the workflow's output"),
     limits: completeLimits(given.limits),
     priority: priorityOf(given.priority),
+    facts: { onCorrection: given.facts?.onCorrection ?? "flag" },
   };
   return Object.freeze({ [MARK]: parts });
 }

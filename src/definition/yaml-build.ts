@@ -144,7 +144,7 @@ export function grantOf(given: string | CallGrant): CallGrant {
 /** What the YAML says of an agent that a module declares goes over what the module says. */
 function merged(
   own: AgentParts["definition"],
-  { input, output, retry, limits, context, ...given }: Omit<Parameters<typeof agentDefinition>[0], "kind">,
+  { input, output, retry, limits, context, facts, ...given }: Omit<Parameters<typeof agentDefinition>[0], "kind">,
 ): AgentParts["definition"] {
   return {
     ...own,
@@ -154,6 +154,7 @@ function merged(
     retry: { ...own.retry, ...defined(retry ?? {}) },
     limits: { ...own.limits, ...defined(limits ?? {}) },
     context: { ...own.context, ...defined(context ?? {}) },
+    facts: { read: facts?.read ?? own.facts.read, write: facts?.write ?? own.facts.write },
   };
 }
 
@@ -178,6 +179,7 @@ function buildWorkflow(name: string, given: FleetYaml["workflows"][string], part
     ...schemasOf("workflows", name, given, parts),
     limits: completeLimits(given.limits),
     priority: priorityOf(given.priority),
+    facts: { onCorrection: given.facts?.onCorrection ?? "flag" },
     agents: checked?.agents ?? [],
   };
 }

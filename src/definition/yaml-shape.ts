@@ -4,6 +4,7 @@ import { McpServerShape, providerFields } from "./provider.ts";
 import {
   AgentLimitsShape,
   ContextShape,
+  FactGrantShape,
   DurationMs,
   Effect,
   JsonValue,
@@ -12,6 +13,7 @@ import {
   PriorityShape,
   RetryShape,
   Temperature,
+  WorkflowFactsShape,
   WorkflowLimitsShape,
 } from "./shape.ts";
 
@@ -81,6 +83,7 @@ const AgentShape = z
     limits: AgentLimitsShape.optional(),
     context: ContextShape.optional(),
     temperature: Temperature.optional(),
+    facts: FactGrantShape.optional(),
   })
   .describe("An agent: a model with instructions, or a module with code.");
 
@@ -98,6 +101,7 @@ export const workflowFields = {
   output: schema("What a run gives. Absent: whatever the pattern gives.").optional(),
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
+  facts: WorkflowFactsShape.optional(),
 };
 
 const WorkflowShape = z.looseObject(workflowFields).describe("How agents are coordinated.");

@@ -68,3 +68,6 @@ export interface ModelCallOptions {
 export interface Model {
   call(request: ModelRequest, options: ModelCallOptions): Promise<ModelResponse>;
 }
+
+/** How the message begins in which a fleet's shared facts stand, as JSON. */
+export const FACTS_HEADING = "Shared facts (JSON): ";

@@ -4,7 +4,7 @@ import { FlotillaError } from "../error.ts";
 import { type Compiled, type Expression, language, type Template } from "../expression/expression.ts";
 
 /** What expressions of a script can speak of. */
-const cel = language(["input", "turn", "results", "last", "messages", "feedback", "agent", "tools", "vars"]);
+const cel = language(["input", "turn", "results", "last", "messages", "feedback", "agent", "tools", "facts", "vars"]);
 
 const expression = z.string().superRefine((source, context) => report(cel.expression(source), context));
 const text = z.string().superRefine((value, context) => report(cel.template(value), context));
@@ -49,7 +49,7 @@ const Rule = z
  *  under `*` are for every agent that has none. Expressions are CEL over `input` (the first message, as JSON when it is
  *  JSON), `turn` (answers given so far), `results` (of `{ tool, input, output, error }`), `last` (the last output or
  *  null), `messages` (how many), `feedback` (the newest message of the user after the first, or null), `agent`, `tools`
- *  (granted names) and `vars`. Beside CEL's own there are `sum()`, `min()`, `max()`, `sort()`, `sortBy(key)`,
+ *  (granted names), `facts` (the shared ones that the agent may read, by key) and `vars`. Beside CEL's own there are `sum()`, `min()`, `max()`, `sort()`, `sortBy(key)`,
  *  `reverse()`, `take(n)`, `distinct()` and `flatten()` on lists, and `round(x, digits)`, `range(n)` and `json(x)`. */
 export const Script = z.strictObject({
   /** For rules that name no time of their own; default 0. */

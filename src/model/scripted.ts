@@ -3,6 +3,7 @@ import { FlotillaError } from "../error.ts";
 import { type Bindings, type Expression, ExpressionFailure } from "../expression/expression.ts";
 import { asText, bind } from "../expression/value.ts";
 import type { MessageContent, Model, ModelCallOptions, ModelRequest, ModelResponse } from "./model.ts";
+import { FACTS_HEADING } from "./model.ts";
 import { type CompiledRule, type CompiledScript, compileScript, type TakeMs } from "./script.ts";
 import { estimateContentTokens, estimateTokens } from "./tokens.ts";
 
@@ -53,7 +54,9 @@ interface Situation {
 /** What the rules can speak of, taken from the request alone. */
 function describe(request: ModelRequest): Situation {
   const turn = request.messages.filter((message) => message.role === "assistant").length;
-  const said = request.messages.flatMap((message) => (message.role === "user" ? [joined(message.content)] : []));
+  const heard = request.messages.flatMap((message) => (message.role === "user" ? [joined(message.content)] : []));
+  const said = heard.filter((text) => !text.startsWith(FACTS_HEADING));
+  const shared = heard.find((text) => text.startsWith(FACTS_HEADING));
   const results = resultsOf(request);
   const facts: { [name: string]: Json } = {
     input: parsed(said[0] ?? ""),
@@ -64,6 +67,7 @@ function describe(request: ModelRequest): Situation {
     feedback: said.length > 1 ? (said.at(-1) ?? null) : null,
     agent: request.agent,
     tools: request.tools.map((tool) => tool.name),
+    facts: shared === undefined ? {} : parsed(shared.slice(FACTS_HEADING.length)),
     vars: {},
   };
   return { turn, bindings: Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, bind(value)])) };

@@ -23,6 +23,17 @@ export interface StartRequest {
   by?: string;
 }
 
+export interface FactSetRequest {
+  fact: string;
+  value: Json;
+  by: string;
+  why: string;
+  /** Milliseconds since the epoch; null: it holds until it is replaced. */
+  until: number | null;
+  /** The version that it is a correction of; absent: the newest, whichever that is. */
+  base?: number;
+}
+
 /** What can be done with a fleet: the same in the process that owns the store and, through its socket, from any other
  *  (issue 2 line 4). Reading goes to the store itself; deciding goes to its owner. */
 export interface FleetControl {
@@ -38,6 +49,8 @@ export interface FleetControl {
     by: string,
     note: string,
   ): Promise<boolean>;
+  /** Commits a new version of a run's shared fact; returns its version. @throws FACT_CONFLICT, FACT_KEY_INVALID, RUN_ENDED */
+  setFact(run: string, set: FactSetRequest): Promise<number>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
   watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice>;
   /** Who owns the store. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
-import type { FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
+import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
 
 /** The owner's socket: requests and answers as lines of JSON. Only the user can reach it, since its folder is his.
@@ -40,6 +40,21 @@ const Request = z.discriminatedUnion("method", [
       output: z.json(),
       by: text,
       note: text,
+    }),
+  }),
+  z.object({
+    id,
+    method: z.literal("setFact"),
+    params: z.object({
+      run: text,
+      set: z.object({
+        fact: text,
+        value: z.json(),
+        by: text,
+        why: text,
+        until: z.number().int().min(0).nullable(),
+        base: z.number().int().min(0).optional(),
+      }),
     }),
   }),
   z.object({ id, method: z.literal("info") }),
@@ -155,6 +170,8 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
       const { run, task, step, outcome, output, by, note } = request.params;
       return control.settle(run, task, step, outcome, output, by, note);
     }
+    case "setFact":
+      return control.setFact(request.params.run, request.params.set as FactSetRequest);
     case "info":
       return control.info();
     default:
@@ -205,6 +222,9 @@ export class ControlClient implements OwnerControl {
     note: string,
   ): Promise<boolean> {
     return this.#ask("settle", { run, task, step, outcome, output, by, note });
+  }
+  setFact(run: string, set: FactSetRequest): Promise<number> {
+    return this.#ask("setFact", { run, set });
   }
   info(): Promise<OwnerInfo> {
     return this.#ask("info", {});

@@ -5,6 +5,7 @@ import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, type decide, errorRecord, type StepRecord } from "../core/decide.ts";
 import type { Proof, RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
+import { isFactKey, newest } from "../core/fact.ts";
 import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
@@ -15,6 +16,7 @@ import { verifyMessage } from "../message/verify.ts";
 import { type Clock, sleep, type Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { RunRow, Store } from "../store/store.ts";
+import type { FactSetRequest } from "./app-contract.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
 import { Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
 import { FleetJournal } from "./fleet-journal.ts";
@@ -228,6 +230,27 @@ export class Coordinator {
   ): Promise<boolean> {
     const events = await this.#ledger.submit(run, { type: "step.settle", task, key, outcome, output, by, note });
     return events.length > 0;
+  }
+
+  /** A person or a program corrects a shared fact of a run (C10); returns the version that holds.
+   *  @throws {FlotillaError} FACT_KEY_INVALID, FACT_CONFLICT with both versions, RUN_ENDED, RUN_UNKNOWN */
+  async setFact(run: string, set: FactSetRequest): Promise<number> {
+    const { fact, value } = set;
+    if (!isFactKey(fact)) throw new FlotillaError("FACT_KEY_INVALID", `"${fact}" is no key of a fact`);
+    const events = await this.#ledger.submit(run, { type: "fact.set", ...set });
+    for (const { type, data } of events) {
+      if (type === "fact.committed" && data.fact === fact) return data.version;
+      if (type !== "fact.conflicted") continue;
+      const message = `${fact} was to be set on version ${data.base}, and has version ${data.version}`;
+      throw new FlotillaError("FACT_CONFLICT", message, {
+        details: { fact, base: data.base, yours: value, version: data.version },
+      });
+    }
+    // Nothing new, or the run is over.
+    const { state } = await this.#ledger.open(run);
+    const current = newest(state, fact, this.#clock.now());
+    if (state.status === "running" && current !== null) return current.version;
+    throw new FlotillaError("RUN_ENDED", `run ${run} is ${state.status}: its facts do not change any more`);
   }
 
   /** Resolves when all that was decided is durable. */

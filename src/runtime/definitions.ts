@@ -1,6 +1,7 @@
 import type { FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
+import { coversFact } from "../core/fact.ts";
 import type { Planner } from "../core/planner.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
@@ -54,6 +55,11 @@ export class Definitions {
       hasAgent: (agent) => agent === PLAN_AGENT || declared.agents.includes(agent),
       grant: (caller, agent) => passedOn(definition, caller, agent),
       describe: (agent) => definition.agents[agent]?.description ?? "",
+      facts: {
+        may: (agent, right, fact) =>
+          definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
+        onCorrection: declared.facts.onCorrection,
+      },
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
     };

@@ -27,7 +27,7 @@ const EVICTION_LOOKS = 8;
 /** Failures of which the store says that they left no trace. */
 const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READONLY", "STORE_DAMAGED"]);
 /** Commands of which somebody outside waits for the answer. */
-const ASKED: ReadonlySet<Command["type"]> = new Set(["run.start", "run.stop", "step.settle"]);
+const ASKED: ReadonlySet<Command["type"]> = new Set(["run.start", "run.stop", "step.settle", "fact.set"]);
 const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
 /** How long after a failed commit the store is asked again. */
 const STORE_RETRY_MS = 500;

@@ -12,7 +12,7 @@ import type { RunRow, Store } from "../store/store.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { VERSION } from "../version.ts";
 import { type Agents, openAgents } from "./agents.ts";
-import type { OpenFleet, OwnerInfo, StartRequest } from "./app-contract.ts";
+import type { FactSetRequest, OpenFleet, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { FleetView } from "./fleet-view.ts";
@@ -260,6 +260,10 @@ export class Owner implements OwnerControl {
     note: string,
   ): Promise<boolean> {
     return this.#coordinator.settle(run, task, step, outcome, output, by, note);
+  }
+
+  setFact(run: string, set: FactSetRequest): Promise<number> {
+    return this.#coordinator.setFact(run, set);
   }
 
   watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice> {

@@ -107,6 +107,7 @@ function workflow(pattern: string, options: Json): WorkflowDefinition {
     output: null,
     limits: { ...DEFAULT_LIMITS, timeMs: DAY_MS, tokensMax: 200_000 },
     priority: 2,
+    facts: { onCorrection: "rerun" },
     agents: [...WORKERS, LEAD],
   };
 }

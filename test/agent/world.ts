@@ -134,6 +134,7 @@ export function agentDefinition(part: Partial<AgentDefinition> = {}): AgentDefin
     stepTimeoutMs: DEFAULTS.stepTimeoutMs,
     limits: DEFAULTS.agentLimits,
     context: DEFAULTS.context,
+    facts: { read: [], write: [] },
     temperature: null,
     ...part,
   };

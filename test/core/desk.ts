@@ -29,12 +29,13 @@ export interface DeskOptions {
   limits?: Partial<Limits>;
   retry?: Partial<RetryPolicy>;
   input?: Json;
+  onCorrection?: "flag" | "rerun";
 }
 
 /** A started run under a planner of the test's own. */
 export function desk(
   planner: Planner | readonly TaskSpec[],
-  { limits = {}, retry = {}, input = null }: DeskOptions = {},
+  { limits = {}, retry = {}, input = null, onCorrection = "rerun" }: DeskOptions = {},
 ): Desk {
   const state = emptyRun("r-1");
   const events: RunEvent[] = [];
@@ -50,6 +51,7 @@ export function desk(
         planner: used,
         options: null,
         retry: () => ({ ...DEFAULT_RETRY, ...retry }),
+        facts: { may: (agent) => agent !== "stranger", onCorrection },
         hasAgent: (agent) => agent !== "nobody",
         grant: (caller, agent) => (agent === "nobody" ? null : [`tool of ${caller}`, "common"]),
       };

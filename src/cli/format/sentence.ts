@@ -71,6 +71,21 @@ export function sentence(event: RunEvent, cast: Cast): string {
       const { key, outcome, by, note } = event.data;
       return `${key} was settled as ${outcome} by ${by}${note === "" ? "" : `: ${note}`}`;
     }
+    case "fact.committed": {
+      const { fact, version, by, why } = event.data;
+      return `${by} set ${fact} (version ${version}) to ${brief(event.payload?.value, 60)}${why === "" ? "" : `: ${why}`}`;
+    }
+    case "fact.conflicted": {
+      const { fact, base, by, version } = event.data;
+      return `${by} proposed ${fact} on version ${base}, which is at version ${version}: not taken`;
+    }
+    case "fact.stale": {
+      const { task, fact, action, why } = event.data;
+      const rests = fact === null ? "rests on an old outcome" : `rests on an old version of ${fact}`;
+      return `${who(task)} ${rests}: ${action === "rerun" ? "it is done anew" : `flagged, ${why}`}`;
+    }
+    case "task.reopened":
+      return `${who(event.data.task)} is done anew: ${event.data.why}`;
     case "result.late": {
       const { task, what, why } = event.data;
       return `a ${what} for ${task} came too late and was not used: ${why}`;
