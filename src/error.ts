@@ -223,7 +223,7 @@ export const catalogue = {
     "permanent",
     2,
     "A fact was named by what is no key: words of letters, digits, - and _, joined by dots.",
-    "Write it as in customer.address; a prefix ends in .*",
+    "Write it as in customer.address.",
   ),
   FACT_NOT_GRANTED: entry(
     "FLT281",

@@ -2,7 +2,8 @@ import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../e
 import type { Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
-import { answerFact, propagate, setFact } from "./fact.ts";
+import { answerFact, propagate, setFact } from "./correction.ts";
+import type { FactPolicy } from "./fact.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import type { Json } from "./json.ts";
@@ -109,8 +110,8 @@ export interface DecideContext {
   outputProblems?(output: Json): readonly string[];
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
-  /** What agents may do with which facts, and what follows when one is corrected; absent: they may do nothing. */
-  facts?: { may(agent: string, right: "read" | "write", fact: string): boolean; onCorrection: "flag" | "rerun" };
+  /** Absent: agents may do nothing with facts. */
+  facts?: FactPolicy;
 }
 
 export { PLAN_AGENT };
