@@ -1,10 +1,8 @@
 import type { RunEvent } from "./core/event.ts";
 import type { Json } from "./core/json.ts";
-import { factsOf } from "./core/fact.ts";
 import type { RunState } from "./core/state.ts";
 import type { Fact } from "./definition/context.ts";
 import { catalogue, FlotillaError, fromErrorRecord } from "./error.ts";
-import { systemClock } from "./platform/clock.ts";
 import type { OpenFleet, RunResult } from "./runtime/app-contract.ts";
 import type { LastingFleet } from "./runtime/lasting-fleet.ts";
 
@@ -50,7 +48,7 @@ export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
       return outcome(id, await lasting.use((fleet) => fleet.result(id, signal))) as Output;
     },
     state: () => lasting.use((fleet) => fleet.state(id)),
-    facts: async () => factsOf(await lasting.use((fleet) => fleet.state(id)), systemClock().now()),
+    facts: () => lasting.use((fleet) => fleet.facts(id)),
     setFact: (fact, value, { why, by = "api", base, until = null }) =>
       lasting.use((fleet) =>
         fleet.control.setFact(id, { fact, value, by, why, until, ...(base === undefined ? {} : { base }) }),

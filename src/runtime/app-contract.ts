@@ -1,5 +1,6 @@
 import type { Limits, Priority } from "../core/definition.ts";
 import type { RunEvent } from "../core/event.ts";
+import type { FactView } from "../core/fact.ts";
 import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
 import type { RunFilter, RunRow, Store } from "../store/store.ts";
@@ -83,6 +84,8 @@ export interface OpenFleet extends AsyncDisposable {
   runs(filter: RunFilter): Promise<RunRow[]>;
   /** The run as folded from its journal. @throws RUN_UNKNOWN */
   state(run: string): Promise<RunState>;
+  /** Its shared facts that hold now, by key. @throws RUN_UNKNOWN */
+  facts(run: string): Promise<Record<string, FactView>>;
   /** Its events, from `after` on: those on record, then live ones until the run ends. */
   events(
     run: string,

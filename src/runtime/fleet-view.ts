@@ -1,3 +1,5 @@
+import { type FactView, factsOf } from "../core/fact.ts";
+import { systemClock } from "../platform/clock.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { RunState } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
@@ -47,6 +49,10 @@ export class FleetView implements OpenFleet {
 
   runs(filter: RunFilter): Promise<RunRow[]> {
     return this.store.runs(filter);
+  }
+
+  async facts(run: string): Promise<Record<string, FactView>> {
+    return factsOf(await this.state(run), systemClock().now());
   }
 
   state(run: string): Promise<RunState> {
