@@ -376,6 +376,13 @@ export const catalogue = {
     "A result was not accepted in as many rounds as the workflow allows.",
     "See the feedback; raise roundsMax, or set onRejected: synthesise.",
   ),
+  ITEM_UNCLAIMED: entry(
+    "FLT340",
+    "business",
+    1,
+    "An item lay on a swarm's board that nobody takes.",
+    "Add a member that takes it, or leave it to the report with onUnclaimed: report.",
+  ),
   // 4xx: limits
   LIMIT_COST: entry(
     "FLT401",

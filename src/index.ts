@@ -10,3 +10,4 @@ export { graph } from "./pattern/graph.ts";
 export { pipeline } from "./pattern/pipeline.ts";
 export { supervisor } from "./pattern/supervisor.ts";
 export { debate } from "./pattern/debate.ts";
+export { swarm } from "./pattern/swarm.ts";

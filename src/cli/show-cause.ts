@@ -45,6 +45,9 @@ export class CauseFinder {
           if (input !== undefined) this.#inputs.set(task, input);
         }
         return;
+      case "task.routed":
+        this.#agents.set(event.data.task, event.data.agent);
+        return;
       case "tasks.bound":
         for (const task of event.data.tasks) this.#inputs.set(task, event.payload?.[task] ?? null);
         return;

@@ -16,7 +16,6 @@ import {
   SETTLED,
   type StepState,
   type TaskState,
-  type TaskStatus,
   taskOf,
   viewOf,
 } from "./state.ts";
@@ -115,9 +114,6 @@ export interface DecideContext {
 }
 
 export { PLAN_AGENT };
-
-/** What goes on without the planner. */
-const UNDER_WAY: ReadonlySet<TaskStatus> = new Set(["ready", "assigned", "delayed", "suspended", "blocked"]);
 
 /** Deaths of a host, with the task alone in it and no step finished in between, that convict a task. */
 export const CRASHES_ALONE_MAX = 2;
@@ -549,6 +545,11 @@ class Decision {
         this.bindAll(scratch.unbound.splice(0));
         continue;
       }
+      const unrouted = scratch.unrouted.shift();
+      if (unrouted !== undefined) {
+        this.seek(taskOf(this.state, unrouted));
+        continue;
+      }
       const full = scratch.full.shift();
       if (full !== undefined) {
         this.closeGroup(taskOf(this.state, full));
@@ -575,20 +576,33 @@ class Decision {
       const message =
         "the pattern left the run without open tasks and did not end it: plan() must answer with finish or fail in the end";
       this.endFailed(errorRecord("PLAN_INVALID", message), null);
-    } else if (this.context.planner.mayDefer === true) {
-      this.expectInput();
+    } else if (this.state.underWay === 0) {
+      this.expectWord();
     }
   }
 
-  /** Whoever may give inputs later may also forget to. */
-  private expectInput(): void {
-    const unbound: string[] = [];
-    for (const { id, status } of this.state.tasks.values()) {
-      if (UNDER_WAY.has(status)) return;
-      if (status === "unbound") unbound.push(id);
-    }
-    const message = `nothing is under way any more, and the pattern has given no input to ${unbound.join(", ")}`;
-    this.endFailed(errorRecord("PLAN_INVALID", message), unbound[0] ?? null);
+  /** Whoever may give inputs and agents later may also forget to. */
+  private expectWord(): void {
+    const [first] = this.state.awaiting;
+    if (first === undefined) return;
+    const what = taskOf(this.state, first).status === "unrouted" ? "agent" : "input";
+    const message = `nothing is under way any more, and the pattern has given no ${what} to ${[...this.state.awaiting].join(", ")}`;
+    this.endFailed(errorRecord("PLAN_INVALID", message), first);
+  }
+
+  /** A task is ready but for somebody to do it. */
+  private seek(task: TaskState): void {
+    if (task.status === "unrouted") this.revise({ type: "unrouted", task: viewOf(task) }, `${task.id} is open`);
+  }
+
+  private route({ task: id, agent, why, candidates, output }: Extract<Edit, { edit: "route" }>): void {
+    const task = this.state.tasks.get(id);
+    if (task?.status !== "unrouted" || this.state.status !== "running") return;
+    if (!this.context.hasAgent(agent))
+      return this.endFailed(errorRecord("PLAN_INVALID", agentProblem({ id, agent })), id);
+    const considered = candidates === undefined ? {} : { candidates: [...candidates] };
+    const data = { agent, ...considered, ...(output === undefined ? {} : { output }), task: id, why };
+    this.emit({ type: "task.routed", at: this.now, data });
   }
 
   private skip(id: string, because: string): void {
@@ -652,6 +666,13 @@ class Decision {
       this.revise({ type: "unbound", task: viewOf(task) }, `${task.id} waits for its input`);
     } else if ("input" in binding) {
       this.emitBound([[task.id, binding.input]]);
+    } else if ("output" in binding) {
+      this.emit({
+        type: "task.completed",
+        at: this.now,
+        data: { attempt: task.attempt, task: task.id },
+        payload: { output: binding.output },
+      });
     } else if ("skip" in binding) {
       this.emit({ type: "task.skipped", at: this.now, data: { task: task.id, why: binding.skip, because: null } });
     } else if ("fail" in binding) {
@@ -714,6 +735,8 @@ class Decision {
     const added = new Set<string>();
     const cancel = new Map<string, string>();
     const bind: Extract<Edit, { edit: "bind" }>[] = [];
+    const routed: Extract<Edit, { edit: "route" }>[] = [];
+    let reason = why;
     let end: Extract<Edit, { edit: "finish" | "fail" }> | null = null;
     for (const edit of edits) {
       if (edit.edit === "add") {
@@ -726,6 +749,10 @@ class Decision {
         for (const id of [task.id, ...this.openMembersOf(task.id)]) if (!cancel.has(id)) cancel.set(id, edit.why);
       } else if (edit.edit === "bind") {
         bind.push(edit);
+      } else if (edit.edit === "route") {
+        routed.push(edit);
+      } else if (edit.edit === "explain") {
+        reason = edit.why;
       } else {
         end = edit;
         break;
@@ -737,7 +764,7 @@ class Decision {
       this.emitRevision(
         add,
         [...cancel].map(([task, why]) => ({ task, why })),
-        why,
+        reason,
       );
     }
     for (const { task: id, binding } of bind) {
@@ -746,6 +773,7 @@ class Decision {
       if (task?.status === "unbound" && this.state.status === "running" && !("later" in binding))
         this.applyBinding(task, binding);
     }
+    for (const edit of routed) this.route(edit);
     if (end?.edit === "finish") {
       this.finish(end.output);
     } else if (end?.edit === "fail") {
@@ -774,7 +802,7 @@ class Decision {
       }
       // What an agent may call is granted to it, not to the workflow.
       const mayWork = (agent: string) => base !== null || this.context.hasAgent(agent);
-      if (task.kind !== "group" && (task.agent === undefined || !mayWork(task.agent))) {
+      if (task.kind !== "group" && task.agent !== null && (task.agent === undefined || !mayWork(task.agent))) {
         return errorRecord("PLAN_INVALID", agentProblem(task));
       }
     }
@@ -865,7 +893,7 @@ class Decision {
 }
 
 function agentProblem({ id, agent }: TaskSpec): string {
-  if (agent === undefined) return `task ${id} has no agent`;
+  if (agent === undefined || agent === null) return `task ${id} has no agent`;
   return `task ${id} is for agent "${agent}", which is not among those that the workflow names`;
 }
 
@@ -891,6 +919,13 @@ function runView(state: RunState, { options, describe }: DecideContext): RunView
     },
     get open() {
       return state.openTasks;
+    },
+    get size() {
+      return state.planned;
+    },
+    load: (agent) => state.loads.get(agent) ?? 0,
+    *awaiting() {
+      for (const id of state.awaiting) yield viewOf(taskOf(state, id));
     },
     task(id) {
       const task = state.tasks.get(id);

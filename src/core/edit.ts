@@ -1,9 +1,9 @@
-import { checkError, type Need } from "./event.ts";
+import { checkCandidates, checkError, type Need } from "./event.ts";
 import type { Edit, TaskSpec } from "./planner.ts";
 
 /** What planners answer, checked before any of it becomes an event: patterns are users' code, and may be JavaScript. */
 
-const EDITS = new Set(["add", "bind", "cancel", "finish", "fail"]);
+const EDITS = new Set(["add", "bind", "route", "cancel", "explain", "finish", "fail"]);
 const ON = new Set<unknown>(["completed", "settled", "failed"]);
 
 /** The agent name of tasks in which a user's own pattern plans, in a worker host. */
@@ -28,11 +28,12 @@ export function usersEditsProblem(edits: unknown): string | null {
 
 function reservedProblem(edit: Edit): string | null {
   if (edit.edit === "bind") return "members" in edit.binding ? reservedName(edit.binding.members) : null;
+  if (edit.edit === "route") return reservedName([{ id: edit.task, agent: edit.agent }]);
   return edit.edit === "add" ? reservedName([edit.task]) : null;
 }
 
 function reservedName(tasks: readonly TaskSpec[]): string | null {
-  const name = tasks.flatMap(({ id, agent = "" }) => [id, agent]).find((one) => one.startsWith("$"));
+  const name = tasks.flatMap(({ id, agent }) => [id, agent ?? ""]).find((one) => one.startsWith("$"));
   return name === undefined ? null : `"${name}" starts with $, as only names of our own do`;
 }
 
@@ -45,6 +46,10 @@ function editProblem(edit: unknown): string | null {
       return specProblem(edit.task);
     case "bind":
       return isText(edit.task) ? bindingProblem(edit.binding) : "`bind` needs the id of a task";
+    case "route":
+      return routeProblem(edit);
+    case "explain":
+      return isText(edit.why) ? null : "`explain` needs words";
     case "cancel":
       return isText(edit.task) && typeof edit.why === "string" ? null : "`cancel` needs the id of a task, and why";
     case "fail":
@@ -54,10 +59,16 @@ function editProblem(edit: unknown): string | null {
   }
 }
 
+function routeProblem({ task, agent, why, candidates, output }: Record<string, unknown>): string | null {
+  if (!isText(task) || !isText(agent) || !isText(why)) return "`route` needs the id of a task, an agent, and why";
+  if (output !== undefined && !isFields(output)) return "`route`: output must be a JSON Schema";
+  return candidates === undefined ? null : checkCandidates(candidates);
+}
+
 /** What is wrong with a binding; null when it is sound. */
 export function bindingProblem(binding: unknown): string | null {
   if (!isFields(binding))
-    return `a binding must be an object with input, members, skip or fail, not ${kindOf(binding)}`;
+    return `a binding must be an object with input, output, members, skip or fail, not ${kindOf(binding)}`;
   if ("later" in binding) return null;
   if ("skip" in binding) return typeof binding.skip === "string" ? null : "`skip` needs a reason";
   if ("fail" in binding) return checkError(binding.fail);
@@ -65,7 +76,8 @@ export function bindingProblem(binding: unknown): string | null {
     if (!Array.isArray(binding.members)) return "`members` must be a list of tasks";
     return binding.members.map(specProblem).find((problem) => problem !== null) ?? null;
   }
-  return binding.input === undefined ? "a binding needs input, members, skip or fail" : null;
+  if ("output" in binding && binding.output !== undefined) return null;
+  return binding.input === undefined ? "a binding needs input, output, members, skip or fail" : null;
 }
 
 function specProblem(task: unknown): string | null {
@@ -73,7 +85,7 @@ function specProblem(task: unknown): string | null {
   const { id, kind, agent, needs, priority, group, output, why } = task;
   const problem =
     (kind !== undefined && kind !== "agent" && kind !== "group" && "kind must be agent or group") ||
-    (agent !== undefined && typeof agent !== "string" && "agent must be a name") ||
+    (agent !== undefined && agent !== null && typeof agent !== "string" && "agent must be a name") ||
     (needs !== undefined && !(Array.isArray(needs) && needs.every(isNeed)) && "needs must be a list of task ids") ||
     (priority !== undefined && ![0, 1, 2, 3].includes(priority as number) && "priority must be 0, 1, 2 or 3") ||
     (group !== undefined && !isText(group) && "group must be a task id") ||

@@ -46,6 +46,8 @@ const taskSpec = z.strictObject({
   depth: count.optional(),
   /** True when the planner gives the input later, when all needs are met. */
   deferred: z.boolean().optional(),
+  /** The route that stands where its agent would: `task.routed` names the agent when the task is ready for one. */
+  route: id.optional(),
   /** JSON Schema of this task's output, in place of its agent's. */
   output: z.record(z.string(), z.unknown()).optional(),
   why: z.string().optional(),
@@ -54,6 +56,9 @@ const taskSpec = z.strictObject({
   /** The tools that it may use at most, whatever its agent has (X3); absent: those of its agent. */
   tools: z.array(z.string()).optional(),
 });
+
+/** An agent that was considered for a task. `why`: what speaks against it; absent for those that fit. */
+const candidate = z.strictObject({ agent: id, load: count, fits: z.boolean(), why: z.string().optional() });
 
 /** What a model call used. */
 export const usageSchema = z.strictObject({
@@ -132,6 +137,18 @@ const schemas = {
   }),
   /** Tasks whose needs are met get their inputs: the payload has one for each. */
   "tasks.bound": z.strictObject({ tasks: z.array(id) }),
+  /** Who does a task that was added without an agent: chosen by its pattern, or by the route that stood in its seat
+   *  (C6). `candidates`: all that were considered, with their open tasks at that moment. */
+  "task.routed": z.strictObject({
+    task: id,
+    agent: id,
+    route: id.optional(),
+    why: z.string(),
+    candidates: z.array(candidate).optional(),
+    /** JSON Schema of the task's output, in place of the agent's. */
+    output: z.record(z.string(), z.unknown()).optional(),
+    priority: z.number().int().min(0).max(3).optional(),
+  }),
   /** Tasks that one worker was given by one decision, all for the same attempt: a fan-out is one event. */
   "tasks.assigned": z.strictObject({ tasks: z.array(id), attempt: count, worker: id, why: z.string() }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
@@ -232,6 +249,7 @@ export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventDat
 
 export type TaskSpecData = z.infer<typeof taskSpec>;
 export type Need = z.infer<typeof need>;
+export type Candidate = z.infer<typeof candidate>;
 export type Usage = z.infer<typeof usageSchema>;
 export type Ask = z.infer<typeof askSchema>;
 export type Proof = z.infer<typeof proof>;
@@ -258,6 +276,12 @@ export function checkEventData(type: string, data: unknown): string | null {
 export function checkError(error: unknown): string | null {
   const result = errorRecordSchema.safeParse(error);
   return result.success ? null : `an error must have code, class and message: ${z.prettifyError(result.error)}`;
+}
+
+/** What is wrong with the candidates of a choice, in words; null when they are sound. */
+export function checkCandidates(candidates: unknown): string | null {
+  const result = z.array(candidate).safeParse(candidates);
+  return result.success ? null : `candidates must have agent, load and fits: ${z.prettifyError(result.error)}`;
 }
 
 /** The schemas by type, for documentation and for tools that read journals. */

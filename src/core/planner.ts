@@ -1,6 +1,6 @@
 import type { ErrorRecord } from "../error.ts";
 import type { JsonSchema, Priority } from "./definition.ts";
-import type { Need } from "./event.ts";
+import type { Candidate, Need } from "./event.ts";
 import type { Json } from "./json.ts";
 import type { TaskStatus } from "./state.ts";
 
@@ -10,6 +10,7 @@ export interface TaskView {
   readonly agent: string | null;
   readonly kind: "agent" | "group" | "plan";
   readonly status: TaskStatus;
+  readonly priority: Priority;
   readonly attempt: number;
   readonly group: string | null;
   readonly input: Json | undefined;
@@ -29,6 +30,13 @@ export interface RunView {
   readonly open: number;
   task(id: string): TaskView | undefined;
   tasks(): Iterable<TaskView>;
+  /** Tasks that wait for the planner's word: an input (`bind` said `later`), or an agent; in the order in which they
+   *  began to. */
+  awaiting(): Iterable<TaskView>;
+  /** Tasks of an agent in this run that are ready or being done. */
+  load(agent: string): number;
+  /** Tasks that the planner ever added. */
+  readonly size: number;
   /** Settled members of a group, in the order in which they were added. */
   members(group: string): readonly TaskView[];
   /** What an agent is for, in the words of its declaration; absent where no declaration is at hand. */
@@ -40,7 +48,8 @@ export interface TaskSpec {
   id: string;
   /** `group` is a task without an agent: it completes with the list of its members' outputs. */
   kind?: "agent" | "group";
-  agent?: string;
+  /** Null: an edit `route` names it, once the task is ready for one and the planner was told so (`unrouted`). */
+  agent?: string | null;
   /** Absent: `bind` gives it when all needs are met. */
   input?: Json;
   needs?: readonly (string | Need)[];
@@ -55,7 +64,12 @@ export type Edit =
   | { edit: "add"; task: TaskSpec }
   /** Answers for a task for which `bind` said `later`. */
   | { edit: "bind"; task: string; binding: Binding }
+  /** Names who does a task that was added with `agent: null`. `candidates`: who else was considered, for the record
+   *  (C6, O1); `output`: the schema of its output, in place of the agent's. */
+  | { edit: "route"; task: string; agent: string; why: string; candidates?: readonly Candidate[]; output?: JsonSchema }
   | { edit: "cancel"; task: string; why: string }
+  /** The reason for these edits, in place of the engine's own words. */
+  | { edit: "explain"; why: string }
   /** Ends the run with this output; what is still open is cancelled. */
   | { edit: "finish"; output: Json }
   /** Ends the run as failed, because of `task` if one is named. */
@@ -63,12 +77,18 @@ export type Edit =
 
 export type Change =
   /** Only for a planner whose `bind` answered `later`. */
-  { type: "unbound"; task: TaskView } | { type: "started" } | { type: "settled"; task: TaskView };
+  | { type: "unbound"; task: TaskView }
+  /** Only for tasks that were added with `agent: null`. */
+  | { type: "unrouted"; task: TaskView }
+  | { type: "started" }
+  | { type: "settled"; task: TaskView };
 
 export type Binding =
   | { input: Json }
   /** The task becomes a group of these. */
   | { members: readonly TaskSpec[] }
+  /** The task completes with this; nobody does it. */
+  | { output: Json }
   | { skip: string }
   /** An edit gives it, sooner or later. A planner that says so is told of the task once more, as a change. */
   | { later: true }

@@ -10,6 +10,8 @@ export type TaskStatus =
   | "waiting"
   /** Needs are met, the planner has yet to give the input. */
   | "unbound"
+  /** Has its input, and nobody to do it yet. */
+  | "unrouted"
   | "ready"
   /** An attempt is with a worker. */
   | "assigned"
@@ -58,6 +60,8 @@ export interface TaskState {
   openMembers: number;
   depth: number;
   deferred: boolean;
+  /** The route that names its agent; null when an agent was named, or the pattern names one. */
+  route: string | null;
   input: Json | undefined;
   /** The schema of its output, in place of the agent's. */
   outputSchema: JsonSchema | null;
@@ -129,6 +133,14 @@ export interface RunState {
   tasks: Map<string, TaskState>;
   dependents: Map<string, { task: string; on: Need["on"] }[]>;
   openTasks: number;
+  /** Tasks that the pattern ever added; what agents asked each other is not among them. */
+  planned: number;
+  /** Tasks that wait for the planner's word: an input, or an agent. */
+  awaiting: Set<string>;
+  /** Open tasks of each agent that has some, from when they are ready. */
+  loads: Map<string, number>;
+  /** The sum of the loads: what goes on without the planner. */
+  underWay: number;
   counts: { completed: number; failed: number; skipped: number; cancelled: number; late: number; revisions: number };
   usage: RunUsage;
   /** All versions of the shared facts, oldest first, by key. */
@@ -146,6 +158,7 @@ export interface Scratch {
   /** A need can no longer be met as its edge demands. */
   doomed: { task: string; because: string }[];
   unbound: string[];
+  unrouted: string[];
   /** Groups whose members have all settled. */
   full: string[];
   /** Tasks whose place in the queue or timers may have changed since the last commit. */
@@ -178,7 +191,7 @@ export const wakeTimer = (task: string) => `wake/${task}`;
 export const askTimer = (task: string, key: string) => `ask/${task}\n${key}`;
 
 export function emptyScratch(): Scratch {
-  return { settled: [], doomed: [], unbound: [], full: [], touched: new Set(), timed: new Set() };
+  return { settled: [], doomed: [], unbound: [], unrouted: [], full: [], touched: new Set(), timed: new Set() };
 }
 
 export function emptyRun(id: string): RunState {
@@ -200,6 +213,10 @@ export function emptyRun(id: string): RunState {
     tasks: new Map(),
     dependents: new Map(),
     openTasks: 0,
+    planned: 0,
+    awaiting: new Set(),
+    loads: new Map(),
+    underWay: 0,
     counts: { completed: 0, failed: 0, skipped: 0, cancelled: 0, late: 0, revisions: 0 },
     usage: { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0, unpriced: 0, simulated: false },
     facts: new Map(),
@@ -241,6 +258,14 @@ export function evolve(state: RunState, event: RunEvent): RunState {
         makeReady(state, task, event.at);
       }
       break;
+    case "task.routed": {
+      const task = taskOf(state, event.data.task);
+      task.agent = event.data.agent;
+      task.priority = (event.data.priority ?? task.priority) as Priority;
+      task.outputSchema = (event.data.output as JsonSchema | undefined) ?? task.outputSchema;
+      if (task.status === "unrouted") makeReady(state, task, event.at);
+      break;
+    }
     case "tasks.assigned":
       for (const id of event.data.tasks) {
         const task = taskOf(state, id);
@@ -423,6 +448,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     openMembers: 0,
     depth: spec.depth ?? 0,
     deferred: spec.deferred ?? false,
+    route: spec.route ?? null,
     input,
     outputSchema: (spec.output as JsonSchema | undefined) ?? null,
     output: undefined,
@@ -448,7 +474,8 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
   };
   state.tasks.set(task.id, task);
   state.openTasks += 1;
-  if (task.asker !== null) taskOf(state, task.asker.task).asked.push(task.id);
+  if (task.asker === null) state.planned += 1;
+  else taskOf(state, task.asker.task).asked.push(task.id);
 }
 
 /** Counts a new task among its group's members, once all tasks of the same revision are there. */
@@ -460,6 +487,7 @@ function joinGroup(state: RunState, id: string): void {
   group.members ??= [];
   group.kind = "group";
   if (group.status === "unbound") group.status = "open";
+  state.awaiting.delete(group.id);
   group.members.push(task.id);
   group.openMembers += 1;
 }
@@ -494,6 +522,7 @@ function unblock(state: RunState, task: TaskState, at: number): void {
   if (task.status !== "waiting") return;
   if (task.deferred) {
     task.status = "unbound";
+    state.awaiting.add(task.id);
     state.scratch.unbound.push(task.id);
   } else if (task.kind === "group") {
     task.status = "open";
@@ -503,7 +532,16 @@ function unblock(state: RunState, task: TaskState, at: number): void {
   }
 }
 
+/** Has all that it needs but, perhaps, somebody to do it. */
 function makeReady(state: RunState, task: TaskState, at: number): void {
+  if (task.agent === null) {
+    task.status = "unrouted";
+    state.awaiting.add(task.id);
+    state.scratch.unrouted.push(task.id);
+    return;
+  }
+  state.awaiting.delete(task.id);
+  load(state, task);
   task.status = "ready";
   task.readyAt = at;
   state.scratch.touched.add(task.id);
@@ -523,6 +561,7 @@ function settle(
   at: number,
 ): void {
   invariant(!SETTLED.has(task.status), `task ${task.id} settled twice`);
+  unload(state, task);
   task.status = status;
   task.worker = null;
   // What a settled task recorded stays in the journal; memory holds only what may still be needed.
@@ -558,6 +597,7 @@ function settle(
 function reopen(state: RunState, task: TaskState, input: Json | undefined, at: number): void {
   if (SETTLED.has(task.status)) {
     state.openTasks += 1;
+    load(state, task);
     state.counts.completed -= 1;
     task.before = { output: task.output };
     for (const { task: id } of state.dependents.get(task.id) ?? []) {
@@ -578,6 +618,26 @@ function reopen(state: RunState, task: TaskState, input: Json | undefined, at: n
   if (input !== undefined) task.input = input;
   requeue(state, task, "ready", at);
 }
+
+/** Counts a task among those of its agent. */
+function load(state: RunState, { agent }: TaskState): void {
+  if (agent === null) return;
+  state.loads.set(agent, (state.loads.get(agent) ?? 0) + 1);
+  state.underWay += 1;
+}
+
+/** Takes a task that is about to settle off its agent, or off the planner's hands. */
+function unload(state: RunState, { id, agent, status }: TaskState): void {
+  state.awaiting.delete(id);
+  if (agent === null || !UNDER_WAY.has(status)) return;
+  const load = (state.loads.get(agent) ?? 0) - 1;
+  if (load > 0) state.loads.set(agent, load);
+  else state.loads.delete(agent);
+  state.underWay -= 1;
+}
+
+/** What goes on without the planner. */
+export const UNDER_WAY: ReadonlySet<TaskStatus> = new Set(["ready", "assigned", "delayed", "suspended", "blocked"]);
 
 function putStep(
   state: RunState,
@@ -643,9 +703,13 @@ function endRun(state: RunState, status: "completed" | "failed" | "stopped", at:
     state.scratch.touched.add(task.id);
   }
   state.openTasks = 0;
+  state.awaiting.clear();
+  state.loads.clear();
+  state.underWay = 0;
   state.dependents.clear();
   state.scratch.settled = [];
   state.scratch.doomed = [];
   state.scratch.unbound = [];
+  state.scratch.unrouted = [];
   state.scratch.full = [];
 }

@@ -3,8 +3,12 @@ import { graphPattern } from "./graph.ts";
 import type { Pattern } from "./pattern.ts";
 import { pipelinePattern } from "./pipeline.ts";
 import { supervisorPattern } from "./supervisor.ts";
+import { swarmPattern } from "./swarm.ts";
 
 /** The built-in patterns by name (C3). */
 export const patterns: ReadonlyMap<string, Pattern> = new Map(
-  [graphPattern, pipelinePattern, supervisorPattern, debatePattern].map((pattern) => [pattern.name, pattern]),
+  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern].map((pattern) => [
+    pattern.name,
+    pattern,
+  ]),
 );

@@ -39,12 +39,14 @@ export function heldPlanner(name: string, planner: Planner): Planner {
 }
 
 /** A copy of a task that nobody can change. Absent where there is none: a copy is JSON. */
-export function taskCopy({ id, agent, kind, status, attempt, group, input, output, error }: TaskView): TaskView {
+export function taskCopy(task: TaskView): TaskView {
+  const { id, agent, kind, status, priority, attempt, group, input, output, error } = task;
   const copy = {
     id,
     agent,
     kind,
     status,
+    priority,
     attempt,
     group,
     ...(input === undefined ? {} : { input: frozen(input) }),
@@ -95,6 +97,13 @@ function seen(view: RunView): RunView {
     options: frozen(view.options),
     get open() {
       return view.open;
+    },
+    get size() {
+      return view.size;
+    },
+    load: (agent: string) => view.load(agent),
+    *awaiting() {
+      for (const task of view.awaiting()) yield taskCopy(task);
     },
     task(id: string) {
       const task = view.task(id);

@@ -1,11 +1,11 @@
 import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
 import type { Json } from "../core/json.ts";
 import type { Change, Edit, Planner, RunView, TaskView } from "../core/planner.ts";
-import { SETTLED } from "../core/state.ts";
+import { SETTLED, UNDER_WAY } from "../core/state.ts";
 import { heldPlanner, taskCopy } from "./held-planner.ts";
 
 /** What changed since the pattern was last asked: the recorded input of a plan task. */
-export type PlanChange = { type: "started" } | { type: "settled" | "unbound"; task: string };
+export type PlanChange = { type: "started" } | { type: "settled" | "unbound" | "unrouted"; task: string };
 export type PlanRequest = { pattern: string; changes: readonly PlanChange[] };
 
 /** What a host is given to run a user's pattern on: the changes, and a plain copy of the view. The copy is made when
@@ -59,8 +59,8 @@ function changesFor(view: RunView, plan: TaskView): PlanChange[] {
     if (task.kind === "plan") continue;
     if (SETTLED.has(task.status)) {
       if (!told.has(`settled ${task.id}`)) changes.push({ type: "settled", task: task.id });
-    } else if (task.status === "unbound" && !told.has(`unbound ${task.id}`)) {
-      changes.push({ type: "unbound", task: task.id });
+    } else if ((task.status === "unbound" || task.status === "unrouted") && !told.has(`${task.status} ${task.id}`)) {
+      changes.push({ type: task.status, task: task.id });
     }
   }
   return changes;
@@ -99,6 +99,9 @@ export function runPlanTask(planner: Planner, plan: PlanInput, describe?: (agent
     input: plan.input,
     options: plan.options,
     open: plan.tasks.filter((task) => !SETTLED.has(task.status)).length,
+    size: plan.tasks.length,
+    load: (agent) => plan.tasks.filter((task) => task.agent === agent && UNDER_WAY.has(task.status)).length,
+    awaiting: () => plan.tasks.filter(({ status }) => status === "unbound" || status === "unrouted"),
     task: (id) => tasks.get(id),
     tasks: () => tasks.values(),
     members: (group) => plan.tasks.filter((task) => task.group === group && SETTLED.has(task.status)),
@@ -107,7 +110,7 @@ export function runPlanTask(planner: Planner, plan: PlanInput, describe?: (agent
   return plan.changes.flatMap((change): readonly Edit[] => {
     if (change.type === "started") return held.plan(view, change);
     const task = tasks.get(change.task) as TaskView;
-    if (change.type === "settled") return held.plan(view, { type: "settled", task } satisfies Change);
+    if (change.type !== "unbound") return held.plan(view, { type: change.type, task } satisfies Change);
     return bound(held, view, task);
   });
 }

@@ -102,6 +102,10 @@ export class RunWitness {
     if (event.type === "plan.revised") {
       for (const { task, agent } of (event.data as EventData["plan.revised"]).add) this.#agents.set(task, agent ?? "");
     }
+    if (event.type === "task.routed") {
+      const { task, agent } = event.data as EventData["task.routed"];
+      this.#agents.set(task, agent);
+    }
     const { proof, task } = event.data as { proof?: Proof; task?: string };
     if (proof === undefined || task === undefined) return;
     const agent = this.#agents.get(task) ?? "";

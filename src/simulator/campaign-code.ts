@@ -1,4 +1,5 @@
 import type { AgentOutcome } from "../agent/port.ts";
+import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { AgentCode } from "../definition/agent.ts";
 import { FlotillaError, toErrorRecord } from "../error.ts";
@@ -72,6 +73,7 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
       if (program.end === "refuse")
         throw new FlotillaError("AGENT_FAILED", "it will not do this", { class: "permanent" });
       if (program.end === "poison" && mayDie) return die(process, "is poisoned");
+      if (asksForMore(port.assignment.output)) return { result: results, more: moreWork(world.seed, task, name) };
       return { task, results };
     },
   };
@@ -96,6 +98,21 @@ function leadAct(seed: number, input: Json): Json {
     needs: i > 0 && random.chance(0.5) ? [`p${random.chance(0.1) ? i : i - 1}`] : [],
   }));
   return { tasks };
+}
+
+/** Whether an output is that of a swarm's member who may add to the board. */
+function asksForMore(output: JsonSchema | null | undefined): boolean {
+  const { properties } = (output ?? {}) as { properties?: object };
+  return properties !== undefined && "more" in properties;
+}
+
+function moreWork(seed: number, task: string, agent: string): Json {
+  const random = new Prng(seed, `more ${task}`);
+  return Array.from({ length: random.int(0, 2) }, () => ({
+    type: agent === "bob" ? "lift" : random.pick(["dig", "lift", "odd"]),
+    content: random.int(0, 9),
+    ...(random.chance(0.3) ? { key: random.pick(["k", "l"]) } : {}),
+  }));
 }
 
 function toolOf({ faults, outside }: Parts, attempt: Attempt, tool: string): ToolRunner {

@@ -53,7 +53,7 @@ const DAY_MS = 86_400_000;
 const WORKERS = ["ada", "bob", "muse"] as const;
 const LEAD = "lead";
 
-export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote"] as const;
+export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote", "swarm"] as const;
 export type SimulatedWorkflow = (typeof WORKFLOWS)[number];
 
 /** The fleet of a campaign's seed: the agents are the same in all, the workflows are the seed's own. */
@@ -78,6 +78,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
     }),
     fan: workflow("fan", { width: random.int(1, 6) }),
     remote: workflow("remote", { width: random.int(1, 3) }),
+    swarm: builtIn("swarm", swarmOptions(random)),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
   return { ...declared.definition, workflows };
@@ -132,6 +133,22 @@ function graphOptions(random: Prng): Json {
   return { tasks, onFailure: random.pick(["stop", "continue"]), result: "done" };
 }
 
+/** A board whose work makes more work, some of it for nobody. */
+function swarmOptions(random: Prng): Json {
+  const item = (type: string): Json => ({ type, content: random.int(0, 9) });
+  return {
+    board: Array.from({ length: random.int(1, 4) }, () => item(random.pick(["dig", "dig", "lift", "odd"]))),
+    members: [
+      { agent: "ada", takes: 'item.type != "odd"', claimsMax: random.int(1, 2), adds: ["dig", "lift", "odd"] },
+      { agent: "bob", takes: 'item.type == "dig"', adds: ["lift"] },
+      { agent: "muse", takes: 'item.type == "lift" && item.content > 2' },
+    ],
+    itemsMax: random.int(3, 12),
+    onFailed: random.chance(0.9) ? "continue" : "fail",
+    ...(random.chance(0.3) ? { goal: "last.content == 7" } : {}),
+  };
+}
+
 const FanShape = z.strictObject({ width: z.number() });
 
 /** A user's pattern that the coordinator has as code: a fan of tasks, one more for each that failed, then a last one. */
@@ -158,7 +175,7 @@ const fan = definePattern({
   },
 });
 
-/** A user's pattern whose code only worker hosts have. */
+/** A user's pattern whose code only worker hosts have. Its last task gets its agent when it is ready. */
 const remote = definePattern({
   name: "remote",
   options: FanShape,
@@ -170,8 +187,9 @@ const remote = definePattern({
         (_, i): Edit => ({ edit: "add", task: { id: `w${i}`, agent: "ada", input: i } }),
       );
     }
+    if (change.type === "unrouted") return [{ edit: "route", task: "end", agent: "bob", why: "the last word is his" }];
     if (change.task.id === "end") return [{ edit: "finish", output: "ended" }];
-    return view.open === 0 ? [{ edit: "add", task: { id: "end", agent: "bob", input: null } }] : [];
+    return view.open === 0 ? [{ edit: "add", task: { id: "end", agent: null, input: null } }] : [];
   },
 });
 

@@ -17,9 +17,15 @@ export interface EventFields {
   readonly suspect?: boolean;
   readonly error?: { readonly code: string; readonly message: string };
   readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly workflow?: string;
+  readonly agent?: string;
   readonly limits?: { readonly tokensMax: number };
   readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
-  readonly add?: readonly { readonly task: string; readonly needs: readonly RecordedNeed[] }[];
+  readonly add?: readonly {
+    readonly task: string;
+    readonly agent: string | null;
+    readonly needs: readonly RecordedNeed[];
+  }[];
   readonly cancel?: readonly { readonly task: string }[];
 }
 

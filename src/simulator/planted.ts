@@ -1,5 +1,6 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import { type Command, decide } from "../core/decide.ts";
+import type { RunView } from "../core/planner.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
@@ -23,6 +24,8 @@ export const PLANTED = {
   "apply a late result": { coordinator: (ports) => new Credulous(ports), decide: belated },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
+  /** A swarm gives out work as if nobody held any. */
+  "forget what is claimed": { decide: forgetfulOfClaims },
 } as const satisfies Record<string, PlantedHooks>;
 
 export type PlantedBug = keyof typeof PLANTED;
@@ -71,6 +74,15 @@ function belated(...[state, command, context]: Parameters<typeof decide>): Retur
   state.version += 1;
   const { task, attempt, output } = command;
   return [{ type: "task.completed", at: context.now, data: { task, attempt }, payload: { output } }];
+}
+
+function forgetfulOfClaims(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const { planner } = context;
+  const unladen = (view: RunView): RunView => Object.create(view, { load: { value: () => 0 } }) as RunView;
+  return decide(state, command, {
+    ...context,
+    planner: { ...planner, plan: (view, change) => planner.plan(unladen(view), change) },
+  });
 }
 
 /** A store in which one call is answered by something else. */

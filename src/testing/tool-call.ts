@@ -18,6 +18,7 @@ export function toolCalls(events: readonly RunEvent[]): FleetToolCall[] {
   const intended = new Map<string, Json>();
   return events.flatMap((event): FleetToolCall[] => {
     if (event.type === "plan.revised") for (const { task, agent } of event.data.add) agents.set(task, agent ?? "");
+    if (event.type === "task.routed") agents.set(event.data.task, event.data.agent);
     // A write has its input with its intent.
     if (event.type === "step.started")
       intended.set(`${event.data.task}/${event.data.key}`, event.payload?.input ?? null);

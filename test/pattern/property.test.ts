@@ -3,11 +3,13 @@ import { expect, it } from "vitest";
 import { z } from "zod";
 import { findCycle } from "../../src/core/graph.ts";
 import type { Edit } from "../../src/core/planner.ts";
+import type { RunEvent } from "../../src/core/event.ts";
 import type { RunState } from "../../src/core/state.ts";
 import { debatePattern } from "../../src/pattern/debate.ts";
 import { graphPattern } from "../../src/pattern/graph.ts";
 import { definePattern } from "../../src/pattern/pattern.ts";
 import { supervisorPattern } from "../../src/pattern/supervisor.ts";
+import { swarmPattern } from "../../src/pattern/swarm.ts";
 import { type Outcome, permanent, run, type Script, transient } from "./engine.ts";
 
 // `run` checks after each step that needs were met, and at the end that the journal folds to the decided state.
@@ -144,6 +146,73 @@ it("any plan with any verdicts and failures ends", () => {
     { numRuns: 200 },
   );
 });
+
+it("any swarm with any work and any failures ends, with each item done, failed or unclaimed, and nobody holds too much", () => {
+  const type = fc.constantFrom("x", "y", "z");
+  const item = fc.record({ type, content: fc.nat(9), priority: fc.constantFrom("HIGH", "LOW") });
+  const keyed = fc.record({ type, content: fc.nat(9), key: fc.constantFrom("k", "l") });
+  const items = fc.array(fc.oneof(item, keyed), { maxLength: 5 });
+  const member = fc.record({
+    takes: fc.constantFrom("true", 'item.type == "x"', 'item.type != "z" && item.content < 5'),
+    claimsMax: fc.integer({ min: 1, max: 3 }),
+    adds: fc.constantFrom<string[]>([], ["x", "y", "z"]),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(member, { minLength: 1, maxLength: 3 }),
+      items,
+      fc.array(items, { minLength: 1 }),
+      dice,
+      picker,
+      (given, board, more, rolls, pick) => {
+        const members = given.map((one, index) => ({ ...one, agent: `m${index}` }));
+        let finished = 0;
+        const work: Script = ({ id, agent }) => {
+          const { adds } = members.find((one) => one.agent === agent) ?? { adds: [] };
+          return { output: adds.length === 0 ? id : { result: id, more: more[finished++ % more.length] ?? [] } };
+        };
+        const { state, events } = run({
+          pattern: swarmPattern,
+          options: { members, board, itemsMax: 12 },
+          retry: { attemptsMax: 2 },
+          pick,
+          script: failingScript(rolls, work),
+        });
+        expectEnded(state);
+        expect(state.status).toBe("completed");
+        const { ended, done, failed, unclaimed, open } = state.output as unknown as SwarmBoard;
+        expect(done.length + failed.length + unclaimed.length).toBe(state.tasks.size);
+        expect([open, state.tasks.size <= 12, ended === "goal"]).toEqual([0, true, false]);
+        expectClaims(events, new Map(members.map((one) => [one.agent, one.claimsMax])));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+interface SwarmBoard {
+  ended: string;
+  done: unknown[];
+  failed: unknown[];
+  unclaimed: unknown[];
+  open: number;
+}
+
+/** Each item is claimed once, and nobody holds more than it may at any moment. */
+function expectClaims(events: readonly RunEvent[], claimsMax: ReadonlyMap<string, number>): void {
+  const holders = new Map<string, string>();
+  const claimed = new Set<string>();
+  for (const event of events) {
+    if (event.type === "task.completed" || event.type === "task.failed") holders.delete(event.data.task);
+    if (event.type !== "task.routed") continue;
+    const { task, agent } = event.data;
+    expect(claimed.has(task)).toBe(false);
+    claimed.add(task);
+    holders.set(task, agent);
+    const held = [...holders.values()].filter((one) => one === agent).length;
+    expect(held).toBeLessThanOrEqual(claimsMax.get(agent) ?? 0);
+  }
+}
 
 it("C1: whatever a pattern adds while the run goes on, no cycle ever enters the graph", () => {
   const batch = fc.array(fc.record({ id: fc.nat(9), needs: fc.array(fc.nat(9), { maxLength: 2 }) }), {

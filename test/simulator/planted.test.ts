@@ -23,6 +23,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
     seedsMax: 60,
     options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
   },
+  "forget what is claimed": { promise: "C3:", seedsMax: 20 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -8,6 +8,10 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "run.started": ["A run was accepted.", "`input`"],
   "plan.revised": ["The pattern added or cancelled tasks.", "the input of each new task that has one, by task"],
   "tasks.bound": ["Tasks whose needs are met got their inputs.", "the input of each, by task"],
+  "task.routed": [
+    "It was chosen who does a task: by its pattern, or by a route. `candidates`: who was considered.",
+    "",
+  ],
   "tasks.assigned": ["Attempts at tasks were given to a worker.", ""],
   "task.completed": ["A task's result was accepted.", "`output`; none for a group, whose members have theirs"],
   "task.failed": ["A task failed for good.", ""],

@@ -142,6 +142,7 @@ export class RunProgress {
       case "step.settled":
       case "result.late":
       case "plan.revised":
+      case "task.routed":
         return verbose ? paint.dim(`· ${oneLine(sentence(event, this), 160)}`) : null;
       default:
         return null;

@@ -28,6 +28,8 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return event.data.tasks
         .map((task) => `${who(task)} got its input: ${brief(event.payload?.[task], 60)}`)
         .join("; ");
+    case "task.routed":
+      return `${event.data.task} goes to ${event.data.agent}: ${event.data.why}${considered(event.data)}`;
     case "tasks.assigned": {
       const { tasks, attempt, worker, why } = event.data;
       const was = tasks.length === 1 ? "was" : "were";
@@ -109,6 +111,14 @@ function planned({ add, cancel, why }: EventData["plan.revised"]): string {
   const added = add.length === 0 ? "" : `planned ${plural(add.length, "task")}: ${names.join(", ")}${more}`;
   const dropped = cancel.length === 0 ? "" : `cancelled ${cancel.map(({ task }) => task).join(", ")}`;
   return `${[added, dropped].filter((part) => part !== "").join("; ")} (${why})`;
+}
+
+/** Who else was looked at, and what spoke against each. */
+function considered({ agent, candidates = [] }: EventData["task.routed"]): string {
+  const others = candidates
+    .filter((candidate) => candidate.agent !== agent)
+    .map(({ agent: name, load, why }) => `${name} ${why ?? `has ${plural(load, "open task")}`}`);
+  return others.length === 0 ? "" : ` (${others.join(", ")})`;
 }
 
 function stepText(kind: EventData["step.completed"]["kind"], key: string, payload: RunEvent["payload"]): string {

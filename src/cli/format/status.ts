@@ -35,6 +35,7 @@ export function taskSign(status: TaskStatus, paint: Paint): string {
       return paint.yellow("◐");
     case "ready":
     case "unbound":
+    case "unrouted":
     case "waiting":
       return paint.dim("·");
   }

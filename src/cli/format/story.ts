@@ -34,9 +34,11 @@ export class Company implements Cast {
   readonly #open = new Set<string>();
 
   see(event: RunEvent): void {
+    if (event.type === "task.routed") this.#agents.set(event.data.task, event.data.agent);
     if (event.type !== "plan.revised") return;
-    for (const { task, agent, group } of event.data.add) {
+    for (const { task, kind, agent, group } of event.data.add) {
       this.#agents.set(task, agent);
+      if (kind === "group") this.#open.add(task);
       if (group === undefined) continue;
       this.#groups.set(task, group);
       this.#open.add(group);
@@ -53,7 +55,7 @@ export class Company implements Cast {
 
   /** Whether other tasks are members of this one. */
   isGroup(task: string): boolean {
-    return this.agentOf(task) === null || this.#open.has(task);
+    return this.#open.has(task);
   }
 }
 

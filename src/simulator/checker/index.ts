@@ -2,6 +2,7 @@ import { believed } from "./believed.ts";
 import { boundedMemory } from "./bounded.ts";
 import { chained } from "./chain.ts";
 import type { CheckerMaker } from "./checker.ts";
+import { claims } from "./claims.ts";
 import { edges } from "./edges.ts";
 import { granted } from "./granted.ts";
 import { noOrphan } from "./no-orphan.ts";
@@ -27,4 +28,5 @@ export const checkers: readonly CheckerMaker[] = [
   boundedMemory,
   noOrphan,
   withinLimits,
+  claims,
 ];
