@@ -48,7 +48,8 @@ function copyArray(array: readonly unknown[], depth: number): Json | undefined {
 
 function copyObject(object: object, depth: number): Json | undefined {
   if (!isPlain(object) || "toJSON" in object) return undefined;
-  const keys = Object.keys(object).sort();
+  const keys = Object.keys(object);
+  if (keys.length > 1) keys.sort();
   const copied: Record<string, Json> = {};
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] as string;

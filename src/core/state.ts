@@ -226,6 +226,21 @@ export function emptyRun(id: string): RunState {
   };
 }
 
+const NO_TASKS: ReadonlySet<string> = new Set();
+
+/** What the last command touched, taken out of the scratch, which is empty afterwards. */
+export function takeTouched({ scratch }: RunState): { touched: ReadonlySet<string>; timed: ReadonlySet<string> } {
+  const { touched, timed } = scratch;
+  scratch.settled.length = 0;
+  scratch.doomed.length = 0;
+  scratch.unbound.length = 0;
+  scratch.full.length = 0;
+  // Most commands touch one task and no timer; sets are too dear to be made for each.
+  if (touched.size > 0) scratch.touched = new Set();
+  if (timed.size > 0) scratch.timed = new Set();
+  return { touched: touched.size > 0 ? touched : NO_TASKS, timed: timed.size > 0 ? timed : NO_TASKS };
+}
+
 export function taskOf(state: RunState, id: string): TaskState {
   const task = state.tasks.get(id);
   invariant(task, `run ${state.id} has no task ${id}`);

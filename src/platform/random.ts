@@ -13,20 +13,26 @@ const POOL_BYTES = 4096;
 export function systemRandom(): Random {
   let pool = new Uint8Array(POOL_BYTES);
   let used = POOL_BYTES;
-  const bytes = (length: number): Uint8Array => {
-    if (length > POOL_BYTES) return randomFillSync(new Uint8Array(length));
+  /** Where the next `length` bytes of the pool start. */
+  const draw = (length: number): number => {
     if (used + length > POOL_BYTES) {
       pool = randomFillSync(new Uint8Array(POOL_BYTES));
       used = 0;
     }
     used += length;
-    return pool.subarray(used - length, used);
+    return used - length;
   };
   return {
-    bytes,
+    bytes(length) {
+      if (length > POOL_BYTES) return randomFillSync(new Uint8Array(length));
+      const start = draw(length);
+      return pool.subarray(start, start + length);
+    },
     next() {
-      const b = bytes(6);
-      return Buffer.from(b.buffer, b.byteOffset, 6).readUIntBE(0, 6) / 2 ** 48;
+      const start = draw(6);
+      let whole = 0;
+      for (let i = start; i < start + 6; i++) whole = whole * 256 + (pool[i] as number);
+      return whole / 2 ** 48;
     },
   };
 }

@@ -53,7 +53,7 @@ export interface FleetControl {
   /** Commits a new version of a run's shared fact; returns its version. @throws FACT_CONFLICT, FACT_KEY_INVALID, RUN_ENDED */
   setFact(run: string, set: FactSetRequest): Promise<number>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
-  watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice>;
+  watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice>;
   /** Who owns the store. */
   info(): Promise<OwnerInfo>;
 }

@@ -59,7 +59,11 @@ const Request = z.discriminatedUnion("method", [
   }),
   z.object({ id, method: z.literal("info") }),
   z.object({ id, method: z.literal("retire"), params: z.object({ process: text, since: z.number() }) }),
-  z.object({ id, method: z.literal("watch"), params: z.object({ run: text.nullable() }) }),
+  z.object({
+    id,
+    method: z.literal("watch"),
+    params: z.object({ run: text.nullable(), only: z.literal("end").optional() }),
+  }),
   z.object({ id, method: z.literal("unwatch") }),
 ]);
 type Request = z.infer<typeof Request>;
@@ -141,7 +145,7 @@ function serve(socket: Socket, control: OwnerControl): void {
     if (request.method === "watch") {
       const watch = new AbortController();
       watches.set(request.id, watch);
-      void stream(request.id, control.watch(request.params.run, watch.signal), send);
+      void stream(request.id, control.watch(request.params.run, watch.signal, request.params.only), send);
       return;
     }
     answer(request, control).then(
@@ -238,7 +242,7 @@ export class ControlClient implements OwnerControl {
     return this.#lost.signal;
   }
 
-  async *watch(run: string | null, signal: AbortSignal): AsyncGenerator<Notice> {
+  async *watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncGenerator<Notice> {
     const id = this.#id++;
     const queue = new NoticeQueue();
     this.#watches.set(id, (answer) => {
@@ -252,7 +256,7 @@ export class ControlClient implements OwnerControl {
     };
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) return;
-    this.#write({ id, method: "watch", params: { run } });
+    this.#write({ id, method: "watch", params: { run, ...(only === undefined ? {} : { only }) } });
     try {
       yield* queue;
     } finally {
@@ -315,19 +319,24 @@ function parsed(line: string): unknown {
   }
 }
 
-/** A queue between a producer that pushes and one consumer that iterates. */
+/** A queue between a producer that pushes and one consumer that iterates. `only`: all that it takes is a run's end. */
 export class NoticeQueue implements AsyncIterable<Notice> {
+  readonly #endsOnly: boolean;
   #items: Notice[] = [];
   #wake: (() => void) | null = null;
   #ended = false;
   #error: unknown = null;
+
+  constructor(only?: "end") {
+    this.#endsOnly = only === "end";
+  }
 
   get length(): number {
     return this.#items.length;
   }
 
   push(notice: Notice): void {
-    if (this.#ended) return;
+    if (this.#ended || (this.#endsOnly && !isEnd(notice))) return;
     this.#items.push(notice);
     this.#wake?.();
   }
@@ -356,4 +365,10 @@ export class NoticeQueue implements AsyncIterable<Notice> {
       this.#wake = null;
     }
   }
+}
+
+function isEnd(notice: Notice): boolean {
+  if (notice.type !== "event") return false;
+  const { type } = notice.event;
+  return type === "run.completed" || type === "run.failed" || type === "run.stopped";
 }

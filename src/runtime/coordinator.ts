@@ -387,14 +387,14 @@ export class Coordinator {
   /** Steps and results: who says it, whether he may, whether it is his to say (M3). */
   #report(state: LinkState, session: Session, frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>): void {
     const worker = state.link.id;
-    const problem = this.#problemOf(state, session, frame);
+    const held = this.heldAttempt(state, frame);
+    const problem = this.#problemOf(held, session, frame);
     if (problem !== null) return this.#refuse(worker, frame.agent, frame.f, problem);
     const digest = frameDigest(frame);
     const taken = session.verifier.add(frame.agent, frame.seq, digest);
     if (!taken.ok) return this.#refuse(worker, frame.agent, frame.f, taken.reason);
     session.unsealedSince ??= this.#clock.now();
     const proof: Proof = { digest: digest.toString("base64url"), seq: frame.seq, session: worker };
-    const held = this.heldAttempt(state, frame);
     if (held === undefined) return this.#late(state, frame);
     if (frame.f === "step") return this.#step(state, held, frame.step, proof);
     this.#permits.end(held);
@@ -402,12 +402,11 @@ export class Coordinator {
   }
 
   #problemOf(
-    state: LinkState,
+    held: LinkTask | undefined,
     session: Session,
     frame: Extract<WorkerFrame, { f: "step" | "result" | "suspend" }>,
   ): string | null {
     if (!session.agents.has(frame.agent)) return `agent ${frame.agent} did not certify this channel`;
-    const held = this.heldAttempt(state, frame);
     if (held !== undefined && held.agent !== frame.agent) return `the task is ${held.agent}'s`;
     if (frame.f !== "result") return null;
     const verified = verifyMessage(frame.envelope, {

@@ -113,7 +113,7 @@ export class FleetView implements OpenFleet {
     const watching = new AbortController();
     const abort = () => watching.abort(ENOUGH);
     signal?.addEventListener("abort", abort, { once: true });
-    const notices = this.control.watch(run, watching.signal)[Symbol.asyncIterator]();
+    const notices = this.control.watch(run, watching.signal, "end")[Symbol.asyncIterator]();
     let next = notices.next();
     next.catch(() => {});
     try {

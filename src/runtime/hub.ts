@@ -32,8 +32,8 @@ export class Hub {
   }
 
   /** Subscribes at once, not at the first turn of an iteration. */
-  subscribe(run: string | null): { queue: NoticeQueue; leave(): void } {
-    const queue = new NoticeQueue();
+  subscribe(run: string | null, only?: "end"): { queue: NoticeQueue; leave(): void } {
+    const queue = new NoticeQueue(only);
     return { queue, leave: this.#enter(run, queue) };
   }
 

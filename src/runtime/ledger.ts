@@ -1,7 +1,16 @@
 import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../core/decide.ts";
 import { checkEventData, type RunEvent } from "../core/event.ts";
 import { rankOf } from "../core/rank.ts";
-import { CRASHES_SHARED, emptyRun, emptyScratch, evolve, type RunState, taskOf, timersOf } from "../core/state.ts";
+import {
+  CRASHES_SHARED,
+  emptyRun,
+  emptyScratch,
+  evolve,
+  type RunState,
+  takeTouched,
+  taskOf,
+  timersOf,
+} from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -81,7 +90,8 @@ interface Batch {
 export class HotRun {
   readonly id: string;
   state: RunState;
-  context: Omit<DecideContext, "now" | "roll"> | null = null;
+  /** One for all decisions; the moment and the roll are set before each. */
+  context: DecideContext | null = null;
   head: Uint8Array;
   next: Batch | null = null;
   flying: Batch | null = null;
@@ -257,7 +267,7 @@ export class Ledger {
   async #prepareOrLoad(hot: HotRun): Promise<void> {
     const first = hot.waiting[0]?.command;
     const isNew = first?.type === "run.start" && (!hot.again || (await this.#store.run(hot.id)) === null);
-    if (isNew) hot.context = await this.#source.context(first.definition, first.workflow);
+    if (isNew) hot.context = await this.#context(first.definition, first.workflow);
     else await this.#load(hot);
   }
 
@@ -285,7 +295,11 @@ export class Ledger {
       if (timers.size > 0) hot.taskTimers.set(task.id, timers);
     }
     if (hot.state.status === "running") hot.timers.add(DEADLINE_TIMER);
-    hot.context = await this.#source.context(hot.state.definition, hot.state.workflow);
+    hot.context = await this.#context(hot.state.definition, hot.state.workflow);
+  }
+
+  async #context(definition: string, workflow: string): Promise<DecideContext> {
+    return { ...(await this.#source.context(definition, workflow)), now: 0, roll: 0 };
   }
 
   #drainWaiting(hot: HotRun): void {
@@ -322,11 +336,9 @@ export class Ledger {
     const context = hot.context;
     if (context === null) throw new FlotillaError("INVARIANT", `run ${hot.id} was decided on before it was loaded`);
     const version = hot.state.version;
-    const events = this.#deciding(hot.state, command, {
-      ...context,
-      now: this.#clock.now(),
-      roll: this.#random.next(),
-    });
+    context.now = this.#clock.now();
+    context.roll = this.#random.next();
+    const events = this.#deciding(hot.state, command, context);
     if (events.length === 0) return events;
     const batch = (hot.next ??= {
       expectedVersion: version,
@@ -349,8 +361,7 @@ export class Ledger {
       batch.events.push(event);
       if (blob !== null) batch.blobs.push(blob);
     }
-    const { timed, touched } = hot.state.scratch;
-    hot.state.scratch = emptyScratch();
+    const { timed, touched } = takeTouched(hot.state);
     for (const task of touched) batch.touched.add(task);
     for (const task of timed) batch.timed.add(task);
     this.#dirty.add(hot);

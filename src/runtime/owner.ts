@@ -266,8 +266,8 @@ export class Owner implements OwnerControl {
     return this.#coordinator.setFact(run, set);
   }
 
-  watch(run: string | null, signal: AbortSignal): AsyncIterable<Notice> {
-    const { queue, leave } = this.#ports.hub.subscribe(run);
+  watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice> {
+    const { queue, leave } = this.#ports.hub.subscribe(run, only);
     const end = () => {
       queue.end();
       leave();

@@ -160,9 +160,7 @@ export class Worker {
     const { run, task, attempt, agent } = frame;
     const ref = { run, task, attempt };
     const { payload } = frame.envelope as Envelope<"task.request">;
-    const recorded = [...(this.#recorded.get(keyOf(frame)) ?? []), ...frame.steps];
-    this.#recorded.delete(keyOf(frame));
-    const steps = new Map(recorded.map((step) => [step.key, step]));
+    const steps = this.#recordedOf(frame);
     const { output, tools } = frame;
     const assignment: Assignment = { ...ref, agent, input: payload.input, output, steps, ...(tools ? { tools } : {}) };
     const { signal } = running.abort;
@@ -186,6 +184,13 @@ export class Worker {
       log: (level, message, data) => this.#stream(signal, { f: "log", ...ref, level, message, data: data ?? null }),
       status: (text) => this.#stream(signal, { f: "status", ...ref, agent, text }),
     };
+  }
+
+  #recordedOf(frame: Extract<CoordinatorFrame, { f: "assign" }>): ReadonlyMap<string, RecordedStep> {
+    const ahead = this.#recorded.size === 0 ? undefined : this.#recorded.get(keyOf(frame));
+    if (ahead !== undefined) this.#recorded.delete(keyOf(frame));
+    const recorded = ahead === undefined ? frame.steps : [...ahead, ...frame.steps];
+    return recorded.length === 0 ? NO_STEPS : new Map(recorded.map((step) => [step.key, step]));
   }
 
   #whileCurrent<T>(
@@ -297,6 +302,8 @@ export class Worker {
     this.#ports.drained();
   }
 }
+
+const NO_STEPS: ReadonlyMap<string, RecordedStep> = new Map();
 
 interface Running {
   abort: AbortController;

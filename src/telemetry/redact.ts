@@ -33,10 +33,12 @@ export function redactJson(redact: Redactor, value: Json): Json {
       ? value.map((item: Json) => redactJson(redact, item))
       : value;
   }
-  for (const key of Object.keys(value)) {
-    const item = (value as { readonly [key: string]: Json })[key] as Json;
+  // Plain objects inherit nothing: no list of keys is made for each.
+  const fields = value as { readonly [key: string]: Json };
+  for (const key in fields) {
+    const item = fields[key] as Json;
     if (redact(key) === key && redactJson(redact, item) === item) continue;
-    return Object.fromEntries(Object.entries(value).map(([name, field]) => [redact(name), redactJson(redact, field)]));
+    return Object.fromEntries(Object.entries(fields).map(([name, field]) => [redact(name), redactJson(redact, field)]));
   }
   return value;
 }
