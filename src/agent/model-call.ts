@@ -1,12 +1,13 @@
-import type { JsonSchema, ModelPrice } from "../core/definition.ts";
+import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { ModelMessage, ModelRequest, ModelResponse, ModelTool } from "../model/model.ts";
 import { costMicroUsd, priceOf } from "../model/price.ts";
-import { estimateTokens } from "../model/tokens.ts";
+import { KnownTokens } from "../model/known-tokens.ts";
 import { sleep } from "../platform/clock.ts";
 import type { TaskScope } from "./environment.ts";
+import type { PermitRequest } from "./port.ts";
 import type { Attempt, Performed } from "./step-spec.ts";
 
 /** A question to a model, before it is known which one answers. */
@@ -29,7 +30,7 @@ export interface QuestionRecord {
 /** Calls models as steps: limits asked before the call, usage on record, reasoning kept in the output (O1). */
 export class ModelCalls {
   private readonly scope: TaskScope;
-  private tokensUsed = 0;
+  private readonly known = new KnownTokens();
 
   constructor(scope: TaskScope) {
     this.scope = scope;
@@ -37,7 +38,7 @@ export class ModelCalls {
 
   /** Asks the first of `models` that answers (F5); a model is passed over when it fails for good, or transiently after
    *  all its retries. Returns the answer and the index of the model that gave it.
-   *  @throws {FlotillaError} what the last model failed with; LIMIT_TOKENS */
+   *  @throws {FlotillaError} what the last model failed with; LIMIT_TOKENS, LIMIT_COST */
   async ask(
     models: readonly string[],
     question: (model: string, index: number) => { question: Question; record: QuestionRecord },
@@ -76,10 +77,11 @@ export class ModelCalls {
       shown: { model, ...(record.shown as Record<string, Json>) },
       timeoutMs: agent.stepTimeoutMs,
       retry: agent.retry,
+      gate: () => this.worstCase(model, question),
       perform: (attempt) => this.perform(model, question, attempt, kind),
     });
     const response = output as unknown as ModelResponse;
-    this.tokensUsed += response.usage.inputTokens + response.usage.outputTokens;
+    this.known.note(model, question, response);
     return response;
   }
 
@@ -93,34 +95,33 @@ export class ModelCalls {
     const resolved = fleet.models.resolve(model, name);
     const request: ModelRequest = { ...question, model: resolved.name, agent: name };
     const price = priceOf(fleet.definition.providers[resolved.provider], resolved.name);
-    await this.permit(request, price);
     const response = await resolved.model.call(request, {
       signal,
       // A summary is not the agent speaking.
       ...(kind === "model" ? { onToken: (text) => port.token(text) } : {}),
       sleep: (ms, until) => sleep(port.clock, ms, until),
     });
-    const { inputTokens, outputTokens } = response.usage;
-    const cost = price === null ? null : costMicroUsd(price, response.usage);
-    const usage = { inputTokens, outputTokens, costMicroUsd: cost, simulated: response.simulated };
-    return { output: response, usage };
+    const { simulated, usage } = response;
+    const { inputTokens, outputTokens, cachedInputTokens } = usage;
+    const cost = price === null ? null : costMicroUsd(price, usage);
+    return {
+      output: response,
+      usage: { cachedInputTokens, costMicroUsd: cost, inputTokens, model, outputTokens, simulated },
+    };
   }
 
-  /** The worst case of a call must fit into what the task and the run have left (F10, K2). */
-  private async permit(request: ModelRequest, price: ModelPrice | null): Promise<void> {
-    const { port, agent, name } = this.scope;
-    const inputTokens = estimateTokens(request);
-    const worst = inputTokens + request.outputTokensMax;
-    const { tokensMax } = agent.limits;
-    if (this.tokensUsed + worst > tokensMax) {
-      const message = `${name} used ${this.tokensUsed} of ${tokensMax} tokens in this task; the next call may take ${worst} more`;
-      throw new FlotillaError("LIMIT_TOKENS", message, {
-        hint: "Raise the agent's limits.tokensMax if it is worth it.",
-        details: { tokensMax, used: this.tokensUsed, next: worst },
-      });
-    }
-    const usage = { inputTokens, outputTokens: request.outputTokensMax, cachedInputTokens: 0 };
-    await port.permit(worst, price === null ? null : costMicroUsd(price, usage));
+  /** What a call may use at worst: it is reserved before it is made (F10, K2). */
+  private worstCase(model: string, question: Question): Omit<PermitRequest, "call"> {
+    const { fleet, name } = this.scope;
+    const resolved = fleet.models.resolve(model, name);
+    const price = priceOf(fleet.definition.providers[resolved.provider], resolved.name);
+    const inputTokens = this.known.inputTokensMax(model, question);
+    const usage = { inputTokens, outputTokens: question.outputTokensMax, cachedInputTokens: 0 };
+    return {
+      model,
+      tokens: inputTokens + question.outputTokensMax,
+      costMicroUsd: price === null ? null : costMicroUsd(price, usage),
+    };
   }
 
   private noModel(): FlotillaError {

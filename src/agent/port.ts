@@ -1,7 +1,8 @@
-import type { RecordedStep, StepAnswer } from "../carrier/frame.ts";
+import type { CallOutcome, RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
+import type { CallRequest } from "../core/money.ts";
 import type { ErrorRecord } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -21,6 +22,9 @@ export interface Assignment {
   steps: ReadonlyMap<string, RecordedStep>;
 }
 
+/** A call as an agent asks for it. */
+export type PermitRequest = Omit<CallRequest, "task" | "attempt">;
+
 /** All that an agent's execution can reach of the outside: no clock, randomness or channel of its own. */
 export interface TaskPort {
   readonly assignment: Assignment;
@@ -31,9 +35,11 @@ export interface TaskPort {
   /** Resolves when the step is durable; with the answer to a question that was answered at once. Rejects with CANCELLED
    *  when the attempt is not current any more. */
   record(step: StepRecord): Promise<StepAnswer | undefined>;
-  /** Asks whether the run may spend `tokens` more at worst, and `costMicroUsd`, which is null for a model without a
-   *  price. @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
-  permit(tokens: number, costMicroUsd: number | null): Promise<void>;
+  /** Resolves when a call may be made: what it uses at worst is then reserved, durably (K2). Waits for its turn.
+   *  @throws LIMIT_TOKENS, LIMIT_COST, CANCELLED */
+  permit(request: PermitRequest): Promise<void>;
+  /** Says how a permitted call ended. */
+  outcome(call: string, outcome: CallOutcome): void;
   token(text: string): void;
   log(level: "debug" | "info" | "warn" | "error", message: string, data?: Json): void;
   status(text: string): void;

@@ -1,5 +1,5 @@
 import type { StepRecord } from "../core/decide.ts";
-import type { StepAnswer } from "../carrier/frame.ts";
+import type { CallOutcome, StepAnswer } from "../carrier/frame.ts";
 import type { Ask, SettlePolicy, Usage } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { retryDelayMs } from "../core/retry.ts";
@@ -14,7 +14,7 @@ import type { TaskPort } from "./port.ts";
 import { recordable } from "./recordable.ts";
 import type { Attempt, Call, Performed } from "./step-spec.ts";
 
-type Tried = { performed: { output: Json; usage?: Usage } } | { error: FlotillaError };
+type Tried = { performed: { output: Json; usage?: Usage; call?: string } } | { error: FlotillaError };
 
 /** Performs steps that are not on record, and puts them there.
  *
@@ -51,7 +51,7 @@ export class StepWork {
 
   private async read(call: Call): Promise<Json> {
     for (let tries = 1; ; tries++) {
-      const tried = await this.try(call, call.spec.perform);
+      const tried = await this.tryPermitted(call, tries);
       if ("performed" in tried) return this.complete(call, tried.performed);
       const delayMs = this.delayMs(call, tries, tried.error);
       if (delayMs === null) return this.fail(call, tried.error);
@@ -139,6 +139,35 @@ export class StepWork {
     );
   }
 
+  /** One try, once it may be made; what came of it is told to whoever permitted it. */
+  private async tryPermitted(call: Call, tries: number): Promise<Tried> {
+    const { gate, perform } = call.spec;
+    if (gate === undefined) return this.try(call, perform);
+    const name = `${call.key}/${tries}`;
+    const refused = await this.permit(call, name, gate);
+    if (refused !== null) return { error: refused };
+    const tried = await this.try(call, perform);
+    this.port.outcome(name, callOutcome(tried));
+    return "error" in tried ? tried : { performed: { ...tried.performed, call: name } };
+  }
+
+  private async permit(
+    call: Call,
+    name: string,
+    gate: NonNullable<Call["spec"]["gate"]>,
+  ): Promise<FlotillaError | null> {
+    try {
+      const request = gate();
+      await unlessAborted(this.port.permit({ ...request, call: name }), call.signal);
+      return null;
+    } catch (thrown) {
+      const error = failureOf(thrown, "agent", call.key);
+      if (call.signal.aborted) throw error;
+      if (error.code.startsWith("LIMIT_") || error.code === "CANCELLED") this.execution.fatal(error);
+      return error;
+    }
+  }
+
   /** One try. What ends the execution is thrown; any other failure is returned. */
   private async try(call: Call, work: (attempt: Attempt) => Promise<Performed>): Promise<Tried> {
     const { spec, key, idempotencyKey } = call;
@@ -182,14 +211,17 @@ export class StepWork {
     await sleep(this.port.clock, delayMs, call.signal);
   }
 
-  private async complete(call: Call, performed: { output: Json; usage?: Usage }): Promise<Json> {
+  private async complete(
+    call: Call,
+    performed: { output: Json; usage?: Usage | undefined; call?: string | undefined },
+  ): Promise<Json> {
     const output = this.clean(performed.output);
-    const { usage } = performed;
+    const { usage, call: permitted } = performed;
     await this.record({
       ...this.headOf(call, "completed"),
       output,
       durationMs: this.durationMs(call),
-      ...(usage === undefined ? {} : { usage }),
+      ...(usage === undefined ? {} : { usage, ...(permitted === undefined ? {} : { call: permitted }) }),
     });
     return output;
   }
@@ -230,6 +262,37 @@ export class StepWork {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return this.redact(text) === text ? value : redactJson(this.redact, value);
   }
+}
+
+/** What a try cost, as far as it is known. */
+function callOutcome(tried: Tried): CallOutcome {
+  if ("performed" in tried) return { code: null, billed: tried.performed.usage === undefined ? "none" : "recorded" };
+  const { code, retryAfterMs } = tried.error;
+  const billed = costsNothing(tried.error) ? "none" : "unknown";
+  return { code, billed, ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(retryAfterMs) }) };
+}
+
+/** Whether a failed call certainly is not billed: it never left, or was answered with a refusal. Behind a gateway's
+ *  time-out the answer may have been made all the same. */
+function costsNothing({ code, details }: FlotillaError): boolean {
+  if (details.sent === false || NEVER_SENT.has(code)) return true;
+  return typeof details.status === "number" && details.status >= 400 && !MAY_BE_BILLED.has(details.status);
+}
+
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  ...["MODEL_KEY_MISSING", "MODEL_UNKNOWN", "MODEL_REQUEST_INVALID", "MODEL_SCRIPT_EXHAUSTED", "MODEL_SCRIPT_FAILED"],
+  ...["PACKAGE_MISSING", "SECRET_MISSING"],
+]);
+const MAY_BE_BILLED: ReadonlySet<number> = new Set([408, 499, 502, 504, 524]);
+
+/** Waits no longer than somebody wants the outcome. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 /** Whether a failed write certainly left no trace, or said itself how it ended. */

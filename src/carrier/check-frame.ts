@@ -22,6 +22,7 @@ const Step = z.strictObject({
   idempotencyKey: name.optional(),
   settle: z.enum(["check", "retry", "person"]).optional(),
   ask: askSchema.optional(),
+  call: name.optional(),
 });
 
 type Fields = { readonly [key: string]: unknown };
@@ -40,9 +41,23 @@ export function workerFrameProblem(frame: unknown): string | null {
     case "permit":
       return (
         refProblem(frame) ??
-        (isCount(frame.id) && isCount(frame.tokens) && (frame.costMicroUsd === null || isCount(frame.costMicroUsd))
+        (isCount(frame.id) &&
+        isName(frame.call) &&
+        isName(frame.model) &&
+        isCount(frame.tokens) &&
+        (frame.costMicroUsd === null || isCount(frame.costMicroUsd))
           ? null
           : "malformed permit")
+      );
+    case "outcome":
+      return (
+        refProblem(frame) ??
+        (isName(frame.call) &&
+        (frame.code === null || isName(frame.code)) &&
+        BILLED.has(frame.billed) &&
+        (frame.retryAfterMs === undefined || isCount(frame.retryAfterMs))
+          ? null
+          : "malformed outcome")
       );
     case "token":
     case "status":
@@ -71,6 +86,7 @@ export function workerFrameProblem(frame: unknown): string | null {
   }
 }
 
+const BILLED = new Set<unknown>(["none", "unknown", "recorded"]);
 const LEVELS = new Set<unknown>(["debug", "info", "warn", "error"]);
 
 function refProblem({ run, task, attempt }: Fields): string | null {

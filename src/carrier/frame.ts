@@ -1,6 +1,7 @@
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
+import type { CallRequest } from "../core/money.ts";
 import type { StepState } from "../core/state.ts";
 import type { ErrorRecord } from "../error.ts";
 import type { Envelope } from "../message/envelope.ts";
@@ -26,6 +27,16 @@ export type StepAnswer = { output: Json } | { error: ErrorRecord };
 /** Characters of one step or result, as canonical JSON without its escapes. However it is escaped, it then fits into a
  *  record of any carrier. */
 export const SAID_CHARACTERS_MAX = 10 * 1024 * 1024;
+
+/** How a permitted call ended. */
+export interface CallOutcome {
+  /** Null when it succeeded; the code of its failure else. */
+  code: string | null;
+  /** Whether it may cost something of which nobody knows how much. */
+  billed: "none" | "unknown" | "recorded";
+  /** When the other side asked to be left alone for a while. */
+  retryAfterMs?: number;
+}
 
 export type CoordinatorFrame =
   /** Recorded steps that do not fit into the assignment, which follows. */
@@ -55,8 +66,10 @@ export type WorkerFrame =
   | ({ f: "result"; agent: string; envelope: Envelope; seq: number } & TaskRef)
   /** `waits`: steps whose answers it waits for. */
   | ({ f: "suspend"; agent: string; wakeAt: number | null; waits?: string[]; seq: number } & TaskRef)
-  /** Asks before a model call whether the run may spend this much more at worst; money is null without a price. */
-  | ({ f: "permit"; id: number; tokens: number; costMicroUsd: number | null } & TaskRef)
+  /** Asks whether a call may be made that uses this much at worst; granted once that is on record. */
+  | ({ f: "permit"; id: number } & CallRequest & TaskRef)
+  /** What became of a call that was permitted and has no step on record to say so. */
+  | ({ f: "outcome"; call: string } & CallOutcome & TaskRef)
   | { f: "heartbeat"; at: number; running: number }
   | { f: "seal"; seals: Seal[] }
   /** Not journaled (I10). */

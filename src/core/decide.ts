@@ -7,6 +7,18 @@ import type { FactPolicy } from "./fact.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import type { Json } from "./json.ts";
+import {
+  alertsOf,
+  type CallRequest,
+  callRefusal,
+  chargedOf,
+  excessOf,
+  isOpenCall,
+  lostCalls,
+  NO_LIMITS,
+  type TaskLimits,
+  usd,
+} from "./money.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
 import { retryDelayMs } from "./retry.ts";
 import {
@@ -36,6 +48,8 @@ export interface StepRecord {
   idempotencyKey?: string;
   settle?: SettlePolicy;
   ask?: Ask;
+  /** The call that `usage` settles. */
+  call?: string;
   proof?: Proof;
 }
 
@@ -54,6 +68,10 @@ export type Command =
     }
   | { type: "tasks.assign"; tasks: readonly string[]; worker: string; why: string }
   | { type: "step.record"; task: string; attempt: number; step: StepRecord }
+  /** A model is about to be asked (K2). Changes nothing when it may not be. */
+  | ({ type: "call.reserve" } & CallRequest)
+  /** A call ended without a step on record. */
+  | { type: "call.settle"; task: string; attempt: number; call: string; outcome: "free" | "unsettled" }
   | { type: "task.complete"; task: string; attempt: number; output: Json; proof?: Proof }
   | { type: "task.fail"; task: string; attempt: number; error: ErrorRecord; proof?: Proof }
   | {
@@ -107,6 +125,8 @@ export interface DecideContext {
   grant?(caller: string, agent: string): readonly string[] | null;
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
   outputProblems?(output: Json): readonly string[];
+  /** Limits of one task of an agent (K2); none when absent. */
+  taskLimits?(agent: string | null): TaskLimits;
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
   /** Absent: agents may do nothing with facts. */
@@ -114,6 +134,9 @@ export interface DecideContext {
 }
 
 export { PLAN_AGENT };
+
+/** Our own observations, which say nothing when they are out of date. */
+const QUIETLY_LATE: ReadonlySet<Command["type"]> = new Set(["task.release", "call.reserve", "call.settle"]);
 
 /** Deaths of a host, with the task alone in it and no step finished in between, that convict a task. */
 export const CRASHES_ALONE_MAX = 2;
@@ -127,6 +150,7 @@ export const DEADLINE_TIMER = "deadline";
 export function decide(state: RunState, command: Command, context: DecideContext): RunEvent[] {
   const decision = new Decision(state, context);
   decision.handle(command);
+  decision.closeCalls();
   return decision.events;
 }
 
@@ -149,6 +173,10 @@ class Decision {
         return this.assign(command);
       case "step.record":
         return this.recordStep(command);
+      case "call.reserve":
+        return this.reserve(command);
+      case "call.settle":
+        return this.settleCall(command);
       case "task.complete":
         return this.complete(command);
       case "task.fail":
@@ -173,6 +201,12 @@ class Decision {
       default:
         command satisfies never;
     }
+  }
+
+  /** No call outlives its attempt. */
+  closeCalls(): void {
+    if (this.state.money.open.size === 0) return;
+    for (const event of lostCalls(this.state, this.now)) this.emit(event);
   }
 
   /** Made when a planner is asked, which most commands do not need. */
@@ -243,7 +277,7 @@ class Decision {
   private afterEnd(command: Command): void {
     if (command.type === "late.record") {
       this.late(command.what, command.task, command.attempt, command.why);
-    } else if ("attempt" in command && command.type !== "task.release") {
+    } else if ("attempt" in command && !QUIETLY_LATE.has(command.type)) {
       this.late(command.type, command.task, command.attempt, `run is ${this.state.status}`);
     }
   }
@@ -259,7 +293,12 @@ class Decision {
     const { inputHash, key, kind, name } = step;
     const proof = step.proof === undefined ? {} : { proof: step.proof };
     const usage = step.usage === undefined ? {} : { usage: step.usage };
+    const call = step.call === undefined ? {} : { call: step.call };
     const { attempt, id } = task;
+    const excess =
+      step.usage === undefined || step.call === undefined
+        ? null
+        : excessOf(this.state, { attempt, call: step.call, task: id, usage: step.usage });
     // Keys in canonical order: see the note at `canonicalJson`.
     if (step.phase === "started") {
       const { idempotencyKey = key, settle = "person" } = step;
@@ -272,28 +311,45 @@ class Decision {
       this.put(task, key, step.ask, step.input ?? null);
       return this.react();
     } else if (step.phase === "completed") {
-      const data = { attempt, durationMs, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      const data = { attempt, ...call, durationMs, inputHash, key, kind, name, ...proof, task: id, ...usage };
       this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
     } else {
       const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
-      const data = { attempt, durationMs, error, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      const data = { attempt, ...call, durationMs, error, inputHash, key, kind, name, ...proof, task: id, ...usage };
       this.emit({ type: "step.failed", at: this.now, data, payload: input });
     }
+    if (excess !== null) this.emit({ type: "budget.exceeded", at: this.now, data: excess });
+    this.alert();
     this.checkUsage(task);
+  }
+
+  private reserve(command: Extract<Command, { type: "call.reserve" }>): void {
+    const { task, attempt, call, model, tokens, costMicroUsd } = command;
+    const limits = this.context.taskLimits?.(this.state.tasks.get(task)?.agent ?? null) ?? NO_LIMITS;
+    if (isOpenCall(this.state, command) || callRefusal(this.state, command, limits) !== null) return;
+    this.emit({ type: "call.reserved", at: this.now, data: { attempt, call, costMicroUsd, model, task, tokens } });
+  }
+
+  private settleCall({ task, attempt, call, outcome }: Extract<Command, { type: "call.settle" }>): void {
+    if (!isOpenCall(this.state, { task, attempt, call })) return;
+    this.emit({ type: "call.settled", at: this.now, data: { attempt, call, outcome, task } });
+    this.alert();
+  }
+
+  private alert(): void {
+    for (const data of alertsOf(this.state)) this.emit({ type: "budget.alerted", at: this.now, data });
   }
 
   private checkUsage(task: TaskState): void {
     const { usage, limits } = this.state;
-    const tokens = usage.inputTokens + usage.outputTokens;
+    const { tokens, costMicroUsd } = chargedOf(this.state);
     if (usage.steps > limits.stepsMax) {
       this.endFailed(errorRecord("LIMIT_STEPS", `the run made ${usage.steps} of ${limits.stepsMax} steps`), task.id);
     } else if (tokens > limits.tokensMax) {
       this.endFailed(errorRecord("LIMIT_TOKENS", `the run used ${tokens} of ${limits.tokensMax} tokens`), task.id);
-    } else if (limits.costMicroUsdMax !== null && usage.costMicroUsd > limits.costMicroUsdMax) {
-      this.endFailed(
-        errorRecord("LIMIT_COST", `the run spent ${usage.costMicroUsd} of ${limits.costMicroUsdMax} micro-USD`),
-        task.id,
-      );
+    } else if (limits.costMicroUsdMax !== null && costMicroUsd > limits.costMicroUsdMax) {
+      const message = `the run spent ${usd(costMicroUsd)} of ${usd(limits.costMicroUsdMax)}`;
+      this.endFailed(errorRecord("LIMIT_COST", message), task.id);
     }
   }
 

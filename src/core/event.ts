@@ -67,7 +67,14 @@ export const usageSchema = z.strictObject({
   /** Null when the model has no price: shown as unpriced, never as 0. */
   costMicroUsd: count.nullable(),
   simulated: z.boolean(),
+  /** Of the input tokens: those that the provider had cached. */
+  cachedInputTokens: count.optional(),
+  /** `provider/name`. */
+  model: z.string().optional(),
 });
+
+/** Tokens in and out together, and micro-USD. */
+const amount = z.strictObject({ tokens: count, costMicroUsd: count });
 
 /** The sender's signature that covers this record: session and sequence name the leaf, `digest` is the leaf (design: trust on the wire). */
 const proof = z.strictObject({ session: id, seq: count, digest: z.string() });
@@ -186,6 +193,8 @@ const schemas = {
     ...stepHead,
     durationMs: count,
     usage: usageSchema.optional(),
+    /** The reservation that `usage` settles. */
+    call: id.optional(),
     proof: proof.optional(),
   }),
   "step.failed": z.strictObject({
@@ -193,6 +202,7 @@ const schemas = {
     durationMs: count,
     error: errorRecordSchema,
     usage: usageSchema.optional(),
+    call: id.optional(),
     proof: proof.optional(),
   }),
   "step.unknown": z.strictObject({ task: id, key: id, settle: z.enum(["check", "retry", "person"]) }),
@@ -231,6 +241,29 @@ const schemas = {
   }),
   /** The task is done anew, from its start; with another input if the payload has one. */
   "task.reopened": z.strictObject({ task: id, why: z.string() }),
+  /** A model is about to be asked: its worst case counts as spent until the call's step is on record, or it is settled
+   *  (K2). Money is null for a model without a price. */
+  "call.reserved": z.strictObject({
+    task: id,
+    attempt: count,
+    /** Unique within the attempt. */
+    call: id,
+    model: z.string(),
+    tokens: count,
+    costMicroUsd: count.nullable(),
+  }),
+  /** A call without a step on record. `free`: it certainly cost nothing. `unsettled`: nobody knows, so that what was
+   *  reserved stays charged. */
+  "call.settled": z.strictObject({ task: id, attempt: count, call: id, outcome: z.enum(["free", "unsettled"]) }),
+  /** A provider billed more than was reserved: a violation, after which no model is asked any more. */
+  "budget.exceeded": z.strictObject({ task: id, attempt: count, call: id, reserved: amount, billed: amount }),
+  /** Four fifths of a budget are used. */
+  "budget.alerted": z.strictObject({
+    scope: id,
+    unit: z.enum(["tokens", "costMicroUsd"]),
+    charged: count,
+    max: count,
+  }),
   /** A frame that came too late or from the wrong attempt: recorded, not acted on. */
   "result.late": z.strictObject({ task: id, attempt: count, what: z.string(), why: z.string() }),
   "run.completed": z.strictObject({}),

@@ -3,6 +3,7 @@ import type { JsonSchema, Limits, Priority } from "./definition.ts";
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { Json } from "./json.ts";
+import { budgetAlerted, callRecorded, callReserved, callSettled, emptyMoney, type Money } from "./money.ts";
 import type { TaskView } from "./planner.ts";
 
 export type TaskStatus =
@@ -148,6 +149,7 @@ export interface RunState {
   factsCommitted: number;
   /** Tasks by the keys and prefixes that they read. */
   readers: Map<string, Set<string>>;
+  money: Money;
   /** What the last commands left to do or to project; emptied by whoever acts on it, never stored. */
   scratch: Scratch;
 }
@@ -222,6 +224,7 @@ export function emptyRun(id: string): RunState {
     facts: new Map(),
     factsCommitted: 0,
     readers: new Map(),
+    money: emptyMoney(),
     scratch: emptyScratch(),
   };
 }
@@ -363,11 +366,25 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       step.output = event.payload?.output ?? null;
       if (step.asked !== null) noteRead(state, taskOf(state, event.data.task), step.asked.ask, step.output);
       countStep(state, event.data.usage);
+      callRecorded(state, event.data);
       break;
     }
     case "step.failed":
       putStep(state, event.data, "failed").error = event.data.error;
       countStep(state, event.data.usage);
+      callRecorded(state, event.data);
+      break;
+    case "call.reserved":
+      callReserved(state, event.data);
+      break;
+    case "call.settled":
+      callSettled(state, event.data);
+      break;
+    case "budget.exceeded":
+      state.money.exceeded = event.data;
+      break;
+    case "budget.alerted":
+      budgetAlerted(state, event.data);
       break;
     case "step.unknown": {
       const task = taskOf(state, event.data.task);

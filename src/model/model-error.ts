@@ -27,6 +27,7 @@ export function toModelError(error: unknown, provider: ProviderSettings, model: 
       provider: provider.name,
       model,
       ...(failure.status === undefined ? {} : { status: failure.status }),
+      ...(failure.unreached ? { sent: false } : {}),
       ...(failure.requestId === undefined ? {} : { requestId: provider.redact(failure.requestId) }),
     },
   });
@@ -54,6 +55,8 @@ interface Failure {
   retryAfterMs?: number;
   requestId?: string;
   noCredit: boolean;
+  /** No connection was made. */
+  unreached: boolean;
 }
 
 function codeOf(failure: Failure, sent: boolean): ErrorCode {
@@ -82,8 +85,21 @@ function describeFailure(error: unknown): Failure {
     message: messageOf(error, fields),
     ...(retry === undefined ? {} : { retryAfterMs: retry }),
     ...(requestIdOf(headers) === undefined ? {} : { requestId: requestIdOf(headers) }),
+    unreached: status === undefined && isUnreached(error),
     noCredit: /insufficient_quota/.test(body) || [fields.code, fields.type].includes("insufficient_quota"),
   };
+}
+
+const UNREACHED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
+const CAUSES_MAX = 8;
+
+function isUnreached(error: unknown): boolean {
+  let fields = asRecord(error);
+  for (let depth = 0; depth < CAUSES_MAX; depth++) {
+    if (UNREACHED.has(String(fields.code))) return true;
+    fields = asRecord(fields.cause ?? fields.lastError);
+  }
+  return false;
 }
 
 const FORMAT_ERRORS = [

@@ -42,6 +42,29 @@ export function estimateTokens(subject: string | ModelRequest): number {
   return entryTokens(subject.system) + messages + tools + output;
 }
 
+/** What a provider adds to a request beside what it is given: its own framing, and the instructions that make a model
+ *  use tools or answer in a schema. */
+const FRAME_TOKENS_MAX = 256;
+const TOOL_FRAME_TOKENS_MAX = 1_024;
+const ENTRY_TOKENS_MAX = 16;
+
+/** The most tokens that a request's input can take, for reservations that are never passed (K2): a token of the
+ *  tokenizers in use stands for one byte of text at least. Several times what it takes as a rule. */
+export function inputTokensMax(request: Pick<ModelRequest, "system" | "messages" | "tools" | "output">): number {
+  const framed = request.tools.length > 0 || request.output !== null;
+  const fixed = FRAME_TOKENS_MAX + (framed ? TOOL_FRAME_TOKENS_MAX : 0);
+  return fixed + bytesOf(request.system, request.tools, request.output) + messageTokensMax(request.messages);
+}
+
+/** As `inputTokensMax`, of messages alone. */
+export function messageTokensMax(messages: readonly ModelMessage[]): number {
+  return sum(messages.map((message) => ENTRY_TOKENS_MAX * (1 + message.content.length) + bytesOf(message.content)));
+}
+
+function bytesOf(...values: readonly unknown[]): number {
+  return sum(values.map((value) => Buffer.byteLength(typeof value === "string" ? value : JSON.stringify(value))));
+}
+
 /** Tokens of one answer, by the same estimate. */
 export function estimateContentTokens(content: readonly MessageContent[]): number {
   return sum(content.map((part) => estimateTokens(contentText(part))));

@@ -7,7 +7,7 @@ import type { Proof, RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { isFactKey, newest } from "../core/fact.ts";
 import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
-import { FlotillaError, isFlotillaError } from "../error.ts";
+import { type ErrorRecord, FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import { COORDINATOR, createEnvelope, type Envelope, envelopeDigest, type Payloads } from "../message/envelope.ts";
 import type { KeyRing } from "../message/keys.ts";
@@ -92,7 +92,7 @@ export class Coordinator {
   readonly #dispatcher: Dispatcher;
   readonly fleet: FleetJournal;
   readonly #definitions: Definitions;
-  readonly #permits = new Permits();
+  readonly #permits: Permits;
   readonly #sessions = new Map<string, Session>();
   #tick: { at: number; timer: Timer } | null = null;
   #chores: Timer | null = null;
@@ -133,6 +133,11 @@ export class Coordinator {
         leaseUntil: (now) => now + this.#options.leaseMs,
         failed: (error) => ports.failed(error),
       },
+    });
+    this.#permits = new Permits({
+      ledger: this.#ledger,
+      soon: (fn) => this.#clock.soon(fn),
+      failed: (error) => ports.failed(error),
     });
     this.#dispatcher = new Dispatcher({
       store: ports.store,
@@ -362,6 +367,8 @@ export class Coordinator {
         return this.#sealed(worker, session, frame.seals);
       case "permit":
         return this.#permit(state, frame);
+      case "outcome":
+        return this.#permits.outcome(frame);
       case "token":
       case "log":
       case "status": {
@@ -397,7 +404,6 @@ export class Coordinator {
     const proof: Proof = { digest: digest.toString("base64url"), seq: frame.seq, session: worker };
     if (held === undefined) return this.#late(state, frame);
     if (frame.f === "step") return this.#step(state, held, frame.step, proof);
-    this.#permits.end(held);
     this.#settleAttempt(held, { ...endCommand(frame), proof } as Command);
   }
 
@@ -442,7 +448,6 @@ export class Coordinator {
 
   #step(state: LinkState, held: LinkTask, step: StepRecord, proof: Proof): void {
     const { run, task, attempt } = held;
-    this.#permits.used(held, step);
     const ack = (ok: boolean, answer?: StepAnswer) => {
       const head = { f: "ack", run, task, attempt, key: step.key, phase: step.phase, ok } as const;
       state.link.send(answer === undefined ? head : { ...head, answer });
@@ -457,19 +462,10 @@ export class Coordinator {
   }
 
   #permit(state: LinkState, frame: Extract<WorkerFrame, { f: "permit" }>): void {
-    const held = this.heldAttempt(state, frame);
-    const hot = this.#ledger.hot(frame.run);
-    if (held === undefined) {
-      state.link.send({
-        f: "permit",
-        id: frame.id,
-        error: errorRecord("CANCELLED", "the attempt is not current any more"),
-      });
-    } else if (hot === undefined) {
-      this.#ledger.open(frame.run).then(() => this.#permit(state, frame), this.#ports.failed);
-    } else {
-      state.link.send({ f: "permit", id: frame.id, error: this.#permits.ask(hot.state, held, frame) });
-    }
+    const answer = (error: ErrorRecord | null) => state.link.send({ f: "permit", id: frame.id, error });
+    if (this.heldAttempt(state, frame) === undefined)
+      return answer(errorRecord("CANCELLED", "the attempt is not current any more"));
+    this.#permits.ask(frame, answer);
   }
 
   #sealed(worker: string, session: Session, seals: Extract<WorkerFrame, { f: "seal" }>["seals"]): void {
@@ -512,6 +508,7 @@ export class Coordinator {
       this.#cancelUnlessOver(hot, task, flight.worker, flight.attempt, events);
       this.#dispatcher.release(hot, id);
     }
+    this.#permits.decided(hot, events);
     if (hot.state.status === "running") this.#dispatcher.offer(hot, touched);
     const { queueMs } = hot.state.limits;
     for (const id of touched) {
@@ -534,7 +531,6 @@ export class Coordinator {
         event.data.proof !== undefined,
     );
     if (own) return;
-    this.#permits.end({ run: hot.id, task: task.id, attempt });
     const why = SETTLED.has(task.status) ? `task ${task.status}` : `attempt ${attempt} is over`;
     const held = this.#dispatcher.link(worker);
     const key = keyOf(hot.id, task.id, attempt);

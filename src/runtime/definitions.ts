@@ -1,7 +1,8 @@
-import type { FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import type { AgentDefinition, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
+import type { TaskLimits } from "../core/money.ts";
 import type { Planner } from "../core/planner.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
@@ -60,6 +61,7 @@ export class Definitions {
           definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
         onCorrection: declared.facts.onCorrection,
       },
+      taskLimits: (agent) => taskLimitsOf(agent === null ? undefined : definition.agents[agent]),
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
     };
@@ -71,6 +73,10 @@ function passedOn({ agents }: FleetDefinition, caller: string, agent: string): r
   const from = Object.hasOwn(agents, caller) ? agents[caller] : undefined;
   const grant = Object.hasOwn(agents, agent) ? from?.calls?.find((one) => one.agent === agent) : undefined;
   return grant === undefined ? null : [...new Set([...(from?.tools ?? []), ...grant.tools])];
+}
+
+function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {
+  return { tokensMax: agent?.limits.tokensMax ?? null, costMicroUsdMax: null };
 }
 
 /** @throws {FlotillaError} WORKFLOW_UNKNOWN naming those that exist */

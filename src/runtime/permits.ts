@@ -1,91 +1,91 @@
-import { errorRecord, type StepRecord } from "../core/decide.ts";
-import type { RunState } from "../core/state.ts";
-import type { ErrorRecord } from "../error.ts";
+import type { CallOutcome, TaskRef } from "../carrier/frame.ts";
+import type { RunEvent } from "../core/event.ts";
+import { type CallRequest, callRefusal, isOpenCall, NO_LIMITS } from "../core/money.ts";
+import { type ErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
+import type { HotRun, Ledger } from "./ledger.ts";
 
-interface Attempt {
-  run: string;
-  task: string;
-  attempt: number;
+export type Asked = CallRequest & TaskRef;
+type Answer = (refused: ErrorRecord | null) => void;
+
+interface Waiting {
+  asked: Asked;
+  answer: Answer;
 }
 
-/** What a model call may need at worst. Money is null for a model without a price. */
-export interface WorstCase {
-  tokens: number;
-  costMicroUsd: number | null;
-}
-
-/** What model calls in flight may use at worst, so that calls in parallel do not pass a run's limits together (K2).
- *  In memory: a call does not outlive the process that asked for it. */
+/** Grants calls: a call may be made once what it needs at worst is reserved on record (K2). What does not fit waits, in
+ *  order, while calls of its run are open that may leave something over. It holds nothing but who waits: what is
+ *  reserved is the run's state. */
 export class Permits {
-  readonly #runs = new Map<string, Map<string, WorstCase[]>>();
+  readonly #ledger: Ledger;
+  readonly #soon: (fn: () => void) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #waiting = new Map<string, Waiting[]>();
 
-  /** Grants a call to an attempt, or says why not. */
-  ask(state: RunState, held: Attempt, { tokens, costMicroUsd }: WorstCase): ErrorRecord | null {
-    if (state.status !== "running") return errorRecord("CANCELLED", `the run is ${state.status}`);
-    const worst = { tokens, costMicroUsd };
-    const refused = refusal(state, this.#reserved(held.run), worst);
-    if (refused !== null) return refused;
-    let run = this.#runs.get(held.run);
-    if (run === undefined) {
-      run = new Map();
-      this.#runs.set(held.run, run);
+  constructor(ports: { ledger: Ledger; soon: (fn: () => void) => void; failed: (error: unknown) => void }) {
+    this.#ledger = ports.ledger;
+    this.#soon = ports.soon;
+    this.#failed = ports.failed;
+  }
+
+  /** Answers with null once the call may be made, or with why it may not. */
+  ask(asked: Asked, answer: Answer): void {
+    const hot = this.#ledger.hot(asked.run);
+    if (hot === undefined) {
+      this.#ledger.open(asked.run).then(
+        () => this.ask(asked, answer),
+        (error: unknown) => this.#unable(error, answer),
+      );
+      return;
     }
-    const key = keyOf(held);
-    const granted = run.get(key);
-    if (granted === undefined) run.set(key, [worst]);
-    else granted.push(worst);
-    return null;
+    const refusal = callRefusal(hot.state, asked, limitsOf(hot, asked));
+    if (refusal === null) return this.#reserve(asked, answer);
+    if (!refusal.wait) return answer(refusal.error);
+    const waiting = this.#waiting.get(asked.run);
+    if (waiting === undefined) this.#waiting.set(asked.run, [{ asked, answer }]);
+    else waiting.push({ asked, answer });
   }
 
-  /** A call of this attempt is on record: its usage counts from now on, its reservation ends. */
-  used(held: Attempt, step: StepRecord): void {
-    if (step.kind !== "model" && step.kind !== "compaction") return;
-    this.#runs.get(held.run)?.get(keyOf(held))?.shift();
+  /** A call ended without a record of what it used. */
+  outcome({ run, task, attempt, call, billed }: { call: string } & CallOutcome & TaskRef): void {
+    if (billed === "recorded") return;
+    const outcome = billed === "none" ? "free" : "unsettled";
+    this.#ledger.submit(run, { type: "call.settle", task, attempt, call, outcome }).catch(this.#failed);
   }
 
-  end(held: Attempt): void {
-    const run = this.#runs.get(held.run);
-    if (run === undefined) return;
-    run.delete(keyOf(held));
-    if (run.size === 0) this.#runs.delete(held.run);
+  /** Something was decided that may leave room for those who wait, or nothing to wait for. */
+  decided(hot: HotRun, events: readonly RunEvent[]): void {
+    if (!this.#waiting.has(hot.id) || !events.some(({ type }) => SETTLING.has(type))) return;
+    this.#soon(() => {
+      const waiting = this.#waiting.get(hot.id) ?? [];
+      this.#waiting.delete(hot.id);
+      for (const { asked, answer } of waiting) this.ask(asked, answer);
+    });
   }
 
-  #reserved(run: string): { tokens: number; costMicroUsd: number } {
-    const sum = { tokens: 0, costMicroUsd: 0 };
-    for (const granted of this.#runs.get(run)?.values() ?? []) {
-      for (const { tokens, costMicroUsd } of granted) {
-        sum.tokens += tokens;
-        sum.costMicroUsd += costMicroUsd ?? 0;
-      }
-    }
-    return sum;
+  #reserve(asked: Asked, answer: Answer): void {
+    const { run, task, attempt, call, model, tokens, costMicroUsd } = asked;
+    this.#ledger.submit(run, { type: "call.reserve", task, attempt, call, model, tokens, costMicroUsd }).then(
+      (events) => {
+        const hot = this.#ledger.hot(run);
+        const granted = events.length > 0 || (hot !== undefined && isOpenCall(hot.state, asked));
+        // Decided anew after a conflict, it may have found less room.
+        if (granted) answer(null);
+        else this.ask(asked, answer);
+      },
+      (error: unknown) => this.#unable(error, answer),
+    );
+  }
+
+  #unable(error: unknown, answer: Answer): void {
+    this.#failed(error);
+    answer(toErrorRecord(error, isFlotillaError(error) ? error.code : "INVARIANT"));
   }
 }
 
-function refusal(
-  { usage, limits }: RunState,
-  reserved: { tokens: number; costMicroUsd: number },
-  worst: WorstCase,
-): ErrorRecord | null {
-  const spent = usage.inputTokens + usage.outputTokens;
-  if (spent + reserved.tokens + worst.tokens > limits.tokensMax) {
-    const message = `the run used ${spent} tokens of ${limits.tokensMax}, ${reserved.tokens} are reserved; the next call may need ${worst.tokens}`;
-    return errorRecord("LIMIT_TOKENS", message);
-  }
-  const { costMicroUsdMax } = limits;
-  if (costMicroUsdMax === null) return null;
-  if (worst.costMicroUsd === null) {
-    const message = "the run has a limit of money, and the model that is to be asked has no price";
-    return {
-      ...errorRecord("LIMIT_COST", message),
-      hint: "Declare it under providers.NAME.prices, or limit tokens instead.",
-    };
-  }
-  if (usage.costMicroUsd + reserved.costMicroUsd + worst.costMicroUsd <= costMicroUsdMax) return null;
-  const message = `the run spent ${usd(usage.costMicroUsd)} of ${usd(costMicroUsdMax)}, ${usd(reserved.costMicroUsd)} are reserved; the next call may cost ${usd(worst.costMicroUsd)}`;
-  return errorRecord("LIMIT_COST", message);
-}
+const limitsOf = ({ context, state }: HotRun, { task }: Asked) =>
+  context?.taskLimits?.(state.tasks.get(task)?.agent ?? null) ?? NO_LIMITS;
 
-const usd = (micro: number): string => `$${(micro / 1_000_000).toFixed(6).replace(/0{1,4}$/, "")}`;
-
-const keyOf = ({ task, attempt }: Attempt): string => `${task}/${attempt}`;
+const SETTLING: ReadonlySet<string> = new Set([
+  ...["step.completed", "step.failed", "call.settled", "budget.exceeded"],
+  ...["run.completed", "run.failed", "run.stopped"],
+]);

@@ -1,4 +1,4 @@
-import type { AgentOutcome, Assignment, TaskPort } from "../agent/port.ts";
+import type { AgentOutcome, Assignment, PermitRequest, TaskPort } from "../agent/port.ts";
 import {
   type CoordinatorFrame,
   type RecordedStep,
@@ -174,12 +174,15 @@ export class Worker {
           running.acks.set(`${step.key}/${step.phase}`, { resolve, reject });
           this.#report({ f: "step", ...ref, agent, step });
         }),
-      permit: (tokens: number, costMicroUsd: number | null) =>
+      permit: (request: PermitRequest) =>
         this.#whileCurrent<void>(signal, (resolve, reject) => {
           const id = this.#permitId++;
           this.#permits.set(id, { resolve, reject });
-          this.#ports.send({ f: "permit", id, ...ref, tokens, costMicroUsd });
+          this.#ports.send({ f: "permit", id, ...ref, ...request });
         }),
+      outcome: (call, outcome) => {
+        if (!signal.aborted) this.#ports.send({ f: "outcome", ...ref, call, ...outcome });
+      },
       token: (text) => this.#stream(signal, { f: "token", ...ref, agent, text }),
       log: (level, message, data) => this.#stream(signal, { f: "log", ...ref, level, message, data: data ?? null }),
       status: (text) => this.#stream(signal, { f: "status", ...ref, agent, text }),

@@ -157,11 +157,14 @@ async function answer(
   const random = new Prng(world.seed, `model ${run}/${task} ${turn}`);
   await sleep(attempt.port.clock, random.int(5, 400), signal);
   await modelFault(faults);
+  const usage = { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 };
+  const { attempt: number } = attempt.port.assignment;
+  outside.bill({ run, task, attempt: number, tokens: usage.inputTokens + usage.outputTokens });
   const content = say(random, turn, task);
   const response: ModelResponse = {
     content,
     finish: content.some((part) => part.type === "tool-call") ? "tool-calls" : "stop",
-    usage: { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 },
+    usage,
     model: request.model,
     simulated: true,
   };

@@ -7,6 +7,8 @@ export interface EventFields {
   readonly tasks?: readonly string[];
   readonly attempt?: number;
   readonly key?: string;
+  readonly call?: string;
+  readonly tokens?: number;
   readonly kind?: string;
   readonly name?: string;
   readonly idempotencyKey?: string;

@@ -22,6 +22,14 @@ export interface Call extends Caller {
   readonly atMs: number;
 }
 
+/** What a provider charges for, and to whom. */
+export interface Bill {
+  readonly run: string;
+  readonly task: string;
+  readonly attempt: number;
+  readonly tokens: number;
+}
+
 /** What one write did to the world. */
 export interface Effect {
   readonly tool: string;
@@ -41,6 +49,7 @@ export class Outside {
   readonly #done = new Map<string, { output: Json }>();
   readonly #underWay = new Map<string, number>();
   readonly #listeners: ((call: Call) => void)[] = [];
+  readonly #billing: ((bill: Bill) => void)[] = [];
 
   constructor(world: World, faults: Faults) {
     this.#world = world;
@@ -59,6 +68,15 @@ export class Outside {
       `${call.process.name} calls ${call.kind} ${call.name} for ${call.run}/${call.task}/${call.attempt}`,
     );
     for (const listener of this.#listeners) listener(noted);
+  }
+
+  onBill(listener: (bill: Bill) => void): void {
+    this.#billing.push(listener);
+  }
+
+  /** A provider has answered, and charges for it whether or not anybody hears the answer. */
+  bill(bill: Bill): void {
+    for (const listener of this.#billing) listener(bill);
   }
 
   /** A read: no effect, however often. */

@@ -22,6 +22,8 @@ export const PLANTED = {
   "forget a timer": { store: (store) => forgetful(store) },
   /** A result that comes after the end of its task or run is put on record as if it counted. */
   "apply a late result": { coordinator: (ports) => new Credulous(ports), decide: belated },
+  /** What calls had reserved that were under way when their process died is given back. */
+  "forget a reservation at crash": { decide: forgiving },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
@@ -83,6 +85,15 @@ function forgetfulOfClaims(...[state, command, context]: Parameters<typeof decid
     ...context,
     planner: { ...planner, plan: (view, change) => planner.plan(unladen(view), change) },
   });
+}
+
+function forgiving(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const events = decide(state, command, context);
+  for (const event of events) {
+    if (event.type !== "call.settled" || event.data.outcome !== "unsettled") continue;
+    event.data.outcome = "free";
+  }
+  return events;
 }
 
 /** A store in which one call is answered by something else. */

@@ -162,6 +162,7 @@ class Simulation {
     });
     history.onEvent((event) => this.#observe(event));
     this.#outside.onCall((call) => this.#each((checker) => checker.call?.(call)));
+    this.#outside.onBill((bill) => this.#each((checker) => checker.bill?.(bill)));
     this.#clients = setting.orders.map((order) => this.#client(order));
     new Person({ world, machine: this.#machine, outside: this.#outside, history });
   }

@@ -314,7 +314,11 @@ describe("F10: limits", () => {
     const world = new World();
     const model = fakeModel(() => "ok");
     completed(await world.run(fleetOf({ models: { "fake/one": model }, agent: { limits } }), { input: "abcd" }));
-    expect(world.permits).toEqual([1_000 + 4 + 2 + 4 + 1]);
+    const bytes =
+      "Do it.".length + "[]".length + "null".length + JSON.stringify([{ type: "text", text: "abcd" }]).length;
+    expect(world.permits).toEqual([
+      { call: "model#1/1", model: "fake/one", tokens: 1_000 + 256 + 2 * 16 + bytes, costMicroUsd: null },
+    ]);
   });
 
   test("a refusal ends the task before the call", async () => {
@@ -328,20 +332,43 @@ describe("F10: limits", () => {
     expect(model.requests).toHaveLength(0);
   });
 
-  test("the task's own tokens are counted, over a resume too", async () => {
+  test("what a model was asked before is reserved as it counted it, what is new by its bytes", async () => {
     const world = new World();
-    const usage = { inputTokens: 400, outputTokens: 100, cachedInputTokens: 0, reasoningTokens: 0 };
-    const model = fakeModel((_, call) => ({ ...calling(["it", { call }]), usage }));
+    const usage = { inputTokens: 40, outputTokens: 10, cachedInputTokens: 0, reasoningTokens: 0 };
+    const model = fakeModel((_, call) => ({
+      ...(call === 1 ? calling(["it", {}]) : { content: [{ type: "text", text: "ok" }] as const }),
+      usage,
+    }));
     const fleet = fleetOf({
       models: { "fake/one": model },
-      agent: { limits: { ...limits, tokensMax: 2_200, outputTokensMax: 500 } },
+      agent: { limits: { ...limits, outputTokensMax: 500 } },
       tools: { it: { runner: echo } },
     });
-    const error = failed(await world.run(fleet));
-    expect(error).toMatchObject({ code: "LIMIT_TOKENS" });
-    expect(model.requests).toHaveLength(4);
-    expect(failed(await world.run(fleet))).toEqual(error);
-    expect(model.requests).toHaveLength(4);
+    completed(await world.run(fleet, { input: "x".repeat(5_000) }));
+    const [first, second] = world.permits;
+    expect(first?.tokens).toBeGreaterThan(5_000);
+    expect(second?.tokens).toBeLessThan(1_000);
+    expect(second?.tokens).toBeGreaterThan(540);
+  });
+
+  test("K2: what became of each call is told, so that only what may be billed stays charged", async () => {
+    const errors = [
+      new FlotillaError("MODEL_RATE_LIMITED", "429", { details: { status: 429 } }),
+      new FlotillaError("MODEL_UNAVAILABLE", "504", { details: { status: 504 } }),
+      new FlotillaError("MODEL_UNAVAILABLE", "refused", { details: { sent: false } }),
+      new FlotillaError("MODEL_UNAVAILABLE", "reset"),
+    ];
+    const world = new World();
+    const model = fakeModel((_, call) => errors[call - 1] ?? "ok");
+    completed(await world.run(fleetOf({ models: { "fake/one": model } })));
+    expect(world.outcomes.map(({ call, billed }) => [call, billed])).toEqual([
+      ["model#1/1", "none"],
+      ["model#1/2", "unknown"],
+      ["model#1/3", "none"],
+      ["model#1/4", "unknown"],
+      ["model#1/5", "recorded"],
+    ]);
+    expect(world.records.at(-1)).toMatchObject({ phase: "completed", call: "model#1/5" });
   });
 
   test("steps per task", async () => {

@@ -1,7 +1,7 @@
 import type { AgentEnvironment } from "../../src/agent/environment.ts";
-import type { AgentOutcome, TaskPort } from "../../src/agent/port.ts";
+import type { AgentOutcome, PermitRequest, TaskPort } from "../../src/agent/port.ts";
 import { runAgent } from "../../src/agent/run.ts";
-import type { RecordedStep } from "../../src/carrier/frame.ts";
+import type { CallOutcome, RecordedStep } from "../../src/carrier/frame.ts";
 import type { StepRecord } from "../../src/core/decide.ts";
 import { type AgentDefinition, DEFAULT_RETRY, type ToolDefinition } from "../../src/core/definition.ts";
 import type { Json } from "../../src/core/json.ts";
@@ -20,7 +20,8 @@ export class World {
   readonly records: StepRecord[] = [];
   readonly logs: { level: string; message: string; data: Json | undefined }[] = [];
   readonly statuses: string[] = [];
-  readonly permits: number[] = [];
+  readonly permits: PermitRequest[] = [];
+  readonly outcomes: ({ call: string } & CallOutcome)[] = [];
   readonly tokens: string[] = [];
   /** Crashes at this point of the current attempt; null: never. */
   crashAt: number | null = null;
@@ -87,12 +88,13 @@ export class World {
         this.apply(structuredClone(step));
         await this.point();
       },
-      permit: async (tokens) => {
+      permit: async (request) => {
         await this.point();
         const refusal = this.refuse("permit");
         if (refusal !== null) throw refusal;
-        this.permits.push(tokens);
+        this.permits.push(request);
       },
+      outcome: (call, outcome) => void this.outcomes.push({ call, ...outcome }),
       token: (text) => void this.tokens.push(text),
       log: (level, message, data) => void this.logs.push({ level, message, data }),
       status: (text) => void this.statuses.push(text),

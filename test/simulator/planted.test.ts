@@ -24,6 +24,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
     options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
   },
   "forget what is claimed": { promise: "C3:", seedsMax: 20 },
+  "forget a reservation at crash": { promise: "5:", seedsMax: 40 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -32,6 +32,13 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "fact.conflicted": ["A fact was proposed on another version than the newest; it was not taken.", "`value`"],
   "fact.stale": ["A task rests on a fact or an outcome that holds no longer.", ""],
   "task.reopened": ["A task is done anew, from its start.", "`input`, when it is another one"],
+  "call.reserved": ["A model is about to be asked; its worst case counts as spent until the call has its record.", ""],
+  "call.settled": [
+    "A call ended without a record. `free`: it cost nothing; `unsettled`: nobody knows, what was reserved stays charged.",
+    "",
+  ],
+  "budget.exceeded": ["A provider billed more than was reserved. No model is asked any more in this run.", ""],
+  "budget.alerted": ["Four fifths of a budget are used.", ""],
   "result.late": ["Something came from an attempt that is over; it was not acted on.", ""],
   "run.completed": ["The run ended with an output.", "`output`"],
   "run.failed": ["The run failed. `task`: where, if it was a task.", ""],

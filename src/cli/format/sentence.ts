@@ -1,7 +1,7 @@
 import type { EventData, RunEvent } from "../../core/event.ts";
 import type { Json } from "../../core/json.ts";
 import { brief, oneLine } from "./brief.ts";
-import { duration, plural } from "./number.ts";
+import { duration, money, plural } from "./number.ts";
 
 /** What a sentence knows beside the event: who does which task. */
 export interface Cast {
@@ -88,6 +88,27 @@ export function sentence(event: RunEvent, cast: Cast): string {
     }
     case "task.reopened":
       return `${who(event.data.task)} is done anew: ${event.data.why}`;
+    case "call.reserved": {
+      const { task, call, model, tokens, costMicroUsd } = event.data;
+      const most = costMicroUsd === null ? `${tokens} tokens` : `${tokens} tokens, ${money(costMicroUsd)}`;
+      return `${who(task)} may ask ${model} (${call}), for ${most} at most`;
+    }
+    case "call.settled": {
+      const { task, call, outcome } = event.data;
+      return outcome === "free"
+        ? `${call} of ${who(task)} cost nothing`
+        : `what ${call} of ${who(task)} cost is not known: what was reserved stays charged`;
+    }
+    case "budget.exceeded": {
+      const { task, call, billed, reserved } = event.data;
+      const bill = `${billed.tokens} tokens, ${money(billed.costMicroUsd)}`;
+      return `the provider billed ${bill} for ${call} of ${who(task)}, more than the ${reserved.tokens} tokens, ${money(reserved.costMicroUsd)} that were reserved; no model is asked any more`;
+    }
+    case "budget.alerted": {
+      const { scope, unit, charged, max } = event.data;
+      const used = unit === "tokens" ? `${charged} of ${max} tokens` : `${money(charged)} of ${money(max)}`;
+      return `${scope} used ${used} (${Math.floor((100 * charged) / max)} %)`;
+    }
     case "result.late": {
       const { task, what, why } = event.data;
       return `a ${what} for ${task} came too late and was not used: ${why}`;

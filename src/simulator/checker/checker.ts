@@ -4,7 +4,7 @@ import type { Store } from "../../store/store.ts";
 import type { Order } from "../client.ts";
 import type { DurableEvent, History } from "../history.ts";
 import type { Machine } from "../machine.ts";
-import type { Call, Outside } from "../outside.ts";
+import type { Bill, Call, Outside } from "../outside.ts";
 import type { World } from "../world.ts";
 
 /** What a checker can look at: the disk, the outside and the clock, never what a role believes of itself. */
@@ -24,6 +24,8 @@ export interface Checker {
   event?(event: DurableEvent): void;
   /** Something outside is executed now. */
   call?(call: Call): void;
+  /** A provider charges for an answer. */
+  bill?(bill: Bill): void;
   /** The coordinator tells watchers of an event. */
   notice?(run: string, version: number): void;
   /** The coordinator sends a frame to a worker. */

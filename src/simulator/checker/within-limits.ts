@@ -1,19 +1,69 @@
 import type { CheckerMaker } from "./checker.ts";
 
-/** What a run spends on record never passes its limit of tokens, however many of its agents ask at once. Providers that
- *  bill more than was reserved are a violation of theirs; the simulated ones do not. */
+/** What one run has on record. */
+interface Account {
+  max: number;
+  charged: number;
+  /** By call. */
+  readonly reserved: Map<string, number>;
+}
+
+/** What one attempt was allowed, was billed for, and is charged with. */
+interface Tally {
+  reserved: number;
+  billed: number;
+  charged: number;
+}
+
+/** What a run spends and has reserved never passes its limit of tokens, however many of its agents ask at once; no
+ *  provider answers a call that has no reservation on the disk; and whatever was billed is charged to its attempt, also
+ *  when nobody lived to hear the answer. */
 export const withinLimits: CheckerMaker = (_scene, fail) => {
-  const limits = new Map<string, number>();
-  const spent = new Map<string, number>();
+  const accounts = new Map<string, Account>();
+  const tallies = new Map<string, Tally>();
   return {
     promise: "5: reserved plus spent never passes a budget",
     event({ journal, type, data }) {
-      if (type === "run.started") limits.set(journal, data.limits?.tokensMax ?? 0);
-      if (type !== "step.completed" || data.usage === undefined) return;
-      const tokens = (spent.get(journal) ?? 0) + data.usage.inputTokens + data.usage.outputTokens;
-      spent.set(journal, tokens);
-      const max = limits.get(journal) ?? 0;
-      if (tokens > max) fail(`${journal} used ${tokens} of ${max} tokens`);
+      if (type === "run.started")
+        accounts.set(journal, { max: data.limits?.tokensMax ?? 0, charged: 0, reserved: new Map() });
+      const account = accounts.get(journal);
+      if (account === undefined || data.task === undefined) return;
+      const { task, attempt = 0, call, tokens = 0, usage, outcome } = data;
+      const key = `${task}/${attempt}/${call}`;
+      const tally = tallyOf(`${journal}/${task}/${attempt}`);
+      if (type === "call.reserved") {
+        account.reserved.set(key, tokens);
+        tally.reserved += 1;
+      } else if (type === "call.settled") {
+        if (outcome === "unsettled") account.charged += account.reserved.get(key) ?? 0;
+        if (outcome === "unsettled") tally.charged += 1;
+        account.reserved.delete(key);
+      } else if (usage !== undefined) {
+        account.charged += usage.inputTokens + usage.outputTokens;
+        account.reserved.delete(key);
+        tally.charged += 1;
+      }
+      const reserved = [...account.reserved.values()].reduce((sum, one) => sum + one, 0);
+      if (account.charged + reserved > account.max)
+        fail(`${journal} is charged ${account.charged} and reserves ${reserved} of ${account.max} tokens`);
+    },
+    bill({ run, task, attempt }) {
+      const tally = tallyOf(`${run}/${task}/${attempt}`);
+      tally.billed += 1;
+      if (tally.billed > tally.reserved) fail(`${run}/${task}/${attempt} was billed for a call without a reservation`);
+    },
+    end() {
+      for (const [attempt, { billed, charged }] of tallies) {
+        if (billed > charged) fail(`${attempt} was billed for ${billed} calls and is charged with ${charged}`);
+      }
     },
   };
+
+  function tallyOf(attempt: string): Tally {
+    const known = tallies.get(attempt);
+    if (known !== undefined) return known;
+    const tally = { reserved: 0, billed: 0, charged: 0 };
+    tallies.set(attempt, tally);
+    return tally;
+  }
 };

@@ -1,0 +1,252 @@
+import { catalogue, type ErrorCode, type ErrorRecord } from "../error.ts";
+import type { EventData, RunEvent, Usage } from "./event.ts";
+import type { RunState } from "./state.ts";
+
+/** What calls use: tokens in and out together, and integer micro-USD. */
+export interface Amount {
+  tokens: number;
+  costMicroUsd: number;
+}
+
+/** A call that may be under way, with what it needs at worst. */
+export interface Reservation extends Amount {
+  task: string;
+  attempt: number;
+  /** Names the call within its attempt: the step's key and the try. */
+  call: string;
+}
+
+/** What a run's calls have reserved and used (K2): folded from its journal, so that a crash forgets none of it. */
+export interface Money {
+  /** By `callKey`. */
+  readonly open: Map<string, Reservation>;
+  reserved: Amount;
+  /** Of calls whose outcome nobody knows: charged as reserved, for ever. */
+  unsettled: Amount;
+  /** A provider billed more than was reserved: nothing is asked any more. */
+  exceeded: EventData["budget.exceeded"] | null;
+  /** Scopes whose alert is on record. */
+  readonly alerted: Set<string>;
+  /** What is charged to each task. */
+  readonly tasks: Map<string, Amount>;
+}
+
+/** What a model call may need at worst. Money is null for a model without a price. */
+export interface CallRequest {
+  task: string;
+  attempt: number;
+  call: string;
+  model: string;
+  tokens: number;
+  costMicroUsd: number | null;
+}
+
+/** The limits of one task of an agent; null: none. */
+export interface TaskLimits {
+  tokensMax: number | null;
+  costMicroUsdMax: number | null;
+}
+
+export const NO_LIMITS: TaskLimits = { tokensMax: null, costMicroUsdMax: null };
+
+/** Why a call may not be made. `wait`: it may be once calls that are open now have settled. */
+export interface Refusal {
+  error: ErrorRecord;
+  wait: boolean;
+}
+
+/** Share of a budget at which an alert goes on record (K2). */
+export const ALERT_SHARE = 0.8;
+
+export function emptyMoney(): Money {
+  return {
+    open: new Map(),
+    reserved: nothing(),
+    unsettled: nothing(),
+    exceeded: null,
+    alerted: new Set(),
+    tasks: new Map(),
+  };
+}
+
+const nothing = (): Amount => ({ tokens: 0, costMicroUsd: 0 });
+const callKey = ({ task, attempt, call }: { task: string; attempt: number; call: string }): string =>
+  `${task}\n${attempt}\n${call}`;
+
+/** All that a run is charged with: what was used, and what may have been. */
+export function chargedOf({ usage, money }: RunState): Amount {
+  return {
+    tokens: usage.inputTokens + usage.outputTokens + money.unsettled.tokens,
+    costMicroUsd: usage.costMicroUsd + money.unsettled.costMicroUsd,
+  };
+}
+
+// Folding: each of these applies one event.
+
+export function callReserved({ money }: RunState, data: EventData["call.reserved"]): void {
+  const { task, attempt, call, tokens } = data;
+  const reservation = { task, attempt, call, tokens, costMicroUsd: data.costMicroUsd ?? 0 };
+  money.open.set(callKey(data), reservation);
+  add(money.reserved, reservation);
+}
+
+/** A step has what its call used. */
+export function callRecorded(
+  { money }: RunState,
+  data: { task: string; attempt: number; call?: string | undefined; usage?: Usage | undefined },
+): void {
+  const { task, attempt, call, usage } = data;
+  if (usage === undefined) return;
+  charge(money, task, amountOf(usage));
+  if (call !== undefined) release(money, { task, attempt, call });
+}
+
+export function callSettled({ money }: RunState, data: EventData["call.settled"]): void {
+  const reservation = release(money, data);
+  if (reservation === undefined || data.outcome === "free") return;
+  add(money.unsettled, reservation);
+  charge(money, data.task, reservation);
+}
+
+function release(money: Money, call: { task: string; attempt: number; call: string }): Reservation | undefined {
+  const reservation = money.open.get(callKey(call));
+  if (reservation === undefined) return undefined;
+  money.open.delete(callKey(call));
+  money.reserved.tokens -= reservation.tokens;
+  money.reserved.costMicroUsd -= reservation.costMicroUsd;
+  return reservation;
+}
+
+function charge(money: Money, task: string, amount: Amount): void {
+  const charged = money.tasks.get(task) ?? nothing();
+  add(charged, amount);
+  money.tasks.set(task, charged);
+}
+
+function add(sum: Amount, { tokens, costMicroUsd }: Amount): void {
+  sum.tokens += tokens;
+  sum.costMicroUsd += costMicroUsd;
+}
+
+const amountOf = ({ inputTokens, outputTokens, costMicroUsd }: Usage): Amount => ({
+  tokens: inputTokens + outputTokens,
+  costMicroUsd: costMicroUsd ?? 0,
+});
+
+// Deciding.
+
+/** Whether a call may be made: null, or why not. What is reserved counts as spent (invariant 5). */
+export function callRefusal(state: RunState, request: CallRequest, taskLimits: TaskLimits): Refusal | null {
+  const { limits, money } = state;
+  if (state.status !== "running") return final("CANCELLED", `the run is ${state.status}`);
+  const task = state.tasks.get(request.task);
+  if (task?.status !== "assigned" || task.attempt !== request.attempt)
+    return final("CANCELLED", "the attempt is not current any more");
+  if (money.exceeded !== null) return overbilled(money.exceeded);
+  const run = { what: "the run", charged: chargedOf(state), reserved: money.reserved, ...limits };
+  const ofTask = {
+    what: `${task.agent} in task ${task.id}`,
+    charged: money.tasks.get(task.id) ?? nothing(),
+    reserved: reservedBy(money, task.id),
+    ...taskLimits,
+  };
+  return scopeRefusal(run, request) ?? scopeRefusal(ofTask, request);
+}
+
+/** Where amounts are counted against a budget. */
+export interface Scope extends TaskLimits {
+  what: string;
+  charged: Amount;
+  reserved: Amount;
+}
+
+export function scopeRefusal(scope: Scope, request: { tokens: number; costMicroUsd: number | null }): Refusal | null {
+  const { what, charged, reserved, tokensMax, costMicroUsdMax } = scope;
+  if (tokensMax !== null && charged.tokens + reserved.tokens + request.tokens > tokensMax) {
+    const message = `${what} used ${charged.tokens} tokens of ${tokensMax}${held(reserved.tokens, String)}; the next call may need ${request.tokens}`;
+    const wait = reserved.tokens > 0 && charged.tokens + request.tokens <= tokensMax;
+    return { error: errorOf("LIMIT_TOKENS", message), wait };
+  }
+  if (costMicroUsdMax === null) return null;
+  if (request.costMicroUsd === null) {
+    const message = `${what} has a limit of money, and the model that is to be asked has no price`;
+    const hint = "Declare it under providers.NAME.prices, or limit tokens instead.";
+    return { error: { ...errorOf("LIMIT_COST", message), hint }, wait: false };
+  }
+  if (charged.costMicroUsd + reserved.costMicroUsd + request.costMicroUsd <= costMicroUsdMax) return null;
+  const message = `${what} spent ${usd(charged.costMicroUsd)} of ${usd(costMicroUsdMax)}${held(reserved.costMicroUsd, usd)}; the next call may cost ${usd(request.costMicroUsd)}`;
+  const wait = reserved.costMicroUsd > 0 && charged.costMicroUsd + request.costMicroUsd <= costMicroUsdMax;
+  return { error: errorOf("LIMIT_COST", message), wait };
+}
+
+const held = (amount: number, text: (amount: number) => string): string =>
+  amount === 0 ? "" : `, ${text(amount)} are reserved`;
+
+function reservedBy(money: Money, task: string): Amount {
+  const sum = nothing();
+  for (const reservation of money.open.values()) if (reservation.task === task) add(sum, reservation);
+  return sum;
+}
+
+function overbilled({ call, task, billed, reserved }: EventData["budget.exceeded"]): Refusal {
+  const message = `the provider billed ${amountText(billed)} for ${call} of ${task}, for which ${amountText(reserved)} were reserved: nothing more is asked of any model`;
+  return final("LIMIT_COST", message);
+}
+
+export function isOpenCall({ money }: RunState, call: { task: string; attempt: number; call: string }): boolean {
+  return money.open.has(callKey(call));
+}
+
+/** Calls of attempts that are over: what became of them nobody will say. */
+export function lostCalls(state: RunState, at: number): RunEvent[] {
+  const lost: RunEvent[] = [];
+  for (const { task, attempt, call } of state.money.open.values()) {
+    const known = state.tasks.get(task);
+    if (state.status === "running" && known?.status === "assigned" && known.attempt === attempt) continue;
+    lost.push({ type: "call.settled", at, data: { attempt, call, outcome: "unsettled", task } });
+  }
+  return lost;
+}
+
+/** What a step's call used beyond its reservation: asked before the step is folded. */
+export function excessOf(
+  { money }: RunState,
+  { task, attempt, call, usage }: { task: string; attempt: number; call: string; usage: Usage },
+): EventData["budget.exceeded"] | null {
+  const reservation = money.open.get(callKey({ task, attempt, call }));
+  if (reservation === undefined) return null;
+  const billed = amountOf(usage);
+  if (billed.tokens <= reservation.tokens && billed.costMicroUsd <= reservation.costMicroUsd) return null;
+  const { tokens, costMicroUsd } = reservation;
+  return { attempt, billed, call, reserved: { costMicroUsd, tokens }, task };
+}
+
+/** Alerts that are due and not on record: a budget of the run is used up to `ALERT_SHARE`. */
+export function alertsOf(state: RunState): EventData["budget.alerted"][] {
+  const { tokens, costMicroUsd } = chargedOf(state);
+  const { tokensMax, costMicroUsdMax } = state.limits;
+  const due: EventData["budget.alerted"][] = [];
+  const look = (unit: "tokens" | "costMicroUsd", charged: number, max: number | null) => {
+    const isDue = max !== null && charged >= max * ALERT_SHARE && charged > 0;
+    if (isDue && !state.money.alerted.has(`run/${unit}`)) due.push({ charged, max, scope: "run", unit });
+  };
+  look("tokens", tokens, tokensMax);
+  look("costMicroUsd", costMicroUsd, costMicroUsdMax);
+  return due;
+}
+
+export function budgetAlerted({ money }: RunState, { scope, unit }: EventData["budget.alerted"]): void {
+  money.alerted.add(`${scope}/${unit}`);
+}
+
+const final = (code: ErrorCode, message: string): Refusal => ({ error: errorOf(code, message), wait: false });
+
+function errorOf(code: ErrorCode, message: string): ErrorRecord {
+  const { class: cls, fix } = catalogue[code];
+  return { code, class: cls, message, hint: fix };
+}
+
+const amountText = ({ tokens, costMicroUsd }: Amount): string => `${tokens} tokens (${usd(costMicroUsd)})`;
+
+/** Micro-USD as dollars with at least two places. */
+export const usd = (micro: number): string => `$${(micro / 1_000_000).toFixed(6).replace(/0{1,4}$/, "")}`;
