@@ -523,6 +523,43 @@ export const catalogue = {
     "Repeat the command; the runs are kept.",
   ),
   NODE_OLD: entry("FLT610", "permanent", 2, "Node is too old.", "Use Node 24 or newer."),
+  // 7xx: people
+  APPROVAL_REJECTED: entry(
+    "FLT701",
+    "business",
+    1,
+    "A person refused to let a tool be called.",
+    "Do without that call, or propose another one.",
+  ),
+  APPROVAL_EXPIRED: entry(
+    "FLT702",
+    "business",
+    1,
+    "Nobody decided on a tool call in time, and its default is to reject.",
+    "Decide sooner, or give the tool's `approval` a longer deadlineMs.",
+  ),
+  APPROVAL_MISSING: entry(
+    "FLT703",
+    "permanent",
+    5,
+    "A worker made a tool call that needs a person's approval and had none for exactly that call.",
+    "Find out what code ran in that worker: the call was not allowed.",
+  ),
+  INBOX_UNKNOWN: entry("FLT704", "permanent", 2, "There is no such item in the inbox.", "List them: flotilla inbox."),
+  INBOX_DECIDED: entry(
+    "FLT705",
+    "business",
+    1,
+    "The item was decided before, or what it asks about is over.",
+    "See what became of its run: flotilla show RUN.",
+  ),
+  INBOX_CHOICE: entry(
+    "FLT706",
+    "permanent",
+    2,
+    "An item cannot be decided so.",
+    "Choose one of the options that it names.",
+  ),
   // 9xx: usage and defects
   USAGE: entry("FLT900", "permanent", 2, "The command line is not understood.", "See flotilla --help."),
   UNSUPPORTED: entry("FLT901", "permanent", 2, "This combination is not supported.", "See the message."),

@@ -7,6 +7,8 @@ import { FlotillaError } from "./error.ts";
 import { checkFleet, checkOpenOptions, checkStartOptions } from "./open-option.ts";
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
+import type { Decision } from "./runtime/inbox.ts";
+import type { InboxItem } from "./runtime/inbox-item.ts";
 import { LastingFleet } from "./runtime/lasting-fleet.ts";
 import type { OpenFleetOptions } from "./runtime/open-fleet.ts";
 
@@ -37,6 +39,13 @@ export interface App<F = Fleet> extends AsyncDisposable {
   ): Promise<Run<WorkflowOutput<F, W>>>;
   /** A run that was started before, here or elsewhere. */
   run<Output = Json>(id: string): Run<Output>;
+  /** What waits for a person, oldest first; with `state: "decided"` what did, newest first (F9). At most 1,000. */
+  inbox(filter?: Partial<Parameters<OpenFleet["inbox"]>[0]>): Promise<InboxItem[]>;
+  /** Decides on an item of the inbox, by its id; resolves with the item when that is durable. `by`: for the record,
+   *  default `api`.
+   *  @throws {FlotillaError} INBOX_UNKNOWN, INBOX_DECIDED when somebody else was first or it is over, INBOX_CHOICE,
+   *  TOOL_INPUT_INVALID for edited arguments; each with nothing decided */
+  decide(item: string, decision: Partial<Decision> & Pick<Decision, "choice">): Promise<InboxItem>;
   /** The engine's own view, for lists and reading. Not kept: it is another one after the store changed its owner. */
   readonly fleet: OpenFleet;
   /** Ends this process's part. Running tasks may end first, for up to 30 s (`drain`, default true); the rest goes on at
@@ -64,10 +73,15 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
       return runOf(lasting, await started(lasting, requestOf(workflow, input, options)));
     },
     run: (id) => runOf(lasting, id),
+    inbox: (filter) => lasting.use((fleet) => fleet.inbox({ state: "open", limit: INBOX_MAX, ...filter })),
+    decide: (item, decision) =>
+      lasting.use((fleet) => fleet.control.decide(item, { by: "api", note: "", ...decision })),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
 }
+
+const INBOX_MAX = 1_000;
 
 function requestOf(workflow: string, input: unknown, options: RunStartOptions): StartRequest {
   const { limits, priority, ...given } = checkStartOptions(options);

@@ -15,6 +15,8 @@ export interface StepSpec {
   timeoutMs: number | null;
   /** Tries within the step (F2); null: one. */
   retry: RetryPolicy | null;
+  /** The step under whose approval it is made (F9). */
+  approval?: string;
   /** Present for a write (F13): how an unknown outcome is settled. */
   write?: WriteSpec;
   /** Asked before each try: the call is made when it is permitted. The wait does not count as the try's time. */
@@ -31,6 +33,8 @@ export interface AskSpec {
   input: Json;
   /** Made when it is asked for the first time, at that time. */
   ask(now: number): Ask;
+  /** Learns the step's key when its place in the record is taken. */
+  key?(key: string): void;
 }
 
 export interface WriteSpec {

@@ -239,8 +239,9 @@ export class StepWork {
   }
 
   private headOf(call: Call, phase: StepRecord["phase"]) {
-    const { kind, name, input, shown, write } = call.spec;
-    const head = { phase, key: call.key, kind, name, inputHash: call.inputHash };
+    const { approval, kind, name, input, shown, write } = call.spec;
+    const under = approval === undefined ? {} : { approval };
+    const head = { phase, key: call.key, kind, name, inputHash: call.inputHash, ...under };
     // The input of a write went on record with its intent.
     const recorded = write !== undefined && phase !== "started";
     return recorded ? head : { ...head, input: this.clean(shown ?? input) };

@@ -64,6 +64,7 @@ export class Steps {
    *  @throws {FlotillaError} what the question was answered with, or as `run` */
   async ask(spec: AskSpec): Promise<Json> {
     const key = this.takeKey(spec.name);
+    spec.key?.(key);
     const answer = await this.execution.begin(key, false, (signal) => this.resolveAsked(spec, key, signal));
     if (answer === undefined) return this.execution.waitFor(key);
     if ("error" in answer) throw fromErrorRecord(answer.error);
@@ -98,7 +99,7 @@ export class Steps {
   private callOf(spec: StepSpec, key: string, signal: AbortSignal): Call {
     const { run, task, steps } = this.port.assignment;
     this.count(spec, key);
-    const inputHash = sha256(canonicalJson(spec.input)).toString("hex").slice(0, HASH_CHARACTERS);
+    const inputHash = inputHashOf(spec.input);
     const idempotencyKey =
       steps.get(key)?.idempotencyKey ?? sha256(`${run}/${task}/${key}`).toString("hex").slice(0, HASH_CHARACTERS);
     return { spec, key, inputHash, idempotencyKey, startedAt: this.port.clock.now(), signal };
@@ -169,6 +170,11 @@ export class Steps {
       }),
     );
   }
+}
+
+/** By which a step's input is known again. */
+export function inputHashOf(input: Json): string {
+  return sha256(canonicalJson(input)).toString("hex").slice(0, HASH_CHARACTERS);
 }
 
 const unasked = (): never => {

@@ -1,4 +1,5 @@
-import type { ToolDefinition } from "../core/definition.ts";
+import { approvalPolicy } from "../core/approval.ts";
+import type { ApprovalPolicy, ToolDefinition } from "../core/definition.ts";
 import type { SettlePolicy } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
@@ -8,6 +9,7 @@ import type { ToolRunner } from "../tool/tool.ts";
 import { problemsOf } from "../tool/validate.ts";
 import type { TaskScope } from "./environment.ts";
 import { recordable } from "./recordable.ts";
+import { inputHashOf } from "./step.ts";
 import type { Attempt, StepSpec } from "./step-spec.ts";
 
 const NAME_CHARACTERS_MAX = 64;
@@ -31,7 +33,8 @@ export class ToolCalls {
     return fleet.definition.tools[name] ?? null;
   }
 
-  /** @throws {FlotillaError} TOOL_NOT_GRANTED, TOOL_INPUT_INVALID, TOOL_OUTPUT_INVALID, and what the tool failed with */
+  /** @throws {FlotillaError} TOOL_NOT_GRANTED, TOOL_INPUT_INVALID, TOOL_OUTPUT_INVALID, APPROVAL_REJECTED and
+   *  APPROVAL_EXPIRED (the tool was not called), and what the tool failed with */
   call(name: string, input: unknown): Promise<Json> {
     const asked = recordable(input);
     const tool = this.granted(name);
@@ -39,7 +42,32 @@ export class ToolCalls {
     if (tool === null) return steps.run(refused(name, asked, this.notGranted(name)));
     const problems = problemsOf(tool.input, asked);
     if (problems.length > 0) return steps.run(refused(name, asked, wrongInput(name, problems)));
-    return steps.run(this.stepOf(name, tool, asked));
+    const policy = approvalPolicy(this.scope.fleet.definition, this.scope.name, name);
+    return policy === null ? steps.run(this.stepOf(name, tool, asked)) : this.callApproved(name, tool, asked, policy);
+  }
+
+  /** Asks a person first; what then runs is what was approved (F9). */
+  private async callApproved(name: string, tool: ToolDefinition, asked: Json, policy: ApprovalPolicy): Promise<Json> {
+    const { steps } = this.scope;
+    let approval = "";
+    const answer = await steps.ask({
+      kind: "approval",
+      name: `approve ${name}`,
+      input: { arguments: asked, tool: name },
+      key: (key) => {
+        approval = key;
+      },
+      ask: (now) => ({
+        ask: "approval",
+        tool: name,
+        argumentsHash: inputHashOf(asked),
+        deadline: policy.deadlineMs === null ? null : now + policy.deadlineMs,
+        onDeadline: policy.onDeadline,
+        ...(policy.to.length === 0 ? {} : { to: [...policy.to] }),
+      }),
+    });
+    const edited = (answer as { arguments?: Json }).arguments ?? null;
+    return steps.run({ ...this.stepOf(name, tool, edited ?? asked), approval });
   }
 
   private stepOf(name: string, tool: ToolDefinition, input: Json): StepSpec {

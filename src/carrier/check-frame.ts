@@ -23,6 +23,7 @@ const Step = z.strictObject({
   settle: z.enum(["check", "retry", "person"]).optional(),
   ask: askSchema.optional(),
   call: name.optional(),
+  approval: name.optional(),
 });
 
 type Fields = { readonly [key: string]: unknown };

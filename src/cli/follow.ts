@@ -64,6 +64,7 @@ async function readEvents(
   options: FollowOptions,
 ): Promise<Followed> {
   const { state } = progress;
+  if (options.untilWaiting && waitsForPerson(state)) return "waiting";
   try {
     for await (const { version, event } of app.events(state.id, { after: state.version, signal: options.signal })) {
       const line = progress.add(event);

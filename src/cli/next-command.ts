@@ -1,6 +1,8 @@
 import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
+import { openItems } from "../runtime/inbox-item.ts";
 import { shortId } from "./format/status.ts";
+import { itemCommand, itemsOf } from "./inbox-item.ts";
 
 /** A write of which only a person can say whether it happened (F13). */
 export interface OpenQuestion {
@@ -22,13 +24,14 @@ export function openQuestions(state: RunState): OpenQuestion[] {
 /** Whether a run can go on only when a person acts. */
 export function waitsForPerson(state: RunState): boolean {
   if (state.status !== "running") return false;
-  let blocked = false;
-  for (const { status } of state.tasks.values()) {
-    if (status === "blocked") blocked = true;
-    else if (status === "ready" || status === "assigned" || status === "delayed" || status === "suspended")
-      return false;
+  let waits = false;
+  for (const task of state.tasks.values()) {
+    const { status } = task;
+    if (status === "ready" || status === "assigned" || status === "delayed") return false;
+    if (status === "suspended" && Number.isFinite(task.readyAt)) return false;
+    waits ||= openItems(state, task).length > 0;
   }
-  return blocked;
+  return waits;
 }
 
 /** What is useful to do after looking at a run. */
@@ -36,6 +39,8 @@ export function nextCommands(run: string, state: RunState): string[] {
   const id = shortId(run);
   const [question] = openQuestions(state);
   if (question !== undefined) return [`flotilla settle ${id} ${question.task}/${question.key} --done`];
+  const [item] = itemsOf(state);
+  if (item !== undefined) return [itemCommand(item)];
   switch (state.status) {
     case "running":
       return [`flotilla watch ${id}`, `flotilla stop ${id}`];

@@ -52,6 +52,18 @@ export const SHARED = {
   ],
 } as const satisfies Record<string, readonly OptionSpec[]>;
 
+/** Flags of `approve` and `reject`. */
+const DECIDING: readonly OptionSpec[] = [
+  { flags: "--note <text>", description: "why; goes on record" },
+  { flags: "--as <name>", description: "who decides, for the record; default: your user name" },
+  {
+    flags: "--all-matching <filter>",
+    description: "all that wait and fit: run=, workflow=, task=, agent=, tool= or kind=",
+    repeated: true,
+  },
+  { flags: "-y, --yes", description: "do it to many without being shown them first" },
+];
+
 /** Every command, in the order in which help lists them. Each is imported when it is called. */
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -184,6 +196,54 @@ export const COMMANDS: readonly CommandSpec[] = [
     uses: ["definition", "owner"],
     examples: ["flotilla stop @last --reason 'wrong log'", "flotilla stop --all --yes"],
     load: () => import("./command/stop.ts"),
+  },
+  {
+    name: "inbox",
+    args: "[run]",
+    description: "list what waits for a person (F9)",
+    options: [
+      { flags: "--mine", description: "just what is addressed to you" },
+      { flags: "--as <name>", description: "who you are; default: your user name" },
+      { flags: "--overdue", description: "just what is past its deadline" },
+      { flags: "--decided", description: "the last decisions instead" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla inbox", "flotilla inbox --overdue --json"],
+    load: () => import("./command/inbox.ts"),
+  },
+  {
+    name: "approve",
+    args: "[items...]",
+    description: "let calls be made that wait for a person (F9)",
+    options: [
+      { flags: "--edit <json>", description: "with these arguments in place of those that were asked about" },
+      ...DECIDING,
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla approve a-3f9c", "flotilla approve --all-matching tool=publish --yes"],
+    load: () => import("./command/approve.ts"),
+  },
+  {
+    name: "reject",
+    args: "[items...]",
+    description: "refuse calls that wait for a person (F9)",
+    options: DECIDING,
+    uses: ["definition", "owner"],
+    examples: ["flotilla reject a-3f9c --note 'not on a Friday'"],
+    load: () => import("./command/reject.ts"),
+  },
+  {
+    name: "decide",
+    args: "<item> <choice>",
+    description: "decide on an item of the inbox by any choice that it offers (F9)",
+    options: [
+      { flags: "--edit <json>", description: "approve: other arguments; done: what the write returned" },
+      { flags: "--note <text>", description: "why; goes on record" },
+      { flags: "--as <name>", description: "who decides, for the record; default: your user name" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla decide a-3f9c done --note 'seen in the log'"],
+    load: () => import("./command/decide.ts"),
   },
   {
     name: "settle",

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { FLEET_JOURNAL } from "../store/store.ts";
 import type { StoreTest } from "./store.ts";
-import { append, create, deadLetter, NOON, sampleBlob, utf8 } from "./store-sample.ts";
+import { append, create, deadLetter, inboxRow, NOON, sampleBlob, utf8 } from "./store-sample.ts";
 
 /** What goes with a commit beside events and tasks: outbox, dead letters, blobs, snapshots. */
 export function recordTests(test: StoreTest): void {
@@ -47,6 +47,41 @@ export function recordTests(test: StoreTest): void {
     expect(await store.deadLetterRemove("a")).toBe(true);
     expect(await store.deadLetterRemove("a")).toBe(false);
     expect(await store.deadLetters({ limit: 9 })).toEqual([c, b, d]);
+  });
+
+  test("F9: the inbox lists what waits, oldest first, and what was decided, newest first", async ({ open }) => {
+    const store = await open();
+    const a = inboxRow("a", { at: NOON + 2, deadline: NOON + 5 });
+    const b = inboxRow("b", { at: NOON + 1, run: "r2", kind: "escalation", deadline: NOON + 9 });
+    const ab = inboxRow("ab", { at: NOON + 2 });
+    await store.commit([create("r1", { inbox: [ab, a] }), create("r2", { inbox: [b] })]);
+    const open_ = (more = {}) => store.inbox({ state: "open", limit: 9, ...more });
+    expect(await open_()).toEqual([b, a, ab]);
+    expect(await open_({ limit: 1 })).toEqual([b]);
+    expect(await open_({ run: "r1" })).toEqual([a, ab]);
+    expect(await open_({ kind: "escalation" })).toEqual([b]);
+    expect(await open_({ dueBefore: NOON + 9 })).toEqual([a]);
+    expect(await open_({ after: { at: b.at, id: b.id } })).toEqual([a, ab]);
+    expect(await open_({ after: { at: a.at, id: a.id } })).toEqual([ab]);
+    expect(await store.inboxItem("a")).toEqual(a);
+    expect(await store.inboxItem("x")).toBeNull();
+    expect(await store.inboxIdsByPrefix("a", 9)).toEqual(["a", "ab"]);
+    expect(await store.inboxIdsByPrefix("a", 1)).toEqual(["a"]);
+
+    const [first, second] = [
+      { ...b, decidedAt: NOON + 20 },
+      { ...a, decidedAt: NOON + 21, bytes: utf8("by ann") },
+    ];
+    await store.commit([append("r1", 1, { inbox: [second] }), append("r2", 1, { inbox: [first] })]);
+    expect(await open_()).toEqual([ab]);
+    expect(await store.inbox({ state: "decided", limit: 9 })).toEqual([second, first]);
+    expect(await store.inbox({ state: "decided", run: "r2", limit: 9 })).toEqual([first]);
+    expect(await store.inboxItem("a")).toEqual(second);
+
+    await store.commit([append("r1", 2, { run: { status: "completed" } })]);
+    await store.commit([append(FLEET_JOURNAL, 0, { remove: ["r1"] })]);
+    expect([await open_(), await store.inboxItem("a")]).toEqual([[], null]);
+    expect(await store.inbox({ state: "decided", limit: 9 })).toEqual([first]);
   });
 
   test("a blob stays as long as a journal refers to it, and until the second sweep", async ({ open }) => {

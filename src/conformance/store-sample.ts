@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Commit, DeadLetter, EventRow, RunWrite, Store, TaskWrite } from "../store/store.ts";
+import type { Commit, DeadLetter, EventRow, InboxRow, RunWrite, Store, TaskWrite } from "../store/store.ts";
 
 /** A time for samples; the stores that are tested never look at a clock. */
 export const NOON = 1_790_000_000_000;
@@ -73,6 +73,19 @@ export function deadLetter(id: string, fields: Partial<DeadLetter> = {}): DeadLe
   };
 }
 
+export function inboxRow(id: string, fields: Partial<InboxRow> = {}): InboxRow {
+  return {
+    id,
+    run: "r1",
+    kind: "approval",
+    at: NOON,
+    deadline: null,
+    decidedAt: null,
+    bytes: utf8(`item ${id}`),
+    ...fields,
+  };
+}
+
 export function sampleBlob(text: string): { hash: string; bytes: Uint8Array } {
   const bytes = utf8(text);
   return { hash: Buffer.from(sha256(bytes)).toString("hex"), bytes };
@@ -115,6 +128,8 @@ export async function contents(
     nextDue: await store.nextDue(now),
     outbox: await store.outbox(all),
     deadLetters: await store.deadLetters({ limit: all }),
+    inbox: await store.inbox({ state: "open", limit: all }),
+    decided: await store.inbox({ state: "decided", limit: all }),
   });
 }
 

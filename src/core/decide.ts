@@ -1,5 +1,6 @@
+import { type ApprovalDecision, approvalDue, decideApproval, unapproved } from "./approval.ts";
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
-import type { Limits, Priority, RetryPolicy } from "./definition.ts";
+import type { ApprovalPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { answerFact, propagate, setFact } from "./correction.ts";
@@ -50,6 +51,8 @@ export interface StepRecord {
   ask?: Ask;
   /** The call that `usage` settles. */
   call?: string;
+  /** A tool call that a person had to allow: the step that asked for that. */
+  approval?: string;
   proof?: Proof;
 }
 
@@ -107,6 +110,8 @@ export type Command =
       until: number | null;
       base?: number;
     }
+  /** A person decides on a call that waits for approval (F9). */
+  | ({ type: "approval.decide" } & ApprovalDecision)
   | { type: "run.stop"; why: string; by: string };
 
 /** What a decision may look at beside the state: all of it passed in. */
@@ -123,6 +128,8 @@ export interface DecideContext {
   /** What one agent passes on to another that it calls: tools by name; null: it may not call it (X3). Absent: nobody may
    *  call anybody. */
   grant?(caller: string, agent: string): readonly string[] | null;
+  /** Whether calls of a tool by an agent wait for a person. Default: none does. */
+  approval?(agent: string | null, tool: string): ApprovalPolicy | null;
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
   outputProblems?(output: Json): readonly string[];
   /** Limits of one task of an agent (K2); none when absent. */
@@ -195,6 +202,9 @@ class Decision {
         return this.settleStep(command);
       case "fact.set":
         return this.setFact(command);
+      case "approval.decide":
+        decideApproval(this, command);
+        return this.react();
       case "run.stop":
         this.emit({ type: "run.stopped", at: this.context.now, data: { why: command.why, by: command.by } });
         return;
@@ -288,12 +298,15 @@ class Decision {
     const { step } = command;
     const known = task.steps.get(step.key);
     if (known !== undefined && !advances(known, step)) return;
+    const forbidden = unapproved(task, step, this.context.approval?.(task.agent, step.name) ?? null);
+    if (forbidden !== null) return this.refuseStep(task, forbidden);
     const input: Payload = step.input === undefined ? {} : { input: step.input };
     const durationMs = step.durationMs ?? 0;
     const { inputHash, key, kind, name } = step;
     const proof = step.proof === undefined ? {} : { proof: step.proof };
     const usage = step.usage === undefined ? {} : { usage: step.usage };
     const call = step.call === undefined ? {} : { call: step.call };
+    const approval = step.approval === undefined ? {} : { approval: step.approval };
     const { attempt, id } = task;
     const excess =
       step.usage === undefined || step.call === undefined
@@ -302,7 +315,7 @@ class Decision {
     // Keys in canonical order: see the note at `canonicalJson`.
     if (step.phase === "started") {
       const { idempotencyKey = key, settle = "person" } = step;
-      const data = { attempt, idempotencyKey, inputHash, key, kind, name, ...proof, settle, task: id };
+      const data = { ...approval, attempt, idempotencyKey, inputHash, key, kind, name, ...proof, settle, task: id };
       this.emit({ type: "step.started", at: this.now, data, payload: input });
     } else if (step.phase === "asked") {
       if (step.ask === undefined) return;
@@ -311,11 +324,36 @@ class Decision {
       this.put(task, key, step.ask, step.input ?? null);
       return this.react();
     } else if (step.phase === "completed") {
-      const data = { attempt, ...call, durationMs, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      const data = {
+        ...approval,
+        attempt,
+        ...call,
+        durationMs,
+        inputHash,
+        key,
+        kind,
+        name,
+        ...proof,
+        task: id,
+        ...usage,
+      };
       this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
     } else {
       const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
-      const data = { attempt, ...call, durationMs, error, inputHash, key, kind, name, ...proof, task: id, ...usage };
+      const data = {
+        ...approval,
+        attempt,
+        ...call,
+        durationMs,
+        error,
+        inputHash,
+        key,
+        kind,
+        name,
+        ...proof,
+        task: id,
+        ...usage,
+      };
       this.emit({ type: "step.failed", at: this.now, data, payload: input });
     }
     if (excess !== null) this.emit({ type: "budget.exceeded", at: this.now, data: excess });
@@ -338,6 +376,16 @@ class Decision {
 
   private alert(): void {
     for (const data of alertsOf(this.state)) this.emit({ type: "budget.alerted", at: this.now, data });
+  }
+
+  /** A worker that makes a call which nobody allowed is not believed: the task ends, before it may go on. */
+  private refuseStep(task: TaskState, why: string): void {
+    const { attempt, id } = task;
+    this.late("step.record", id, attempt, why);
+    const error = errorRecord("APPROVAL_MISSING", why);
+    this.raiseQuestions(task);
+    this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt, error } });
+    this.react();
   }
 
   private checkUsage(task: TaskState): void {
@@ -422,6 +470,8 @@ class Decision {
 
   /** Does what a step asks for, or answers at once why not: that is the asker's to meet, and ends nothing else. */
   private put(task: TaskState, key: string, ask: Ask, input: Json): void {
+    // A person is asked by its being on record.
+    if (ask.ask === "approval") return;
     if (ask.ask !== "call") return answerFact(this, task, key, ask, input);
     const id = `${task.id}/${key}`;
     const spec: TaskSpec = {
@@ -502,6 +552,10 @@ class Decision {
     const step = task?.steps.get(name.slice(place + 1));
     const { deadline = null } = step?.asked?.ask ?? {};
     if (task === undefined || step === undefined || deadline === null || deadline > this.now) return;
+    if (step.asked?.ask.ask === "approval") {
+      approvalDue(this, task, step);
+      return this.react();
+    }
     const message = `${step.name} had no answer within ${deadline - (step.asked?.at ?? 0)} ms`;
     this.answer(task, step.key, { error: errorRecord("STEP_TIMEOUT", message) });
     const child = task.asked.find((id) => taskOf(this.state, id).asker?.key === step.key);

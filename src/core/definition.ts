@@ -58,6 +58,16 @@ export interface ModuleRef {
   export: string;
 }
 
+/** When a person must allow a call (F9). */
+export interface ApprovalPolicy {
+  /** Milliseconds from the question; null: it waits as long as the run lasts. */
+  deadlineMs: number | null;
+  /** What holds when nobody decides in time. */
+  onDeadline: "reject" | "approve";
+  /** Names of those who are asked; none: anybody. */
+  to: readonly string[];
+}
+
 export type ToolDefinition = {
   description: string;
   /** F13: `write` is written ahead and never repeated silently. */
@@ -68,6 +78,8 @@ export type ToolDefinition = {
   retry: RetryPolicy;
   /** A write tool that deduplicates by ctx.idempotencyKey may be retried under the same key after `outcome unknown`. */
   idempotent: boolean;
+  /** It is called only when a person allows it; absent: at once. */
+  approval?: ApprovalPolicy;
 } & (
   | { kind: "code"; module: ModuleRef | null; hasCheck: boolean }
   | { kind: "http"; url: string; method: string; headers: Record<string, string | SecretRef>; body: Json | null }
@@ -134,6 +146,8 @@ export interface AgentDefinition {
   tools: readonly string[];
   /** Agents that it may call (X2, X3: denied by default); absent: none. */
   calls?: readonly CallGrant[];
+  /** Approvals that this agent's calls need, by tool, beside what the tools declare: a grant can only tighten. */
+  approvals?: Readonly<Record<string, ApprovalPolicy>>;
   input: JsonSchema | null;
   output: JsonSchema | null;
   retry: RetryPolicy;

@@ -90,6 +90,7 @@ export const stepKindSchema = z.enum([
   "compaction",
   "call",
   "fact",
+  "approval",
 ]);
 
 /** What an agent asks for and only the coordinator can answer. `deadline`: when it is answered in any case; null: never. */
@@ -102,6 +103,8 @@ export const askSchema = z.strictObject({
     "fact.list",
     /** A new version, on top of `base` (S1). */
     "fact.propose",
+    /** A person says whether a tool may be called (F9). */
+    "approval",
   ]),
   agent: z.string().optional(),
   /** Key of a fact; a prefix and `.*` for `fact.list`. */
@@ -111,6 +114,12 @@ export const askSchema = z.strictObject({
   peek: z.boolean().optional(),
   until: time.nullable().optional(),
   why: z.string().optional(),
+  /** `approval`: the tool, the hash of what it is to be called with, and what holds when nobody decides in time. */
+  tool: z.string().optional(),
+  argumentsHash: z.string().optional(),
+  onDeadline: z.enum(["approve", "reject"]).optional(),
+  /** Names of those who are asked; none: anybody. */
+  to: z.array(z.string()).optional(),
   deadline: time.nullable(),
 });
 
@@ -185,6 +194,8 @@ const schemas = {
     ...stepHead,
     idempotencyKey: id,
     settle: z.enum(["check", "retry", "person"]),
+    /** The step under whose approval it is made. */
+    approval: id.optional(),
     proof: proof.optional(),
   }),
   /** A question that others answer: `step.completed` or `step.failed` follows, without a proof of the asker. */
@@ -195,6 +206,7 @@ const schemas = {
     usage: usageSchema.optional(),
     /** The reservation that `usage` settles. */
     call: id.optional(),
+    approval: id.optional(),
     proof: proof.optional(),
   }),
   "step.failed": z.strictObject({
@@ -203,7 +215,20 @@ const schemas = {
     error: errorRecordSchema,
     usage: usageSchema.optional(),
     call: id.optional(),
+    approval: id.optional(),
     proof: proof.optional(),
+  }),
+  /** Somebody decided on a call that waited for approval; `step.completed` or `step.failed` of the question follows.
+   *  `action`: hash of what was decided on, empty when the deadline did. `argumentsHash`: what may be run. */
+  "approval.decided": z.strictObject({
+    task: id,
+    key: id,
+    action: z.string(),
+    decision: z.enum(["approved", "rejected"]),
+    edited: z.boolean(),
+    argumentsHash: z.string(),
+    by: z.string(),
+    note: z.string(),
   }),
   "step.unknown": z.strictObject({ task: id, key: id, settle: z.enum(["check", "retry", "person"]) }),
   "step.settled": z.strictObject({
@@ -275,7 +300,7 @@ export type EventType = keyof typeof schemas;
 export type EventData = { [K in EventType]: z.infer<(typeof schemas)[K]> };
 
 /** What an event carries beside its data: values by name. `run.started`: input. `plan.revised`: one input per task.
- *  `tasks.bound`: one input per task. `task.completed`, `run.completed`: output. `step.*`: input, output. */
+ *  `tasks.bound`: one input per task. `approval.decided`: arguments, when they were edited. `task.completed`, `run.completed`: output. `step.*`: input, output. */
 export type Payload = { readonly [name: string]: Json };
 
 export type RunEvent = { [K in EventType]: { type: K; at: number; data: EventData[K]; payload?: Payload } }[EventType];

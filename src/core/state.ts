@@ -45,6 +45,8 @@ export interface StepState {
   outcome: "done" | "not-done" | null;
   /** Set on a question that others answer, with the time at which it was asked. */
   asked: { ask: Ask; at: number } | null;
+  /** What a person allowed when it asked for that, and the step that made use of it (F9). */
+  approved?: { argumentsHash: string; usedBy: string | null };
 }
 
 export interface TaskState {
@@ -360,6 +362,13 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       state.scratch.timed.add(event.data.task);
       break;
     }
+    case "approval.decided": {
+      const { task, key, decision, argumentsHash } = event.data;
+      const step = taskOf(state, task).steps.get(key);
+      invariant(step, `no step ${key}`);
+      if (decision === "approved") step.approved = { argumentsHash, usedBy: null };
+      break;
+    }
     case "step.completed": {
       const step = putStep(state, event.data, "completed");
       taskOf(state, event.data.task).crashesAlone = 0;
@@ -673,12 +682,14 @@ export const UNDER_WAY: ReadonlySet<TaskStatus> = new Set(["ready", "assigned", 
 
 function putStep(
   state: RunState,
-  data: { task: string; key: string; kind: StepKind; name: string; inputHash: string },
+  data: { task: string; key: string; kind: StepKind; name: string; inputHash: string; approval?: string | undefined },
   status: StepStatus,
   settlePolicy: SettlePolicy = "person",
   idempotencyKey: string | null = null,
 ): StepState {
   const task = taskOf(state, data.task);
+  const approved = data.approval === undefined ? undefined : task.steps.get(data.approval)?.approved;
+  if (approved !== undefined) approved.usedBy ??= data.key;
   const known = task.steps.get(data.key);
   if (known) {
     if (known.status === "asked") {

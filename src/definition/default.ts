@@ -1,5 +1,6 @@
 import {
   type AgentDefinition,
+  type ApprovalPolicy,
   type ContextPolicy,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
@@ -33,6 +34,10 @@ export type Partially<T> = { readonly [K in keyof T]?: T[K] | undefined };
 function over<T extends object>(defaults: T, wanted: Partially<T> | undefined): T {
   const given = Object.entries(wanted ?? {}).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(given) };
+}
+
+export function completeApproval({ deadlineMs, onDeadline, to }: Partially<ApprovalPolicy>): ApprovalPolicy {
+  return { deadlineMs: deadlineMs ?? null, onDeadline: onDeadline ?? "reject", to: to ?? [] };
 }
 
 export function completeRetry(wanted: Partially<RetryPolicy> | undefined): RetryPolicy {

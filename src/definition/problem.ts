@@ -57,7 +57,8 @@ export function refuse(problems: readonly Problem[]): void {
 /** The problems that an error carries; none when it is about something else. */
 export function problemsOf(error: FlotillaError): readonly Problem[] {
   const problems = error.details.problems;
-  return Array.isArray(problems) ? (problems as Problem[]) : [];
+  // Other errors tell of their problems in words.
+  return Array.isArray(problems) && problems.every((one) => typeof one === "object") ? (problems as Problem[]) : [];
 }
 
 /** A line of a file as it may be printed: control characters, tabs too, become single spaces. */

@@ -20,6 +20,9 @@ export const JsonValue: z.ZodType<Json> = z.json() as z.ZodType<Json>;
 
 const DURATION_MS_MAX = 2_147_483_647;
 
+/** A deadline is a row of the store, not a timer of the platform: ten years. */
+const DEADLINE_MS_MAX = 315_576_000_000;
+
 /** Milliseconds that fit a timer of the platform: 1 to 2^31-1, about 24 days. */
 export const DurationMs = z.int().min(1).max(DURATION_MS_MAX);
 
@@ -68,6 +71,24 @@ export const WorkflowFactsShape = z
       .describe("What follows for work that rests on a fact that is corrected. Default flag."),
   })
   .describe("How a run of this workflow meets corrections of its shared facts.");
+export const ApprovalShape = z
+  .strictObject({
+    deadlineMs: z
+      .int()
+      .min(1)
+      .max(DEADLINE_MS_MAX)
+      .optional()
+      .describe("Milliseconds that a person has to decide. Default: as long as the run lasts."),
+    onDeadline: z
+      .enum(["reject", "approve"])
+      .optional()
+      .describe("What holds when nobody decides in time. Default reject."),
+    to: z
+      .array(z.string().min(1))
+      .optional()
+      .describe("Names of those who are asked, for `flotilla inbox --mine`. Default: anybody."),
+  })
+  .describe("A person must allow each call; it waits at no cost until then.");
 
 export const AgentLimitsShape = z
   .strictObject({

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
-import type { ModuleRef, RetryPolicy, SecretRef, ToolDefinition } from "../core/definition.ts";
+import type { ApprovalPolicy, ModuleRef, RetryPolicy, SecretRef, ToolDefinition } from "../core/definition.ts";
 import type { ToolCheck, ToolContext } from "./context.ts";
-import { completeRetry, DEFAULTS, type Partially } from "./default.ts";
+import { completeApproval, completeRetry, DEFAULTS, type Partially } from "./default.ts";
 import { checkOptions } from "./option.ts";
-import { DurationMs, Effect, HeadersShape, JsonValue, RetryShape } from "./shape.ts";
+import { ApprovalShape, DurationMs, Effect, HeadersShape, JsonValue, RetryShape } from "./shape.ts";
 import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
 /** The code of a tool as a host runs it: JSON in, JSON out, schemas applied (defaults, transforms) on both sides.
@@ -40,6 +40,8 @@ interface ToolCommon {
   /** Milliseconds for one call. Default 30,000. */
   timeoutMs?: number;
   retry?: Partially<RetryPolicy>;
+  /** A person must allow each call (F9). Default: nobody is asked. */
+  approval?: Partially<ApprovalPolicy>;
 }
 
 interface CodeToolCommon<Parsed> extends ToolCommon {
@@ -77,6 +79,7 @@ const ToolOptionsShape = z.strictObject({
     .optional(),
   timeoutMs: DurationMs.optional(),
   retry: RetryShape.optional(),
+  approval: ApprovalShape.optional(),
   idempotent: z.boolean().optional(),
 });
 
@@ -90,7 +93,7 @@ export function tool<Input, Parsed, Output, Returned>(
   options: ToolOptions<Input, Parsed, Output, Returned>,
 ): Tool<Input, Output>;
 export function tool(options: unknown): Tool {
-  const { description, effect, input, output, run, check, timeoutMs, retry, idempotent } = checkOptions(
+  const { description, effect, input, output, run, check, timeoutMs, retry, approval, idempotent } = checkOptions(
     "tool",
     ToolOptionsShape,
     options,
@@ -102,6 +105,7 @@ export function tool(options: unknown): Tool {
     output: output === undefined ? null : outputSchema(output, "the tool's output"),
     timeoutMs,
     retry,
+    approval,
     idempotent,
     module: null,
     hasCheck: check !== undefined,
@@ -129,10 +133,11 @@ interface GivenTool {
   output: ToolDefinition["output"];
   timeoutMs?: number | undefined;
   retry?: Partially<RetryPolicy> | undefined;
+  approval?: Partially<ApprovalPolicy> | undefined;
   idempotent?: boolean | undefined;
 }
 
-function completeTool({ description, effect, input, output, timeoutMs, retry, idempotent }: GivenTool) {
+function completeTool({ description, effect, input, output, timeoutMs, retry, approval, idempotent }: GivenTool) {
   return {
     description,
     effect,
@@ -141,6 +146,7 @@ function completeTool({ description, effect, input, output, timeoutMs, retry, id
     timeoutMs: timeoutMs ?? DEFAULTS.toolTimeoutMs,
     retry: completeRetry(retry),
     idempotent: idempotent ?? false,
+    ...(approval === undefined ? {} : { approval: completeApproval(approval) }),
   };
 }
 
@@ -189,6 +195,7 @@ const HttpToolOptionsShape = z.strictObject({
   output: ZodSchema.optional(),
   timeoutMs: DurationMs.optional(),
   retry: RetryShape.optional(),
+  approval: ApprovalShape.optional(),
   idempotent: z.boolean().optional(),
 });
 
@@ -252,6 +259,7 @@ const McpToolOptionsShape = z.strictObject({
   effect: Effect,
   timeoutMs: DurationMs.optional(),
   retry: RetryShape.optional(),
+  approval: ApprovalShape.optional(),
   idempotent: z.boolean().optional(),
 });
 

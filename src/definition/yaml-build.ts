@@ -11,7 +11,7 @@ import type {
 import type { Json } from "../core/json.ts";
 import { type AgentParts, agentDefinition } from "./agent.ts";
 import { callGrants } from "./call-grant.ts";
-import { completeLimits, priorityOf } from "./default.ts";
+import { completeApproval, completeLimits, priorityOf } from "./default.ts";
 import type { Descriptions } from "./module-reader.ts";
 import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
@@ -84,6 +84,9 @@ function buildTool(name: string, given: ToolYaml, parts: ReadParts, findings: Fi
     ...own,
     ...defined({ description: given.description, timeoutMs: given.timeoutMs, idempotent: given.idempotent }),
     ...(given.retry === undefined ? {} : { retry: { ...own.retry, ...defined(given.retry) } }),
+    ...(given.approval === undefined
+      ? {}
+      : { approval: completeApproval({ ...own.approval, ...defined(given.approval) }) }),
     input: input ?? own.input,
     output: output ?? own.output,
     module: ref,

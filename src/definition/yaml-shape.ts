@@ -3,6 +3,7 @@ import { HttpShape, McpShape } from "./tool.ts";
 import { McpServerShape, providerFields } from "./provider.ts";
 import {
   AgentLimitsShape,
+  ApprovalShape,
   ContextShape,
   FactGrantShape,
   DurationMs,
@@ -47,6 +48,7 @@ const ToolShape = z
       .boolean()
       .optional()
       .describe("A write that passes on the idempotency key may be retried under the same key. Default false."),
+    approval: ApprovalShape.optional(),
     module: ModulePath.optional(),
     http: HttpShape.optional(),
     mcp: McpShape.optional(),

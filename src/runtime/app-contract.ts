@@ -3,8 +3,10 @@ import type { RunEvent } from "../core/event.ts";
 import type { FactView } from "../core/fact.ts";
 import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
-import type { RunFilter, RunRow, Store } from "../store/store.ts";
+import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { Notice } from "./coordinator.ts";
+import type { Decision } from "./inbox.ts";
+import type { InboxItem } from "./inbox-item.ts";
 
 /** How a run ended, in words that commands and pages show. */
 export interface RunResult {
@@ -52,6 +54,8 @@ export interface FleetControl {
   ): Promise<boolean>;
   /** Commits a new version of a run's shared fact; returns its version. @throws FACT_CONFLICT, FACT_KEY_INVALID, RUN_ENDED */
   setFact(run: string, set: FactSetRequest): Promise<number>;
+  /** Decides on an item of the inbox; resolves with the item when that is durable (F9). */
+  decide(item: string, decision: Decision): Promise<InboxItem>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
   watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice>;
   /** Who owns the store. */
@@ -82,6 +86,8 @@ export interface OpenFleet extends AsyncDisposable {
    *  the store over, or the process that owned it went away. */
   readonly lost: AbortSignal;
   runs(filter: RunFilter): Promise<RunRow[]>;
+  /** What waits for a person, or did. */
+  inbox(filter: InboxFilter): Promise<InboxItem[]>;
   /** The run as folded from its journal. @throws RUN_UNKNOWN */
   state(run: string): Promise<RunState>;
   /** Its shared facts that hold now, by key. @throws RUN_UNKNOWN */

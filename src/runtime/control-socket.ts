@@ -8,6 +8,8 @@ import { z } from "zod";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
 import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
+import type { Decision } from "./inbox.ts";
+import { CHOICES, type Choice, type InboxItem } from "./inbox-item.ts";
 
 /** The owner's socket: requests and answers as lines of JSON. Only the user can reach it, since its folder is his.
  *  `{ id, method, params }` is answered by `{ id, result }`, `{ id, error }`, or, for `watch`, any number of
@@ -55,6 +57,18 @@ const Request = z.discriminatedUnion("method", [
         until: z.number().int().min(0).nullable(),
         base: z.number().int().min(0).optional(),
       }),
+    }),
+  }),
+  z.object({
+    id,
+    method: z.literal("decide"),
+    params: z.object({
+      item: text,
+      choice: z.enum(Object.values(CHOICES).flat() as [Choice, ...Choice[]]),
+      arguments: z.json().optional(),
+      output: z.json().optional(),
+      by: text,
+      note: text,
     }),
   }),
   z.object({ id, method: z.literal("info") }),
@@ -176,6 +190,10 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
     }
     case "setFact":
       return control.setFact(request.params.run, request.params.set as FactSetRequest);
+    case "decide": {
+      const { item, ...decision } = request.params;
+      return control.decide(item, decision as Decision);
+    }
     case "info":
       return control.info();
     default:
@@ -229,6 +247,9 @@ export class ControlClient implements OwnerControl {
   }
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#ask("setFact", { run, set });
+  }
+  decide(item: string, decision: Decision): Promise<InboxItem> {
+    return this.#ask("decide", { item, ...decision });
   }
   info(): Promise<OwnerInfo> {
     return this.#ask("info", {});

@@ -20,6 +20,8 @@ import type { FactSetRequest } from "./app-contract.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
 import { Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
 import { FleetJournal } from "./fleet-journal.ts";
+import { type Decision, decideItem } from "./inbox.ts";
+import type { InboxItem } from "./inbox-item.ts";
 import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Permits } from "./permits.ts";
@@ -256,6 +258,12 @@ export class Coordinator {
     const current = newest(state, fact, this.#clock.now());
     if (state.status === "running" && current !== null) return current.version;
     throw new FlotillaError("RUN_ENDED", `run ${run} is ${state.status}: its facts do not change any more`);
+  }
+
+  /** A person decides on an item of the inbox (F9). @throws {FlotillaError} as `decideItem` */
+  decide(item: string, decision: Decision): Promise<InboxItem> {
+    const definition = (hash: string) => this.#definitions.get(hash);
+    return decideItem({ store: this.#store, ledger: this.#ledger, definition }, item, decision);
   }
 
   /** Resolves when all that was decided is durable. */

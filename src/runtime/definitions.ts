@@ -1,4 +1,5 @@
 import type { AgentDefinition, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import { approvalPolicy } from "../core/approval.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
@@ -55,6 +56,7 @@ export class Definitions {
       options: declared.options,
       hasAgent: (agent) => agent === PLAN_AGENT || declared.agents.includes(agent),
       grant: (caller, agent) => passedOn(definition, caller, agent),
+      approval: (agent, tool) => approvalPolicy(definition, agent, tool),
       describe: (agent) => definition.agents[agent]?.description ?? "",
       facts: {
         may: (agent, right, fact) =>

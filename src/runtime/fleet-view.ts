@@ -3,9 +3,10 @@ import { systemClock } from "../platform/clock.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { RunState } from "../core/state.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
-import type { RunFilter, RunRow, Store } from "../store/store.ts";
+import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
+import { type InboxItem, itemOf } from "./inbox-item.ts";
 import { readRun } from "./journal.ts";
 import { NoticeBell } from "./notice-bell.ts";
 import { readResult, readState, resultOf } from "./read-run.ts";
@@ -53,6 +54,10 @@ export class FleetView implements OpenFleet {
 
   async facts(run: string): Promise<Record<string, FactView>> {
     return factsOf(await this.state(run), systemClock().now());
+  }
+
+  async inbox(filter: InboxFilter): Promise<InboxItem[]> {
+    return (await this.store.inbox(filter)).map(itemOf);
   }
 
   state(run: string): Promise<RunState> {

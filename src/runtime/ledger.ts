@@ -20,11 +20,13 @@ import type {
   CommitResult,
   DeadLetter,
   EventRow,
+  InboxRow,
   RunWrite,
   Store,
   TaskWrite,
   TimerWrite,
 } from "../store/store.ts";
+import { decidedRow, openItems } from "./inbox-item.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -36,7 +38,13 @@ const EVICTION_LOOKS = 8;
 /** Failures of which the store says that they left no trace. */
 const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READONLY", "STORE_DAMAGED"]);
 /** Commands of which somebody outside waits for the answer. */
-const ASKED: ReadonlySet<Command["type"]> = new Set(["run.start", "run.stop", "step.settle", "fact.set"]);
+const ASKED: ReadonlySet<Command["type"]> = new Set([
+  "run.start",
+  "run.stop",
+  "step.settle",
+  "fact.set",
+  "approval.decide",
+]);
 const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
 /** How long after a failed commit the store is asked again. */
 const STORE_RETRY_MS = 500;
@@ -104,6 +112,8 @@ export class HotRun {
   readonly rows = new Set<string>();
   readonly timers = new Set<string>();
   readonly taskTimers = new Map<string, ReadonlyMap<string, number>>();
+  /** Items of the inbox that wait for a person, by task. */
+  readonly inbox = new Map<string, readonly InboxRow[]>();
   /** Attempts that are with workers, by task; kept by the dispatcher. */
   readonly inFlight = new Map<string, InFlight>();
 
@@ -293,6 +303,8 @@ export class Ledger {
       if (task.status === "ready" || task.status === "delayed" || task.status === "assigned") hot.rows.add(task.id);
       const timers = timersOf(task);
       if (timers.size > 0) hot.taskTimers.set(task.id, timers);
+      const items = openItems(hot.state, task);
+      if (items.length > 0) hot.inbox.set(task.id, items);
     }
     if (hot.state.status === "running") hot.timers.add(DEADLINE_TIMER);
     hot.context = await this.#context(hot.state.definition, hot.state.workflow);
@@ -510,6 +522,8 @@ export class Ledger {
     for (const id of batch.touched) this.#project(hot, id, tasks);
     for (const id of batch.touched) projectTimers(hot, id, timers);
     for (const id of batch.timed) if (!batch.touched.has(id)) projectTimers(hot, id, timers);
+    const inbox: InboxRow[] = [];
+    for (const id of new Set([...batch.touched, ...batch.timed])) projectInbox(hot, id, batch.events, inbox);
     const run = this.#runWrite(hot, batch, timers);
     return {
       journal: hot.id,
@@ -519,6 +533,7 @@ export class Ledger {
       ...(tasks.length === 0 ? {} : { tasks }),
       ...(timers.length === 0 ? {} : { timers }),
       ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
+      ...(inbox.length === 0 ? {} : { inbox }),
       ...deadLettersOf(hot, batch),
     };
   }
@@ -614,6 +629,17 @@ function projectTimers(hot: HotRun, id: string, writes: TimerWrite[]): void {
   for (const name of before?.keys() ?? []) if (!now.has(name)) writes.push({ op: "clear", name });
   if (now.size === 0) hot.taskTimers.delete(task.id);
   else hot.taskTimers.set(task.id, now);
+}
+
+/** Puts what a task asks of people since then, and says of what it asked before what became of that (F9). */
+function projectInbox(hot: HotRun, id: string, events: readonly RunEvent[], rows: InboxRow[]): void {
+  const before = hot.inbox.get(id) ?? [];
+  const now = openItems(hot.state, taskOf(hot.state, id));
+  const has = (items: readonly InboxRow[], item: InboxRow) => items.some((other) => other.id === item.id);
+  for (const item of now) if (!has(before, item)) rows.push(item);
+  for (const item of before) if (!has(now, item)) rows.push(decidedRow(item, events));
+  if (now.length === 0) hot.inbox.delete(id);
+  else hot.inbox.set(id, now);
 }
 
 /** M9: tasks that failed for good, with what was asked of them, for a person to look at. */

@@ -20,6 +20,8 @@ import { workflowOf } from "./definitions.ts";
 import { plannerHere } from "./held-planner.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
 import type { Hub } from "./hub.ts";
+import type { Decision } from "./inbox.ts";
+import type { InboxItem } from "./inbox-item.ts";
 import { parseQueue } from "./ledger.ts";
 import { startLocalWorker } from "./local-worker.ts";
 import type { FleetLog } from "./open-fleet.ts";
@@ -264,6 +266,10 @@ export class Owner implements OwnerControl {
 
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#coordinator.setFact(run, set);
+  }
+
+  decide(item: string, decision: Decision): Promise<InboxItem> {
+    return this.#coordinator.decide(item, decision);
   }
 
   watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice> {

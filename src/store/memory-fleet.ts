@@ -8,6 +8,7 @@ import type {
   CommitResult,
   DeadLetter,
   EventRow,
+  InboxRow,
   JournalId,
   OutboxRow,
   RunRow,
@@ -51,6 +52,7 @@ export class MemoryFleet {
   readonly journals = new Map<JournalId, Journal>();
   readonly tasks = new TaskTable();
   readonly deadLetters = new Map<string, DeadLetter>();
+  readonly inbox = new Map<string, InboxRow>();
   readonly outbox = new Map<number, OutboxRow>();
   readonly blobs = new Map<string, StoredBlob>();
   readonly #events = new Map<JournalId, EventRow[]>();
@@ -99,6 +101,7 @@ export class MemoryFleet {
     this.#writeTimers(commit, undo);
     for (const row of commit.outbox ?? []) this.#send(row, undo);
     for (const letter of commit.deadLetters ?? []) this.#put(this.deadLetters, letter.id, copy(letter), undo);
+    for (const item of commit.inbox ?? []) this.#put(this.inbox, item.id, copy(item), undo);
     for (const blob of commit.blobs ?? []) this.#refer(commit.journal, blob.hash, blob, undo);
     for (const hash of commit.blobRefs ?? []) this.#refer(commit.journal, hash, null, undo);
     if (commit.snapshot) this.#writeSnapshot(commit.journal, copy(commit.snapshot), undo);
@@ -267,6 +270,7 @@ export class MemoryFleet {
     for (const task of this.tasks.ofRun(id)) this.#removeTask(task, undo);
     for (const name of [...(this.#timers.get(id)?.keys() ?? [])]) this.#setTimer(id, name, undefined, undo);
     this.#put(this.#timers, id, undefined, undo);
+    for (const item of [...this.inbox.values()]) if (item.run === id) this.#put(this.inbox, item.id, undefined, undo);
     for (const hash of this.#references.get(id) ?? []) {
       const blob = this.blobs.get(hash);
       if (blob) this.#put(this.blobs, hash, { ...blob, refs: blob.refs - 1 }, undo);

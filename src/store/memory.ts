@@ -9,6 +9,8 @@ import type {
   DeadLetter,
   DeadLetterKind,
   EventRow,
+  InboxFilter,
+  InboxRow,
   JournalId,
   OutboxRow,
   QueueDepth,
@@ -242,6 +244,33 @@ class MemoryStore implements Store {
     return this.#write("deadLetterRemove", (undo) => this.#state.deadLetterRemove(id, undo));
   }
 
+  inbox({ state, run, kind, dueBefore = Number.POSITIVE_INFINITY, after, limit }: InboxFilter): Promise<InboxRow[]> {
+    const open = state === "open";
+    return this.#read("inbox", () =>
+      [...this.#state.inbox.values()]
+        .filter((item) => (item.decidedAt === null) === open)
+        .filter((item) => (run === undefined || item.run === run) && (kind === undefined || item.kind === kind))
+        .filter(({ deadline }) => dueBefore === Number.POSITIVE_INFINITY || (deadline !== null && deadline < dueBefore))
+        .filter((item) => !open || after === undefined || oldestFirst(item, after) > 0)
+        .sort(open ? oldestFirst : lastDecidedFirst)
+        .slice(0, limit)
+        .map(copy),
+    );
+  }
+
+  inboxItem(id: string): Promise<InboxRow | null> {
+    return this.#read("inboxItem", () => copyOrNull(this.#state.inbox.get(id)));
+  }
+
+  inboxIdsByPrefix(prefix: string, limit: number): Promise<string[]> {
+    return this.#read("inboxIdsByPrefix", () =>
+      [...this.#state.inbox.keys()]
+        .filter((id) => id.startsWith(prefix))
+        .sort(compareText)
+        .slice(0, limit),
+    );
+  }
+
   blob(hash: string): Promise<Uint8Array | null> {
     return this.#read("blob", () => this.#state.blobs.get(hash)?.bytes.slice() ?? null);
   }
@@ -310,6 +339,14 @@ class MemoryStore implements Store {
 }
 
 const copyOrNull = <T extends object>(row: T | null | undefined): T | null => (row ? copy(row) : null);
+
+function oldestFirst(a: { at: number; id: string }, b: { at: number; id: string }): number {
+  return a.at - b.at || compareText(a.id, b.id);
+}
+
+function lastDecidedFirst(a: InboxRow, b: InboxRow): number {
+  return (b.decidedAt ?? 0) - (a.decidedAt ?? 0) || compareText(b.id, a.id);
+}
 
 function newestFirst(a: { createdAt: number; id: string }, b: { createdAt: number; id: string }): number {
   return b.createdAt - a.createdAt || compareText(b.id, a.id);

@@ -48,6 +48,8 @@ const SQL = {
   outbox: "INSERT INTO outbox (fleet, topic, bytes) VALUES (?, ?, ?)",
   deadLetter: `INSERT OR REPLACE INTO dead_letter (fleet, id, at, kind, reason, run, task, bytes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  inbox: `INSERT OR REPLACE INTO inbox (fleet, id, run, kind, at, deadline, decided_at, bytes)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   blob: "INSERT INTO blob (fleet, hash, refs, bytes) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING",
   refer: "INSERT INTO blob_ref (journal, hash) VALUES (?, ?) ON CONFLICT DO NOTHING",
   referred: "UPDATE blob SET refs = refs + 1, unreferenced_at = NULL WHERE fleet = ? AND hash = ?",
@@ -58,6 +60,7 @@ const SQL = {
   removable: "SELECT no, status FROM journal WHERE fleet = ? AND id = ?",
   dropTasks: "DELETE FROM task WHERE fleet = ? AND run = ?",
   dropTimers: "DELETE FROM timer WHERE fleet = ? AND run = ?",
+  dropInbox: "DELETE FROM inbox WHERE fleet = ? AND run = ?",
   dropReferred:
     "UPDATE blob SET refs = refs - 1 WHERE fleet = ? AND hash IN (SELECT hash FROM blob_ref WHERE journal = ?)",
   dropReferences: "DELETE FROM blob_ref WHERE journal = ?",
@@ -247,6 +250,9 @@ export class CommitWriter {
     for (const { id, at, kind, reason, run, task, bytes } of commit.deadLetters ?? []) {
       this.#run("deadLetter", fleet, id, at, kind, reason, run, task, bytes);
     }
+    for (const { id, run, kind, at, deadline, decidedAt, bytes } of commit.inbox ?? []) {
+      this.#run("inbox", fleet, id, run, kind, at, deadline, decidedAt, bytes);
+    }
     for (const { hash, bytes } of commit.blobs ?? []) {
       this.#run("blob", fleet, hash, bytes);
       this.#refer(commit.journal, journal, hash);
@@ -273,6 +279,7 @@ export class CommitWriter {
     const no = Number(row.no);
     this.#count(-this.#run("dropTasks", this.#fleet, run));
     this.#run("dropTimers", this.#fleet, run);
+    this.#run("dropInbox", this.#fleet, run);
     this.#run("dropReferred", this.#fleet, no);
     this.#run("dropReferences", no);
     this.#run("dropSnapshots", no);

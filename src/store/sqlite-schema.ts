@@ -112,4 +112,20 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (journal, version)
   ) WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE inbox (
+    fleet INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    deadline INTEGER,
+    decided_at INTEGER,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (fleet, id)
+  );
+  CREATE INDEX inbox_open ON inbox (fleet, at, id) WHERE decided_at IS NULL;
+  CREATE INDEX inbox_decided ON inbox (fleet, decided_at, id) WHERE decided_at IS NOT NULL;
+  CREATE INDEX inbox_by_run ON inbox (fleet, run);
+  `,
 ];

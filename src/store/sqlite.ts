@@ -13,6 +13,8 @@ import type {
   DeadLetter,
   DeadLetterKind,
   EventRow,
+  InboxFilter,
+  InboxRow,
   JournalId,
   OutboxRow,
   QueueDepth,
@@ -134,6 +136,7 @@ function closingOnError<T>(db: DatabaseSync, work: () => T): T {
 const RUN_COLUMNS = `id, workflow, definition, status, created_at AS createdAt, updated_at AS updatedAt, version, head, summary`;
 const TASK_COLUMNS = `run, task, queue, attempt, rank, ready_at AS readyAt, expires_at AS expiresAt, worker,
   lease_until AS leaseUntil`;
+const INBOX_COLUMNS = "id, run, kind, at, deadline, decided_at AS decidedAt, bytes";
 const RUN_STATUSES: readonly RunStatus[] = ["running", "completed", "failed", "stopped"];
 
 const SQL = {
@@ -174,6 +177,13 @@ const SQL = {
   deadLetters: `SELECT id, at, kind, reason, run, task, bytes FROM dead_letter
     WHERE fleet = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY at DESC, id DESC LIMIT ?4`,
   deadLetterRemove: "DELETE FROM dead_letter WHERE fleet = ? AND id = ?",
+  inboxOpen: `SELECT ${INBOX_COLUMNS} FROM inbox WHERE fleet = ?1 AND decided_at IS NULL AND (?2 IS NULL OR run = ?2)
+    AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR deadline < ?4) AND at >= ?5 AND (at > ?5 OR id > ?6)
+    ORDER BY at, id LIMIT ?7`,
+  inboxDecided: `SELECT ${INBOX_COLUMNS} FROM inbox WHERE fleet = ?1 AND decided_at IS NOT NULL AND (?2 IS NULL OR run = ?2)
+    AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR deadline < ?4) ORDER BY decided_at DESC, id DESC LIMIT ?5`,
+  inboxItem: `SELECT ${INBOX_COLUMNS} FROM inbox WHERE fleet = ? AND id = ?`,
+  inboxIdsFrom: "SELECT id FROM inbox WHERE fleet = ? AND id >= ? ORDER BY id LIMIT ?",
   blob: "SELECT bytes FROM blob WHERE fleet = ? AND hash = ?",
   sweep: "DELETE FROM blob WHERE fleet = ? AND refs = 0 AND unreferenced_at < ?",
   sweepMark: "UPDATE blob SET unreferenced_at = ?2 WHERE fleet = ?1 AND refs = 0 AND unreferenced_at IS NULL",
@@ -331,6 +341,28 @@ class SqliteStore implements Store {
 
   async deadLetterRemove(id: string): Promise<boolean> {
     return this.#write(() => this.#transaction(() => this.#run("deadLetterRemove", this.#no, id) === 1));
+  }
+
+  async inbox({ state, run, kind, dueBefore, after, limit }: InboxFilter): Promise<InboxRow[]> {
+    const wanted = [this.#no, run ?? null, kind ?? null, dueBefore ?? null];
+    const { at, id } = after ?? { at: Number.MIN_SAFE_INTEGER, id: "" };
+    return this.#read(() =>
+      state === "open"
+        ? this.#all<InboxRow>("inboxOpen", ...wanted, at, id, limit)
+        : this.#all<InboxRow>("inboxDecided", ...wanted, limit),
+    );
+  }
+
+  async inboxItem(id: string): Promise<InboxRow | null> {
+    return this.#read(() => this.#one<InboxRow>("inboxItem", this.#no, id));
+  }
+
+  async inboxIdsByPrefix(prefix: string, limit: number): Promise<string[]> {
+    return this.#read(() =>
+      this.#all<{ id: string }>("inboxIdsFrom", this.#no, prefix, limit)
+        .map((row) => row.id)
+        .filter((id) => id.startsWith(prefix)),
+    );
   }
 
   async blob(hash: string): Promise<Uint8Array | null> {

@@ -118,6 +118,33 @@ export interface DeadLetter {
   bytes: Uint8Array;
 }
 
+/** Something that waits for a person (F9), or did: what the inbox lists without reading runs. It follows from the run's
+ *  journal. `bytes` is small JSON. */
+export interface InboxRow {
+  id: string;
+  run: JournalId;
+  kind: string;
+  at: number;
+  /** When its default decides; null: never. */
+  deadline: number | null;
+  /** Null while it waits. */
+  decidedAt: number | null;
+  bytes: Uint8Array;
+}
+
+export interface InboxFilter {
+  /** `open`: those that wait, oldest first, then by id. `decided`: those that do not any more, newest first, then by id,
+   *  descending. */
+  state: "open" | "decided";
+  run?: JournalId;
+  kind?: string;
+  /** Just those whose deadline is before this time. */
+  dueBefore?: number;
+  /** Of `open`: only those after this one in their order. */
+  after?: { at: number; id: string };
+  limit: number;
+}
+
 export interface OutboxRow {
   /** Grows; order of commit. */
   id: number;
@@ -148,6 +175,8 @@ export interface Commit {
   timers?: readonly TimerWrite[];
   outbox?: readonly { topic: string; bytes: Uint8Array }[];
   deadLetters?: readonly DeadLetter[];
+  /** Items of the inbox; one written again under its id replaces the first. */
+  inbox?: readonly InboxRow[];
   /** Blobs that the events refer to; writing one that exists adds a reference. */
   blobs?: readonly Blob[];
   /** References to blobs that are already stored (by this or another journal). */
@@ -155,7 +184,7 @@ export interface Commit {
   /** The two newest of a journal are kept. */
   snapshot?: Snapshot;
   /** Finished runs to remove in the same transaction (retention); their heads belong into `events`. Events, tasks,
-   *  timers, snapshots, references to blobs and the idempotency key go; dead letters and the outbox stay. What is not
+   *  timers, items of the inbox, snapshots, references to blobs and the idempotency key go; dead letters and the outbox stay. What is not
    *  there is no error. */
   remove?: readonly JournalId[];
 }
@@ -253,6 +282,11 @@ export interface Store {
   deadLetters(filter: { run?: JournalId; kind?: DeadLetterKind; limit: number }): Promise<DeadLetter[]>;
   /** Returns whether it was there. */
   deadLetterRemove(id: string): Promise<boolean>;
+
+  inbox(filter: InboxFilter): Promise<InboxRow[]>;
+  inboxItem(id: string): Promise<InboxRow | null>;
+  /** Ids of items, also decided ones, that start with `prefix`, in order, at most `limit`. */
+  inboxIdsByPrefix(prefix: string, limit: number): Promise<string[]>;
 
   blob(hash: string): Promise<Uint8Array | null>;
   /** Notes at `now` which blobs no journal refers to, and removes those noted so before `unreferencedBefore` and not

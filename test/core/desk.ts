@@ -1,5 +1,11 @@
 import { type Command, type DecideContext, decide, type StepRecord } from "../../src/core/decide.ts";
-import { DEFAULT_LIMITS, DEFAULT_RETRY, type Limits, type RetryPolicy } from "../../src/core/definition.ts";
+import {
+  type ApprovalPolicy,
+  DEFAULT_LIMITS,
+  DEFAULT_RETRY,
+  type Limits,
+  type RetryPolicy,
+} from "../../src/core/definition.ts";
 import type { RunEvent } from "../../src/core/event.ts";
 import type { Json } from "../../src/core/json.ts";
 import type { Change, Edit, Planner, RunView, TaskSpec } from "../../src/core/planner.ts";
@@ -30,12 +36,14 @@ export interface DeskOptions {
   retry?: Partial<RetryPolicy>;
   input?: Json;
   onCorrection?: "flag" | "rerun";
+  /** Tools whose calls need a person. */
+  approval?: Record<string, ApprovalPolicy>;
 }
 
 /** A started run under a planner of the test's own. */
 export function desk(
   planner: Planner | readonly TaskSpec[],
-  { limits = {}, retry = {}, input = null, onCorrection = "rerun" }: DeskOptions = {},
+  { limits = {}, retry = {}, input = null, onCorrection = "rerun", approval = {} }: DeskOptions = {},
 ): Desk {
   const state = emptyRun("r-1");
   const events: RunEvent[] = [];
@@ -52,6 +60,7 @@ export function desk(
         options: null,
         retry: () => ({ ...DEFAULT_RETRY, ...retry }),
         facts: { may: (agent) => agent !== "stranger", onCorrection },
+        approval: (_, tool) => approval[tool] ?? null,
         hasAgent: (agent) => agent !== "nobody",
         grant: (caller, agent) => (agent === "nobody" ? null : [`tool of ${caller}`, "common"]),
       };

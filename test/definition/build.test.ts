@@ -89,12 +89,12 @@ describe("I1: options are checked where they are given, since Node strips types 
     [
       "an unknown option",
       () => unchecked(tool)({ ...options, aproval: {} }),
-      `DEFINITION_UNKNOWN_KEY tool(): unknown key "aproval"`,
+      `DEFINITION_UNKNOWN_KEY tool(): unknown key "aproval" → approval`,
     ],
     [
-      "approval, which is not there yet",
-      () => unchecked(tool)({ ...options, approval: {} }),
-      `DEFINITION_UNKNOWN_KEY tool(): unknown key "approval"`,
+      "a misspelt part of an approval",
+      () => unchecked(tool)({ ...options, approval: { deadlineMS: 1 } }),
+      `DEFINITION_UNKNOWN_KEY tool(): unknown key "deadlineMS" → deadlineMs`,
     ],
     [
       "a misspelt option",

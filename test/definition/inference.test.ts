@@ -36,8 +36,10 @@ describe("I1: types flow from zod", () => {
     expectTypeOf(shaped).toEqualTypeOf<Tool<{ at?: string | undefined; n: string }, number>>();
     // @ts-expect-error the output schema wants a number
     tool({ description: "d", effect: "read", input: z.object({}), output: z.number(), run: () => "text" });
-    // @ts-expect-error approval is not there yet, so it is not accepted
-    () => tool({ description: "d", effect: "read", input: z.object({}), run: () => 1, approval: {} });
+    tool({ description: "d", effect: "write", input: z.object({}), run: () => 1, approval: { deadlineMs: 1 } });
+    const wait = { onDeadline: "wait" } as const;
+    // @ts-expect-error the default is to reject or to approve
+    () => tool({ description: "d", effect: "read", input: z.object({}), run: () => 1, approval: wait });
     // @ts-expect-error effect is mandatory
     () => tool({ description: "d", input: z.object({}), run: () => 1 });
   });

@@ -184,9 +184,9 @@ const WRONG: readonly [name: string, yaml: string, problems: readonly string[]][
     ],
   ],
   [
-    "approval, which is not there yet",
-    tool(`http: { url: "https://e.example" }, approval: {}`),
-    [`DEFINITION_UNKNOWN_KEY fleet.yaml:6 [approval] unknown key "approval"`],
+    "a misspelt part of an approval",
+    tool(`http: { url: "https://e.example" }, approval: { deadlineMS: 1 }`),
+    [`DEFINITION_UNKNOWN_KEY fleet.yaml:6 [deadlineMS] unknown key "deadlineMS" → deadlineMs`],
   ],
   [
     "a misspelt section",

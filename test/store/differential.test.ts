@@ -37,6 +37,7 @@ const WANTED = [
     "outboxSent",
     "deadLetters",
   ],
+  ...["inbox", "inboxItem", "inboxIdsByPrefix", "inboxItem: not found"],
   ...["deadLetterRemove", "blob", "sweepBlobs", "snapshot"],
   ...[
     "commit: conflict",

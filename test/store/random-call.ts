@@ -1,4 +1,4 @@
-import { deadLetter, NOON, sampleBlob, sha256, utf8 } from "../../src/conformance/store-sample.ts";
+import { deadLetter, inboxRow, NOON, sampleBlob, sha256, utf8 } from "../../src/conformance/store-sample.ts";
 import type { Commit, DeadLetterKind, EventRow, RunStatus, Store, TaskKey, TaskWrite } from "../../src/store/store.ts";
 import { FLEET_JOURNAL } from "../../src/store/store.ts";
 
@@ -36,7 +36,9 @@ export class RandomCalls {
   next(version: (journal: string) => number): RandomCall {
     this.now += this.#int(3);
     if (this.#chance(0.55)) return this.#commit(version);
-    return this.#pick([this.#queueCall, this.#runCall, this.#recordCall, this.#journalCall]).call(this);
+    return this.#pick([this.#queueCall, this.#runCall, this.#recordCall, this.#inboxCall, this.#journalCall]).call(
+      this,
+    );
   }
 
   #commit(version: (journal: string) => number): RandomCall {
@@ -65,6 +67,7 @@ export class RandomCalls {
     if (this.#chance(0.2))
       commit.outbox = this.#some(2, () => ({ topic: this.#pick(QUEUES), bytes: utf8(`o${this.#int(99)}`) }));
     if (this.#chance(0.1)) commit.deadLetters = this.#some(2, () => this.#letter());
+    if (isRun && this.#chance(0.2)) commit.inbox = this.#some(2, () => this.#item(journal));
     if (isRun && expectedVersion + count > 0) this.#attach(commit, expectedVersion + count);
     if (journal === FLEET_JOURNAL && this.#chance(0.5)) commit.remove = this.#some(2, () => this.#pick(REMOVED));
     return commit;
@@ -116,6 +119,38 @@ export class RandomCalls {
       run,
       task: this.#chance(0.5) ? "t" : null,
     });
+  }
+
+  #item(run: string) {
+    return inboxRow(`${this.#pick(["a", "ab", "b", "日"])}${run}`, {
+      run,
+      at: NOON + this.#int(4),
+      kind: this.#pick(["approval", "escalation"]),
+      deadline: this.#chance(0.5) ? this.#time() : null,
+      decidedAt: this.#chance(0.4) ? this.#time() : null,
+    });
+  }
+
+  #inboxCall(): RandomCall {
+    const id = `${this.#pick(["a", "ab"])}${this.#pick(JOURNALS)}`;
+    const prefix = this.#pick(["", "a", "日", "x"]);
+    const filter = {
+      state: this.#pick(["open", "decided"] as const),
+      limit: this.#int(6),
+      ...(this.#chance(0.3) ? { run: this.#pick(JOURNALS) } : {}),
+      ...(this.#chance(0.3) ? { kind: this.#pick(["approval", "escalation"]) } : {}),
+      ...(this.#chance(0.3) ? { dueBefore: this.#time() } : {}),
+      ...(this.#chance(0.3) ? { after: { at: NOON + this.#int(4), id } } : {}),
+    };
+    return this.#pick<RandomCall>([
+      { name: "inbox", input: [filter], make: (store) => store.inbox(filter) },
+      { name: "inboxItem", input: [id], make: (store) => store.inboxItem(id) },
+      {
+        name: "inboxIdsByPrefix",
+        input: [prefix, filter.limit],
+        make: (store) => store.inboxIdsByPrefix(prefix, filter.limit),
+      },
+    ]);
   }
 
   #queueCall(): RandomCall {

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { append, create, sampleEvents, utf8 } from "../../src/conformance/store-sample.ts";
+import { append, create, inboxRow, sampleEvents, utf8 } from "../../src/conformance/store-sample.ts";
 import { openSqliteReader, openSqliteStore } from "../../src/store/sqlite.ts";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/store/sqlite-schema.ts";
 import { fingerprint, newFolder } from "./sqlite-place.ts";
@@ -101,7 +101,7 @@ describe("files that are no store of this Flotilla are refused and left untouche
   function foreign(path: string, applicationId: number): void {
     inSqlite(
       path,
-      `CREATE TABLE bookmark (url TEXT); PRAGMA user_version = 1; PRAGMA application_id = ${applicationId}`,
+      `CREATE TABLE bookmark (url TEXT); PRAGMA user_version = ${MIGRATIONS.length}; PRAGMA application_id = ${applicationId}`,
     );
   }
 });
@@ -213,8 +213,17 @@ describe("upgrades of the schema", () => {
     }
     const db = new DatabaseSync(path, { readOnly: true });
     expect(db.prepare("SELECT note FROM later").all()).toEqual([{ note: "r" }]);
-    expect(db.prepare("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+    expect(db.prepare("PRAGMA user_version").get()).toEqual({ user_version: steps.length });
     db.close();
+  });
+
+  it("take a file of the first version to today's, which lists what waits for people (F9)", async () => {
+    const path = await made(join(newFolder(), "store.db"), MIGRATIONS.slice(0, 1));
+    const store = await openSqliteStore(path, options);
+    const item = inboxRow("a-1", { run: "r" });
+    expect(await store.commit([append("r", 1, { inbox: [item] })])).toEqual([{ ok: true }]);
+    expect(await store.inbox({ state: "open", limit: 9 })).toEqual([item]);
+    await store.close();
   });
 
   it("make a new file in the same steps", async () => {
@@ -238,7 +247,7 @@ describe("upgrades of the schema", () => {
     const path = await made(join(live, "store.db"));
     // An upgrade whose transaction has reached the file, but not its end.
     const db = new DatabaseSync(path);
-    db.exec(`PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN EXCLUSIVE; ${steps[1]}; PRAGMA user_version = 2;
+    db.exec(`PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN EXCLUSIVE; ${steps.at(-1)}; PRAGMA user_version = ${steps.length};
       WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
       INSERT INTO later (note) SELECT 'some text that fills pages' FROM n`);
     cpSync(live, folder, { recursive: true });

@@ -26,6 +26,10 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "step.asked": ["A question was asked that another agent, a person or the coordinator answers.", "`input`"],
   "step.completed": ["A step has its outcome.", "`output`; `input`, unless the intent has it"],
   "step.failed": ["A step failed, and that is its outcome.", "`input`, unless the intent has it"],
+  "approval.decided": [
+    "Somebody decided on a call that waits for approval; the answer of its question follows.",
+    "`arguments`, when they were edited",
+  ],
   "step.unknown": ["An attempt ended between intent and outcome of a write.", ""],
   "step.settled": ["Somebody said what became of the write.", "`output`"],
   "fact.committed": ["A new version of a shared fact holds.", "`value`"],

@@ -12,6 +12,7 @@ import { brief, harmless, outputText } from "../format/brief.ts";
 import { parseSpan } from "../format/number.ts";
 import { endLine, type RunProgress } from "../format/progress.ts";
 import { shortId } from "../format/status.ts";
+import { itemCommand, itemLine, itemsOf } from "../inbox-item.ts";
 import { readInput } from "../input.ts";
 import { type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { nextCommands, openQuestions } from "../next-command.ts";
@@ -20,6 +21,7 @@ import type { Options } from "../program.ts";
 import { fileOf, findProject, pathOf, type Project, readStore } from "../project.ts";
 import { Recovery, sameRun, type Unfinished, unfinishedRuns } from "../recovery.ts";
 import { openSession, type Session } from "../session.ts";
+import { itemDocument } from "./inbox.ts";
 import { chooseWorkflow, firstWorkflow, liveModels } from "../workflow-choice.ts";
 
 const MICRO_USD = 1_000_000;
@@ -258,8 +260,19 @@ class RunCommand {
   #waiting({ state }: RunProgress): ExitCode {
     const id = shortId(state.id);
     const questions = openQuestions(state);
+    const inbox = itemsOf(state);
     if (this.#context.json)
-      printJson(this.#context, { id: state.id, workflow: state.workflow, status: state.status, questions });
+      printJson(this.#context, {
+        id: state.id,
+        workflow: state.workflow,
+        status: state.status,
+        questions,
+        inbox: inbox.map(itemDocument),
+      });
+    for (const item of inbox) {
+      if (this.#quiet || item.kind === "outcome") continue;
+      this.#context.terminal.note(`${id} waits for you: ${harmless(itemLine(item))}\n  decide: ${itemCommand(item)}`);
+    }
     for (const { task, key } of questions) {
       if (!this.#quiet)
         this.#context.terminal.note(

@@ -1,6 +1,7 @@
 import type { RunEvent } from "../../core/event.ts";
 import { emptyRun, emptyScratch, evolve, type RunState, SETTLED, type TaskState } from "../../core/state.ts";
 import type { Notice } from "../../runtime/coordinator.ts";
+import { itemOf, openItems } from "../../runtime/inbox-item.ts";
 import type { Paint } from "../paint.ts";
 import { brief, harmless, oneLine } from "./brief.ts";
 import { usageText } from "./cost.ts";
@@ -95,6 +96,7 @@ export class RunProgress {
       case "delayed":
         return `again in ${duration(Math.max(0, task.readyAt - now))}: ${task.error === undefined ? "" : errorText(task.error)}`;
       case "suspended":
+        if (!Number.isFinite(task.readyAt)) return this.#waitOf(task);
         return `waits ${duration(Math.max(0, task.readyAt - now))}`;
       default:
         return this.#doing.get(task.id) ?? "";
@@ -103,6 +105,14 @@ export class RunProgress {
 
   #begin(task: string, at: number): void {
     if (!this.#startedAt.has(task)) this.#startedAt.set(task, at);
+  }
+
+  /** What a task waits for that holds no process. */
+  #waitOf(task: TaskState): string {
+    const [item] = openItems(this.state, task).map(itemOf);
+    return item === undefined
+      ? `waits for ${task.waits.join(", ")}`
+      : `waiting for you: ${shortId(item.id)} ${item.tool} ${brief(item.arguments, SAID_WIDTH)}`;
   }
 
   #note(task: string, event: RunEvent): void {
@@ -134,6 +144,13 @@ export class RunProgress {
         return `${paint.yellow("↻")} ${this.#named(event.data.task)}  again in ${duration(event.data.delayMs)}: ${errorText(event.data.error)}`;
       case "task.released":
         return `${paint.yellow("↻")} ${this.#named(event.data.task)}  taken back: ${event.data.why}${event.data.suspect ? "; goes on alone" : ""}`;
+      case "step.asked":
+        return event.data.ask.ask === "approval" ? this.#asked(event.data.task, event.data.key) : null;
+      case "approval.decided": {
+        const { decision, by, note, edited, task } = event.data;
+        const how = `${decision}${edited ? ", edited," : ""} by ${by}${note === "" ? "" : `: ${note}`}`;
+        return `${decision === "approved" ? paint.green("✓") : paint.yellow("–")} ${this.#named(task)}  ${how}`;
+      }
       case "step.unknown":
         return `${paint.yellow("◐")} ${this.#named(event.data.task)}  interrupted inside ${event.data.key}: whether it happened is not known`;
       case "step.completed":
@@ -147,6 +164,18 @@ export class RunProgress {
       default:
         return null;
     }
+  }
+
+  #asked(id: string, key: string): string | null {
+    const task = this.state.tasks.get(id);
+    const item =
+      task &&
+      openItems(this.state, task)
+        .map(itemOf)
+        .find(({ step }) => step === key);
+    if (item === undefined) return null;
+    const what = `waits for you: ${item.tool} ${brief(item.arguments, SAID_WIDTH)}`;
+    return `${this.#options.paint.yellow("◐")} ${this.#named(id)}  ${what}  flotilla approve ${shortId(item.id)}`;
   }
 
   #completed(id: string, at: number): string | null {

@@ -67,6 +67,11 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `${who(event.data.task)} ${stepText(event.data.kind, event.data.key, event.payload)} in ${duration(event.data.durationMs)}`;
     case "step.failed":
       return `${who(event.data.task)} failed at ${event.data.key}: ${errorText(event.data.error)}`;
+    case "approval.decided": {
+      const { task, key, decision, edited, by, note } = event.data;
+      const what = `${by} ${decision} “${key}” of ${who(task)}${edited ? ` with ${brief(event.payload?.arguments, 60)}` : ""}`;
+      return note === "" ? what : `${what}: ${note}`;
+    }
     case "step.unknown":
       return `${who(event.data.task)} was interrupted inside ${event.data.key}: whether it happened is not known (settled by ${event.data.settle})`;
     case "step.settled": {

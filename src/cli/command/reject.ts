@@ -1,0 +1,9 @@
+import type { Context } from "../context.ts";
+import type { ExitCode } from "../failure.ts";
+import type { Options } from "../program.ts";
+import { decide } from "./decide.ts";
+
+/** `flotilla reject ITEM…`: refuses calls that wait for a person (F9). */
+export function run(context: Context, items: readonly (string | undefined)[], options: Options): Promise<ExitCode> {
+  return decide(context, items, "reject", options);
+}
