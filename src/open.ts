@@ -15,7 +15,7 @@ import type { OpenFleetOptions } from "./runtime/open-fleet.ts";
 export type { Run, VersionedEvent } from "./run.ts";
 
 /** How a fleet is opened; all of it has defaults. */
-export type OpenOptions = Omit<OpenFleetOptions, "fleet" | "mode" | "join" | "since">;
+export type OpenOptions = Omit<OpenFleetOptions, "fleet" | "mode" | "join" | "since" | "alarm">;
 
 export interface RunStartOptions {
   /** The same key with the same input gives the same run, however often it is said (C11). */
@@ -63,7 +63,8 @@ export interface App<F = Fleet> extends AsyncDisposable {
 export async function open<F extends Fleet>(fleet: F, options?: OpenOptions): Promise<App<F>>;
 export async function open<F = Fleet>(fleet: URL | string, options?: OpenOptions): Promise<App<F>>;
 export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions = {}): Promise<App<F>> {
-  const lasting = await LastingFleet.open({ ...checkOpenOptions(options), fleet: checkFleet(fleet) });
+  const alarm = (message: string) => process.emitWarning(message, "FlotillaWarning");
+  const lasting = await LastingFleet.open({ ...checkOpenOptions(options), fleet: checkFleet(fleet), alarm });
   const close = (closing?: { drain?: boolean }) => lasting.close(closing);
   return {
     get fleet() {

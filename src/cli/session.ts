@@ -37,7 +37,8 @@ export async function openSession(
   });
   const given = { model: settings.model, hosts: settings.hosts, concurrency: settings.concurrency };
   const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
-  const app = await openFleet({ fleet: fileOf(project), store: project.store, log, ...options, ...more });
+  const alarm = (message: string) => terminal.note(terminal.notePaint.red(message));
+  const app = await openFleet({ fleet: fileOf(project), store: project.store, log, alarm, ...options, ...more });
   try {
     const definition = await definitionOf(app);
     opened.resolve();

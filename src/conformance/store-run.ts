@@ -18,6 +18,8 @@ export function runTests(test: StoreTest): void {
       version: 1,
       head: sampleEvents("r", 0)[0]?.hash,
       summary: null,
+      idempotencyKey: null,
+      inputDigest: null,
     };
     expect(await store.run("r")).toEqual(first);
     await store.commit([append("r", 1, { run: { status: "completed", summary: utf8('{"tokens":3}') } }, 2)]);

@@ -26,6 +26,7 @@ import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Permits } from "./permits.ts";
 import { type PlanRequest, planInput } from "./remote-planner.ts";
+import type { SignedHead } from "./signed-head.ts";
 
 export interface CoordinatorOptions {
   /** How long a worker may be silent before its tasks are taken away. Default 30 s. */
@@ -48,6 +49,8 @@ export interface CoordinatorPorts {
   wanted(queue: string): void;
   /** Something went wrong that no caller waits for. */
   failed(error: unknown): void;
+  /** How far the fleet's journal was signed, when that is durable; for keeping it outside of the store. */
+  signed?(head: SignedHead): void;
   /** Events that became durable, in order; and what is only streamed. */
   notify(notice: Notice): void;
 }
@@ -114,6 +117,7 @@ export class Coordinator {
       random: ports.random,
       coordinator: ports.keys.identity(COORDINATOR),
       wake: () => this.#ledger.wake(),
+      signed: (head) => ports.signed?.(head),
     });
     this.#ledger = new Ledger({
       store: ports.store,

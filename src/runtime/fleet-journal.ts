@@ -8,6 +8,7 @@ import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { type Blob, type Commit, type CommitResult, FLEET_JOURNAL, type Store } from "../store/store.ts";
 import { genesis, type JournalEvent, sealEvent } from "./journal.ts";
+import { signHead, type SignedHead } from "./signed-head.ts";
 
 const id = z.string().min(1);
 
@@ -32,26 +33,34 @@ export const fleetEventSchemas = {
   }),
   "message.refused": z.strictObject({ worker: id, sender: z.string(), what: z.string(), why: z.string() }),
   /** Version and head of every journal that grew since the last one, signed by the coordinator: reveals truncation.
-   *  The signature is over `headsStatement`; `fleet` is the head of this journal before this event. */
+   *  `fleet`: version and head of this journal before this event, signed with them. The signature is over
+   *  `headsStatement`. */
   "heads.signed": z.strictObject({
     heads: z.array(z.tuple([z.string(), z.number(), z.string()])),
+    fleet: z.tuple([z.number(), z.string()]).optional(),
     root: z.string(),
     signature: z.string(),
   }),
   "run.removed": z.strictObject({ run: id, version: z.number(), head: z.string() }),
+  /** This journal was found to be another than the one whose head had been signed and kept outside of the store:
+   *  `version` had been signed, and the event there is gone or another one. */
+  "journal.cut": z.strictObject({ version: z.number(), signedAt: z.number(), found: z.number() }),
 } as const;
 
 export type FleetEventType = keyof typeof fleetEventSchemas;
 export type FleetEventData = { [K in FleetEventType]: z.infer<(typeof fleetEventSchemas)[K]> };
 
 export type Head = [run: string, version: number, head: string];
+/** Of the fleet's own journal. */
+export type FleetHead = [version: number, head: string];
 
 /** What the coordinator signs over heads: purpose and the RFC 9162 root over the canonical entries. */
 export function headsRoot(heads: readonly Head[]): string {
   return merkleRoot(heads.map((head) => canonicalBytes(head as unknown as Json))).toString("hex");
 }
-export function headsStatement(root: string): Uint8Array {
-  return canonicalBytes({ purpose: "flotilla.heads.1", root });
+export function headsStatement(root: string, fleet: FleetHead | undefined): Uint8Array {
+  if (fleet === undefined) return canonicalBytes({ purpose: "flotilla.heads.1", root });
+  return canonicalBytes({ purpose: "flotilla.heads.2", root, fleet });
 }
 
 /** Heads are signed at most this often. */
@@ -59,7 +68,8 @@ const SIGN_EVERY_MS = 250;
 const HEADS_MAX = 5_000;
 
 interface Pending {
-  event: JournalEvent;
+  /** Made when its place is known: signatures are over what comes before. */
+  event(version: number, previous: Uint8Array): JournalEvent;
   blob: Blob | null;
   done: (() => void) | null;
   /** For whoever does not wait until the store takes it. */
@@ -73,45 +83,65 @@ export class FleetJournal {
   readonly #random: Random;
   readonly #coordinator: Identity;
   readonly #wake: () => void;
+  readonly #signed: (head: SignedHead) => void;
   #version = 0;
   #head: Uint8Array = genesis(FLEET_JOURNAL);
   #pending: Pending[] = [];
   #taken = 0;
   #takenHead: Uint8Array | null = null;
+  /** The last signature that was taken. */
+  #takenSigned: { version: number; head: Uint8Array; at: number } | null = null;
   #stale = true;
   #reading = false;
   #heads = new Map<string, Head>();
+  /** There are events that no signature covers yet. */
+  #unsigned = false;
   #signing: Timer | null = null;
   #closed = false;
 
-  constructor(ports: { store: Store; clock: Clock; random: Random; coordinator: Identity; wake: () => void }) {
+  constructor(ports: {
+    store: Store;
+    clock: Clock;
+    random: Random;
+    coordinator: Identity;
+    wake: () => void;
+    /** Told of signed heads of this journal when they are durable. */
+    signed?: (head: SignedHead) => void;
+  }) {
     this.#store = ports.store;
     this.#clock = ports.clock;
     this.#random = ports.random;
     this.#coordinator = ports.coordinator;
     this.#wake = ports.wake;
+    this.#signed = ports.signed ?? (() => {});
   }
 
   /** Appends an event; resolves when it is durable. */
   append<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
-    return new Promise((resolve) => {
-      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve, refused: null });
-      this.#wake();
-    });
+    return new Promise((resolve) => this.#push(type, data, { blob, done: resolve, refused: null }));
   }
 
   /** As `append`, for what cannot wait until the store takes it.
    *  @throws {FlotillaError} STORE_FULL, STORE_READONLY, with nothing recorded */
   insist<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ event: { type, at: this.#clock.now(), data }, blob, done: resolve, refused: reject });
-      this.#wake();
-    });
+    return new Promise((resolve, reject) => this.#push(type, data, { blob, done: resolve, refused: reject }));
+  }
+
+  #push<K extends FleetEventType>(type: K, data: FleetEventData[K], rest: Omit<Pending, "event">): void {
+    const event = { type, at: this.#clock.now(), data };
+    this.#pending.push({ event: () => event, ...rest });
+    this.#unsigned = true;
+    this.#signSoon();
+    this.#wake();
   }
 
   /** Takes note of how far a run's journal has come; signed soon. */
   grew(run: string, version: number, head: Uint8Array): void {
-    this.#heads.set(run, [run, version, Buffer.from(head).toString("base64url")]);
+    this.#heads.set(run, [run, version, base64(head)]);
+    this.#signSoon();
+  }
+
+  #signSoon(): void {
     if (this.#signing !== null || this.#closed) return;
     this.#signing = this.#clock.after(SIGN_EVERY_MS, () => {
       this.#signing = null;
@@ -126,18 +156,20 @@ export class FleetJournal {
     this.signHeads();
   }
 
+  /** Signs the heads of what grew, and with them this journal up to there. */
   signHeads(): void {
-    while (this.#heads.size > 0) {
+    while (this.#heads.size > 0 || this.#unsigned) {
       const heads = [...this.#heads.values()].slice(0, HEADS_MAX);
       for (const [run] of heads) this.#heads.delete(run);
+      this.#unsigned = false;
       const root = headsRoot(heads);
-      const signature = sign(this.#coordinator, headsStatement(root)).toString("base64url");
-      this.#pending.push({
-        event: { type: "heads.signed", at: this.#clock.now(), data: { heads, root, signature } },
-        blob: null,
-        done: null,
-        refused: null,
-      });
+      const at = this.#clock.now();
+      const event = (version: number, previous: Uint8Array) => {
+        const fleet: FleetHead = [version - 1, base64(previous)];
+        const signature = sign(this.#coordinator, headsStatement(root, fleet)).toString("base64url");
+        return { type: "heads.signed", at, data: { heads, fleet, root, signature } };
+      };
+      this.#pending.push({ event, blob: null, done: null, refused: null });
       this.#wake();
     }
   }
@@ -150,11 +182,15 @@ export class FleetJournal {
       return null;
     }
     let head = this.#head;
+    this.#takenSigned = null;
     const rows = [];
     const blobs: Blob[] = [];
     for (const [i, { event, blob }] of this.#pending.entries()) {
-      const sealed = sealEvent(event, this.#version + i + 1, head, this.#random);
+      const version = this.#version + i + 1;
+      const made = event(version, head);
+      const sealed = sealEvent(made, version, head, this.#random);
       head = sealed.row.hash;
+      if (made.type === "heads.signed") this.#takenSigned = { version, head, at: made.at };
       rows.push(sealed.row);
       if (sealed.blob !== null) blobs.push(sealed.blob);
       if (blob !== null) blobs.push(blob);
@@ -176,6 +212,10 @@ export class FleetJournal {
     }
     this.#version += this.#taken;
     this.#head = this.#takenHead as Uint8Array;
+    if (this.#takenSigned !== null) {
+      const { version, head, at } = this.#takenSigned;
+      this.#signed(signHead(this.#coordinator, { fleet: this.#store.fleet, version, head: base64(head), at }));
+    }
     for (const { done } of this.#pending.splice(0, this.#taken)) done?.();
     if (this.#pending.length > 0) this.#wake();
   }
@@ -209,3 +249,5 @@ export class FleetJournal {
     );
   }
 }
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

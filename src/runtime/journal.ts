@@ -107,6 +107,8 @@ export async function openRow(
   row: EventRow,
   blobOf: (hash: string) => Promise<Uint8Array | null>,
 ): Promise<OpenedEvent> {
+  const form = rowFormProblem(row);
+  if (form !== null) return { event: null, erased: false, problem: form };
   const record = parse(row.bytes);
   if (record === null) return { event: null, erased: false, problem: "its bytes are not JSON" };
   const { at, data, n, type, v } = record;
@@ -119,15 +121,30 @@ export async function openRow(
   if (v !== EVENT_VERSION)
     return { event: null, erased: false, problem: `version ${String(v)} of ${type} is not known here` };
   const event: JournalEvent = { type, at, data };
-  if (record.payload === undefined) return { event, erased: false, problem: null };
+  if (record.payload === undefined) {
+    const problem = row.payload === null ? null : "it has content that was never recorded";
+    return { event, erased: false, problem };
+  }
   if (row.payload === null) return { event, erased: true, problem: null };
   const content = await payloadContent(row.payload, blobOf);
   if (content === null) return { event, erased: false, problem: "its blob is missing" };
+  if (!(content instanceof Uint8Array)) return { event, erased: false, problem: "its blob is not bytes any more" };
   if (saltedDigest(row.payload.subarray(1, 1 + SALT_BYTES), content) !== record.payload) {
     return { event, erased: false, problem: "its content is not what was recorded" };
   }
   event.payload = JSON.parse(Buffer.from(content).toString("utf8")) as Payload;
   return { event, erased: false, problem: null };
+}
+
+/** A database lets anything stand in any column: what is wrong with a row's types, in words; null when they are sound. */
+export function rowFormProblem(row: EventRow): string | null {
+  const { version, at, type, bytes, hash, payload } = row as { readonly [column in keyof EventRow]: unknown };
+  if (!Number.isSafeInteger(version)) return "its version is no number";
+  if (typeof at !== "number") return "its time is no number";
+  if (typeof type !== "string") return "its type is no text";
+  if (!(bytes instanceof Uint8Array)) return "its bytes are not bytes any more";
+  if (!(hash instanceof Uint8Array)) return "its hash is not bytes any more";
+  return payload === null || payload instanceof Uint8Array ? null : "its content is not bytes any more";
 }
 
 async function payloadContent(
@@ -168,10 +185,10 @@ export async function* readRun(
   for await (const { row, opened } of readJournal(store, run, after)) {
     const { event } = opened;
     // A flipped bit may leave sound JSON behind, and nothing may be decided on what nobody wrote.
-    const torn = head !== null && !chain(head, row.bytes).every((byte, i) => byte === row.hash[i]);
+    const torn = () => head !== null && !chain(head, row.bytes).every((byte, i) => byte === row.hash[i]);
     const problem =
       opened.problem ??
-      (torn ? "its hash does not follow from what it holds" : event && checkEventData(event.type, event.data));
+      (torn() ? "its hash does not follow from what it holds" : event && checkEventData(event.type, event.data));
     head = row.hash;
     if (event === null || problem !== null) {
       throw new FlotillaError("EVENT_INVALID", `event ${row.version} of ${run}: ${problem ?? "unreadable"}`, {

@@ -22,6 +22,7 @@ import type { HostOptions } from "./host-pool.ts";
 import { Hub } from "./hub.ts";
 import { isUnowned, type OwnerLock, ownerFolder, readOwner, takeOwnership, thisProcess } from "./owner-lock.ts";
 import { type Opened, Owner } from "./owner.ts";
+import { SignedHeadFile } from "./signed-head.ts";
 
 /** Where what went wrong without anybody waiting for it is reported (O4). */
 export interface FleetLog {
@@ -48,6 +49,8 @@ export interface OpenFleetOptions extends Partial<HostOptions> {
    *  it over. */
   since?: number;
   log?: FleetLog;
+  /** Called with what whoever runs this process must know at once; it is in the log too. */
+  alarm?: (message: string) => void;
 }
 
 const SILENT: FleetLog = { debug() {}, info() {}, warn() {}, error() {} };
@@ -197,6 +200,7 @@ async function own(
   const clock = systemClock({ ref: true });
   const random = systemRandom();
   const openedAt = clock.now();
+  const failed = (error: unknown) => log.error(error instanceof Error ? error.message : String(error));
   const undo: (() => void | Promise<void>)[] = [() => lock?.release()];
   try {
     const store = await openStore(location.url, {
@@ -213,7 +217,12 @@ async function own(
       saveKeys: keys.save,
       openedAt,
       since: options.since ?? openedAt,
+      signedHead: location.folder === null ? null : new SignedHeadFile(location.folder, clock, failed),
       log,
+      alarm: (message) => {
+        log.error(message);
+        options.alarm?.(message);
+      },
       hub: new Hub(),
       mode: source.value === null && options.mode !== "library" ? "hosts" : "library",
       model: options.model ?? null,

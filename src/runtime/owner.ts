@@ -8,7 +8,7 @@ import type { KeyRing } from "../message/keys.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import { sleep } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { RunRow, Store } from "../store/store.ts";
+import { FLEET_JOURNAL, type RunRow, type Store } from "../store/store.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { VERSION } from "../version.ts";
 import { type Agents, openAgents } from "./agents.ts";
@@ -26,6 +26,7 @@ import { parseQueue } from "./ledger.ts";
 import { startLocalWorker } from "./local-worker.ts";
 import type { FleetLog } from "./open-fleet.ts";
 import { thisProcess } from "./owner-lock.ts";
+import { SIGNED_HEAD_FILE, type SignedHeadFile } from "./signed-head.ts";
 
 /** What is opened: a definition and where its code is. */
 export interface Opened {
@@ -40,11 +41,15 @@ export interface OwnerPorts {
   random: Random;
   keys: KeyRing;
   saveKeys(): void;
+  /** Keeps the fleet's signed head outside of the store; null for a store in memory. */
+  signedHead: SignedHeadFile | null;
   /** When the app was opened; a later one of this process may take the store over. */
   since: number;
   /** When opening began: younger keys were made by it. */
   openedAt: number;
   log: FleetLog;
+  /** Tells whoever runs this process what he must know. */
+  alarm(message: string): void;
   hub: Hub;
   mode: "hosts" | "library";
   model: string | null;
@@ -96,6 +101,7 @@ export class Owner implements OwnerControl {
       wanted: (queue) => this.#wanted(queue),
       failed,
       notify: (notice) => ports.hub.publish(notice),
+      signed: (head) => ports.signedHead?.save(head),
     });
     this.#hosts =
       ports.mode === "library"
@@ -115,6 +121,7 @@ export class Owner implements OwnerControl {
 
   /** Starts the roles and takes up what an earlier process left. */
   async open(opened: Opened): Promise<void> {
+    await this.#checkSignedHead();
     this.#recordKeys(this.#ports.keys.names().filter((name) => this.#isNewKey(name)));
     const hash = await this.#adopt(opened);
     await this.#coordinator.fleet.insist("fleet.opened", {
@@ -124,6 +131,24 @@ export class Owner implements OwnerControl {
     });
     await this.#coordinator.recover();
     this.#keepHouse();
+  }
+
+  /** What was signed last must still be there: else the fleet's journal was cut or replaced while nobody had it open. That
+   *  goes on record, and is told; the runs go on (F14). */
+  async #checkSignedHead(): Promise<void> {
+    const { store } = this.#ports;
+    const signed = this.#ports.signedHead?.read(store.fleet) ?? null;
+    if (signed === null || signed === "unknown") return;
+    if (signed === "damaged")
+      return this.#ports.alarm(`${SIGNED_HEAD_FILE} is damaged and is made anew; see: flotilla verify`);
+    const [row] = await store.events(FLEET_JOURNAL, signed.version - 1, 1);
+    if (row?.version === signed.version && Buffer.from(row.hash).toString("base64url") === signed.head) return;
+    const { version: found } = await store.head(FLEET_JOURNAL);
+    const when = new Date(signed.at).toISOString();
+    this.#ports.alarm(
+      `the fleet's journal was cut or replaced: it was signed up to event ${signed.version} at ${when}, and that event is not there; see: flotilla verify`,
+    );
+    await this.#coordinator.fleet.insist("journal.cut", { version: signed.version, signedAt: signed.at, found });
   }
 
   /** New runs use this definition; those that are pinned to an older one end on it (D9). */
@@ -345,6 +370,7 @@ export class Owner implements OwnerControl {
     }
     void this.#coordinator.fleet.append("fleet.closed", { why: drain ? "closed" : "closed at once" });
     await this.#coordinator.close();
+    await this.#ports.signedHead?.close();
     this.#ports.hub.close();
     for (const closer of this.#closers) await closer();
   }

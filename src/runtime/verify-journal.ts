@@ -1,12 +1,12 @@
 import { checkEventData } from "../core/event.ts";
 import { isFlotillaError } from "../error.ts";
-import { type EventRow, FLEET_JOURNAL, type JournalId, type RunRow, type Store } from "../store/store.ts";
+import { type EventRow, FLEET_JOURNAL, type JournalId, type Store } from "../store/store.ts";
 import { fleetEventSchemas, type FleetEventType } from "./fleet-journal.ts";
-import { chain, genesis, type JournalEvent, openRow } from "./journal.ts";
+import { chain, genesis, type JournalEvent, type OpenedEvent, openRow, rowFormProblem } from "./journal.ts";
 
 /** The first thing in a journal that is not as it was recorded. */
 export interface JournalProblem {
-  kind: "altered" | "missing" | "reordered" | "truncated" | "unreadable" | "row" | "signature";
+  kind: "altered" | "missing" | "reordered" | "truncated" | "unreadable" | "row" | "signature" | "definition";
   /** The first event concerned; null when it is not one event. */
   version: number | null;
   /** A sentence that names event and journal. */
@@ -22,9 +22,6 @@ export interface JournalWalk {
   /** Version and head of the last event that is there. */
   version: number;
   head: Uint8Array;
-  first: JournalEvent | null;
-  /** The last event that ended the run. */
-  end: JournalEvent | null;
   problem: JournalProblem | null;
 }
 
@@ -46,10 +43,17 @@ export async function walkJournal(
   each: (walked: WalkedEvent) => void | Promise<void> = () => {},
 ): Promise<JournalWalk> {
   const head = genesis(journal);
-  const walk: JournalWalk = { journal, events: 0, erased: 0, version: 0, head, first: null, end: null, problem: null };
+  const walk: JournalWalk = { journal, events: 0, erased: 0, version: 0, head, problem: null };
   for await (const row of rowsOf(store, walk)) {
+    const form = rowFormProblem(row);
+    if (form !== null) {
+      const version = Number.isSafeInteger(row.version) ? row.version : walk.version + 1;
+      walk.problem ??= broken("altered", walk, version, `was altered: ${form}`);
+      walk.version = version;
+      continue;
+    }
     walk.problem ??= chainProblem(walk, row);
-    const { event, erased, problem } = await openRow(row, (hash) => store.blob(hash));
+    const { event, erased, problem } = await opened(store, row);
     if (problem !== null) walk.problem ??= broken("altered", walk, row.version, `was altered: ${problem}`);
     const unknown = event && schemaProblem(journal, event);
     if (unknown !== null)
@@ -62,13 +66,34 @@ export async function walkJournal(
     walk.events += 1;
     walk.version = row.version;
     walk.head = row.hash;
-    if (event === null) continue;
+    if (event === null || unknown !== null) continue;
     if (erased) walk.erased += 1;
-    walk.first ??= event;
-    if (isEnd(event)) walk.end = event;
     await each({ row, event, erased });
   }
   return walk;
+}
+
+/** As `openRow`; a blob that the database itself cannot read is a problem of its event. */
+async function opened(store: Pick<Store, "blob">, row: EventRow): Promise<OpenedEvent> {
+  try {
+    return await openRow(row, (hash) => store.blob(hash));
+  } catch (error) {
+    if (!isFlotillaError(error)) throw error;
+    return { event: null, erased: false, problem: `its content cannot be read: ${error.message}` };
+  }
+}
+
+/** The events of a journal that can be read, wherever it is broken. */
+export async function* readableEvents(
+  store: Pick<Store, "events" | "blob">,
+  journal: JournalId,
+): AsyncGenerator<{ version: number; event: JournalEvent }> {
+  const walk: JournalWalk = { journal, events: 0, erased: 0, version: 0, head: genesis(journal), problem: null };
+  for await (const row of rowsOf(store, walk)) {
+    if (Number.isSafeInteger(row.version)) walk.version = row.version;
+    const { event } = await opened(store, row);
+    if (event !== null && schemaProblem(journal, event) === null) yield { version: row.version, event };
+  }
 }
 
 /** Events in order; one that the database itself cannot read ends the walk, named. */
@@ -87,7 +112,8 @@ async function* rowsOf(store: Pick<Store, "events">, walk: JournalWalk): AsyncGe
       return;
     }
     yield* rows;
-    if (rows.length < limit) return;
+    // What is no number stands behind all numbers, and there is no reading on from it.
+    if (rows.length < limit || !Number.isSafeInteger(rows.at(-1)?.version)) return;
   }
 }
 
@@ -123,24 +149,6 @@ function schemaProblem(journal: JournalId, event: JournalEvent): string | null {
   return result.success ? null : `its data has not the form of ${event.type}`;
 }
 
-const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.stopped"]);
-const isEnd = (event: JournalEvent): boolean => ENDS.has(event.type);
-
-/** What is kept of a run beside its journal must be what the journal says. A row that is further on than the walk
- *  belongs to a run that went on meanwhile. */
-export function rowProblem(row: RunRow, walk: JournalWalk): JournalProblem | null {
-  const wrong = (what: string, says: string, journal: string) =>
-    broken("row", walk, null, `its row says ${what} ${says}, its events say ${journal}`);
-  if (walk.version > row.version) return wrong("version", String(row.version), String(walk.version));
-  const started = (walk.first?.data ?? {}) as { workflow?: string; definition?: string };
-  if (row.workflow !== started.workflow) return wrong("workflow", row.workflow, String(started.workflow));
-  if (row.definition !== started.definition) return wrong("definition", row.definition, String(started.definition));
-  if (walk.version < row.version) return null;
-  if (!same(row.head, walk.head)) return wrong("head", hex(row.head), hex(walk.head));
-  const status = walk.end === null ? "running" : walk.end.type.slice("run.".length);
-  return row.status === status ? null : wrong("status", row.status, status);
-}
-
 /** A problem of a journal; without a version, `what` follows the journal's own name. */
 export function broken(
   kind: JournalProblem["kind"],
@@ -156,5 +164,3 @@ export function broken(
 export function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex").slice(0, 12);

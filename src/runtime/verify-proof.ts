@@ -4,8 +4,8 @@ import { sealRoot, UNSEALED_FRAMES_MAX, verifySeal } from "../message/seal.ts";
 import { FLEET_JOURNAL, type JournalId, type Store } from "../store/store.ts";
 import { DigestTable } from "./digest-table.ts";
 import type { FleetEventData } from "./fleet-journal.ts";
-import { type JournalEvent, readJournal } from "./journal.ts";
-import { broken, type JournalProblem, type WalkedEvent } from "./verify-journal.ts";
+import type { JournalEvent } from "./journal.ts";
+import { broken, type JournalProblem, readableEvents, type WalkedEvent } from "./verify-journal.ts";
 import type { PublicKeys } from "./verify-head.ts";
 
 /** How far agents' signatures reach. */
@@ -49,10 +49,10 @@ export class Proofs {
   /** Reads the fleet's journal for seals; returns the first one that does not hold. */
   async checkSeals(store: Store): Promise<JournalProblem | null> {
     let problem: JournalProblem | null = null;
-    for await (const { row, opened } of readJournal(store, FLEET_JOURNAL)) {
-      if (opened.event?.type !== "messages.sealed") continue;
-      const wrong = this.#sealProblem(opened.event.data as FleetEventData["messages.sealed"]);
-      if (wrong !== null) problem ??= broken("signature", { journal: FLEET_JOURNAL }, row.version, wrong);
+    for await (const { version, event } of readableEvents(store, FLEET_JOURNAL)) {
+      if (event.type !== "messages.sealed") continue;
+      const wrong = this.#sealProblem(event.data as FleetEventData["messages.sealed"]);
+      if (wrong !== null) problem ??= broken("signature", { journal: FLEET_JOURNAL }, version, wrong);
     }
     return problem;
   }

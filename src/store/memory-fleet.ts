@@ -28,7 +28,8 @@ interface RunFields {
   workflow: string;
   definition: string;
   createdAt: number;
-  idempotencyKey: string | undefined;
+  idempotencyKey: string | null;
+  inputDigest: string | null;
   status: RunRow["status"];
   summary: Uint8Array | null;
 }
@@ -83,8 +84,7 @@ export class MemoryFleet {
   run(id: JournalId): RunRow | null {
     const journal = this.journals.get(id);
     if (!journal?.run) return null;
-    const { idempotencyKey: _key, ...run } = journal.run;
-    return { id, ...run, updatedAt: journal.updatedAt, version: journal.version, head: journal.head };
+    return { id, ...journal.run, updatedAt: journal.updatedAt, version: journal.version, head: journal.head };
   }
 
   /** Applies a commit whole, or changes nothing and returns why it was refused. */
@@ -275,7 +275,7 @@ export class MemoryFleet {
       const blob = this.blobs.get(hash);
       if (blob) this.#put(this.blobs, hash, { ...blob, refs: blob.refs - 1 }, undo);
     }
-    if (journal.run.idempotencyKey !== undefined) this.#put(this.#keys, journal.run.idempotencyKey, undefined, undo);
+    if (journal.run.idempotencyKey !== null) this.#put(this.#keys, journal.run.idempotencyKey, undefined, undo);
     this.#put(this.#references, id, undefined, undo);
     this.#put(this.#snapshots, id, undefined, undo);
     this.#put(this.#events, id, undefined, undo);
@@ -321,7 +321,8 @@ function runFields(old: RunFields | null, write: RunWrite | undefined): RunField
         workflow: create.workflow,
         definition: create.definition,
         createdAt: create.createdAt,
-        idempotencyKey: create.idempotencyKey,
+        idempotencyKey: create.idempotencyKey ?? null,
+        inputDigest: create.inputDigest ?? null,
         status: "running",
         summary: null,
       }

@@ -25,6 +25,7 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   ENOTDIR: "STORE_READONLY",
   EEXIST: "STORE_READONLY",
   ENOENT: "STORE_READONLY",
+  ERR_OUT_OF_RANGE: "STORE_DAMAGED", // a number that no process of ours wrote: it is larger than JavaScript's
 };
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {

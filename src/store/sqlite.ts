@@ -133,7 +133,8 @@ function closingOnError<T>(db: DatabaseSync, work: () => T): T {
   }
 }
 
-const RUN_COLUMNS = `id, workflow, definition, status, created_at AS createdAt, updated_at AS updatedAt, version, head, summary`;
+const RUN_COLUMNS = `id, workflow, definition, status, created_at AS createdAt, updated_at AS updatedAt, version, head, summary,
+  idempotency_key AS idempotencyKey, input_digest AS inputDigest`;
 const TASK_COLUMNS = `run, task, queue, attempt, rank, ready_at AS readyAt, expires_at AS expiresAt, worker,
   lease_until AS leaseUntil`;
 const INBOX_COLUMNS = "id, run, kind, at, deadline, decided_at AS decidedAt, bytes";
@@ -149,7 +150,8 @@ const SQL = {
   runs: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ?1 AND status = ?2 AND created_at <= ?3
     AND (created_at < ?3 OR ?4 IS NULL OR id < ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY created_at DESC, id DESC LIMIT ?6`,
   runIdsFrom: "SELECT id FROM journal WHERE fleet = ? AND id >= ? AND status IS NOT NULL ORDER BY id LIMIT ?",
-  keyOwner: "SELECT id AS run, input_digest AS inputDigest FROM journal WHERE fleet = ? AND idempotency_key = ?",
+  keyOwner:
+    "SELECT id AS run, input_digest AS inputDigest FROM journal WHERE fleet = ? AND idempotency_key = ? AND status IS NOT NULL",
   // Without being told, SQLite would read all that is ready and sort it.
   peek: `SELECT ${TASK_COLUMNS} FROM task INDEXED BY task_by_rank WHERE fleet = ?1 AND queue = ?2 AND worker IS NULL AND ready_at <= ?3
     AND (expires_at IS NULL OR expires_at >= ?3) ORDER BY rank, run, task LIMIT ?4`,

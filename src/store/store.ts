@@ -42,6 +42,9 @@ export interface RunRow {
   head: Uint8Array;
   /** Small JSON for lists (tokens, money, tasks); null until the run ends. */
   summary: Uint8Array | null;
+  /** The key under which it was started, and the digest of its input; null without one. */
+  idempotencyKey: string | null;
+  inputDigest: string | null;
 }
 
 /** Ignored on a journal that no commit created as a run. */

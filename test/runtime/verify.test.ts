@@ -1,79 +1,24 @@
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { z } from "zod";
-import { agent, fleet, tool } from "../../src/definition/build.ts";
-import { trustedKeys } from "../../src/cli/trusted-key.ts";
-import { pipeline } from "../../src/pattern/pipeline.ts";
-import { chain } from "../../src/runtime/journal.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { chain, genesis } from "../../src/runtime/journal.ts";
 import { openFleet } from "../../src/runtime/open-fleet.ts";
-import { type JournalReport, verifyJournals } from "../../src/runtime/verify-journals.ts";
-import { openSqliteReader } from "../../src/store/sqlite.ts";
+import { type AlteredStore, recordedStore, sums, verified } from "./altered-store.ts";
 
-const double = tool({
-  description: "Doubles",
-  effect: "read",
-  input: z.object({ n: z.number() }),
-  output: z.number(),
-  run: ({ n }) => Promise.resolve(2 * n),
-});
-const doubler = agent({ tools: [double], run: (ctx, input: { n: number }) => ctx.tool(double, { n: input.n }) });
-const teller = agent({ run: (ctx, input) => ctx.step("tell", () => `it is ${JSON.stringify(input)}`) });
-const sums = fleet({
-  name: "sums",
-  tools: { double },
-  agents: { doubler, teller },
-  workflows: { sum: pipeline({ stages: [doubler, teller] }) },
-});
-
-let original: string;
-let runs: string[];
+let store: AlteredStore;
+const undo: (() => void)[] = [];
 
 beforeAll(async () => {
-  original = mkdtempSync(join(tmpdir(), "flotilla-verify-"));
-  await using app = await openFleet({ fleet: sums, store: `sqlite:${join(original, "store.db")}` });
-  runs = [];
-  for (const n of [1, 2, 3]) {
-    const run = await app.control.start({ workflow: "sum", input: { n } });
-    await app.result(run);
-    runs.push(run);
-  }
-  // Agents sign what they sent soon after they sent it.
-  await vi.waitFor(async () => {
-    const keys = await trustedKeys(join(original, "store.db"));
-    const { signatures } = await verifyJournals(app.store, keys === null ? {} : { keys }, () => {});
-    expect(signatures.sealed).toBe(signatures.messages);
-  });
+  store = await recordedStore((work) => undo.push(work));
 });
-afterAll(() => rmSync(original, { recursive: true }));
+afterAll(() => {
+  for (const work of undo) work();
+});
 
 const journal = "SELECT no FROM journal WHERE id = ?";
-
-/** Verifies a copy of the store after `alter` has been at it with a database tool. */
-async function verifyAltered(alter: (db: DatabaseSync) => void, which?: readonly string[]) {
-  const folder = mkdtempSync(join(tmpdir(), "flotilla-verify-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  cpSync(original, folder, { recursive: true });
-  const path = join(folder, "store.db");
-  const db = new DatabaseSync(path);
-  alter(db);
-  db.close();
-  const store = await openSqliteReader(path, { fleet: "sums" });
-  const keys = await trustedKeys(path);
-  const reports: JournalReport[] = [];
-  const result = await verifyJournals(store, { ...(keys && { keys }), ...(which && { runs: which }) }, (report) =>
-    reports.push(report),
-  );
-  await store.close();
-  const problems = Object.fromEntries(
-    reports.flatMap(({ journal: id, problem }) => (problem === null ? [] : [[id, problem]])),
-  );
-  return { result, reports, problems };
-}
-
-const run = (index: number): string => runs[index] ?? "";
+const verifyAltered: AlteredStore["verifyAltered"] = (alter, which) => store.verifyAltered(alter, which);
+const run = (index: number): string => store.runs[index] ?? "";
 
 /** Changes the first event of a type in its own bytes, the number of characters kept. */
 function alterBytes(db: DatabaseSync, id: string, version: number, from: string, to: string): void {
@@ -98,9 +43,9 @@ test("X6: an untouched store verifies, signatures of agents and coordinator incl
   const { result, problems } = await verifyAltered(() => {});
   expect(problems).toEqual({});
   expect(result).toMatchObject({
-    journals: 4,
+    journals: 5,
     broken: 0,
-    signatures: { keys: "given", messages: 12, sealed: 12, sealsInPart: 0, unsignedRuns: 0 },
+    signatures: { keys: "given", messages: 13, sealed: 13, sealsInPart: 0, unsignedRuns: 0 },
   });
   expect(result.signatures.heads).toBeGreaterThanOrEqual(3);
 });
@@ -227,6 +172,137 @@ test("X6: a cut tail of the fleet's own journal is named", async () => {
   expect(problems.fleet).toMatchObject({ kind: "truncated", version: last });
 });
 
+test("X6: the end of the fleet's journal cannot be cut off, though its row is cut to fit", async () => {
+  let last = 0;
+  const { problems } = await verifyAltered((db) => {
+    last = Number(db.prepare("SELECT version FROM journal WHERE id = 'fleet'").get()?.version);
+    cutFleet(db, last - 1);
+  });
+  expect(problems.fleet).toMatchObject({ kind: "truncated", version: last });
+  expect(problems.fleet?.message).toContain("signed-head.json says");
+});
+
+test("X6: an event of the fleet's journal that was altered with all hashes after it is found by the next signature", async () => {
+  let version = 0;
+  const { problems } = await verifyAltered((db, folder) => {
+    rmSync(keptHead(folder));
+    version = versionOf(db, "fleet", "key.created");
+    alterBytes(db, "fleet", version, '"name":"', '"name":"x');
+    rechain(db, "fleet", version);
+  });
+  expect(problems.fleet).toMatchObject({ kind: "altered" });
+  expect(problems.fleet?.version).toBeLessThanOrEqual(version);
+});
+
+test("X6: the fleet's journal that was removed as a whole is named, and so are the runs that it does not know", async () => {
+  const removeFleet = (db: DatabaseSync) => {
+    db.prepare(`DELETE FROM event WHERE journal = (${journal})`).run("fleet");
+    db.prepare("DELETE FROM journal WHERE id = 'fleet'").run();
+  };
+  const { problems, result } = await verifyAltered(removeFleet);
+  expect(problems.fleet).toMatchObject({ kind: "truncated", version: 1 });
+  expect(result.broken).toBe(5);
+  const without = await verifyAltered((db, folder) => {
+    removeFleet(db);
+    rmSync(keptHead(folder));
+  });
+  expect(without.problems.fleet).toMatchObject({ kind: "truncated", version: 1 });
+  expect(without.problems[run(0)]?.message).toContain("the fleet's journal has no record of it");
+});
+
+test("X6: a run that was put in beside the record is named", async () => {
+  const { problems } = await verifyAltered((db) => {
+    db.exec(
+      "INSERT INTO journal SELECT 999, fleet, 'r-forged', version, head, updated_at, created_at, status, workflow, definition, NULL, NULL, summary FROM journal WHERE no = 2",
+    );
+    db.exec("INSERT INTO event SELECT 999, version, at, type, bytes, hash, payload FROM event WHERE journal = 2");
+    rechainAll(db, "r-forged");
+  });
+  expect(Object.keys(problems)).toEqual(["r-forged"]);
+});
+
+test("X6: a kept head that was altered or belongs to others is named", async () => {
+  const altered = await verifyAltered((_, folder) => {
+    const text = readFileSync(keptHead(folder), "utf8");
+    writeFileSync(keptHead(folder), text.replace(/"at": (\d)/, '"at": 9$1'));
+  });
+  expect(altered.problems.fleet?.message).toContain("signed-head.json was not signed by the coordinator");
+  const damaged = await verifyAltered((_, folder) => writeFileSync(keptHead(folder), "\0"));
+  expect(damaged.problems.fleet?.message).toContain("signed-head.json was altered or is damaged");
+  const others = await verifyAltered((_, folder) => writeFileSync(keptHead(folder), '{"version":1,"heads":[]}'));
+  expect(others.problems.fleet?.message).toContain("knows other fleets");
+  expect((await verifyAltered((_, folder) => rmSync(keptHead(folder)))).problems).toEqual({});
+});
+
+test("X6: a fleet that is opened on a journal that was cut says so, on record and at once, and works on", async () => {
+  const folder = store.copy();
+  const path = join(folder, "store.db");
+  const db = new DatabaseSync(path);
+  const last = Number(db.prepare("SELECT version FROM journal WHERE id = 'fleet'").get()?.version);
+  cutFleet(db, last - 2);
+  db.close();
+  const alarms: string[] = [];
+  await using app = await openFleet({ fleet: sums, store: `sqlite:${path}`, alarm: (text) => alarms.push(text) });
+  expect(alarms).toEqual([expect.stringContaining(`it was signed up to event ${last}`)]);
+  const later = await app.control.start({ workflow: "sum", input: { n: 5 } });
+  expect((await app.result(later)).status).toBe("completed");
+  await app.close();
+  const { problems } = await verified(path);
+  expect(problems.fleet).toMatchObject({ kind: "truncated", version: last - 1 });
+  expect(problems[later]).toBeUndefined();
+});
+
+test("X6: a definition that was altered or removed is named, with the runs that are pinned to it", async () => {
+  const removed = await verifyAltered((db) =>
+    db.exec("DELETE FROM blob WHERE hash IN (SELECT definition FROM journal)"),
+  );
+  expect(removed.problems[run(2)]).toMatchObject({ kind: "definition" });
+  expect(removed.problems[run(2)]?.message).toMatch(/its definition [0-9a-f]{12} is missing from the store/);
+  expect(removed.problems.fleet).toMatchObject({ kind: "definition" });
+  const altered = await verifyAltered((db) =>
+    db.exec("UPDATE blob SET bytes = CAST(replace(CAST(bytes AS TEXT), 'Doubles', 'Triples') AS BLOB)"),
+  );
+  expect(altered.problems[run(0)]?.message).toMatch(/its definition [0-9a-f]{12} was altered/);
+});
+
+test("X6: content in a blob that was altered or removed is named", async () => {
+  const blob = "hash NOT IN (SELECT definition FROM journal WHERE definition IS NOT NULL)";
+  const altered = await verifyAltered((db) => db.exec(`UPDATE blob SET bytes = x'00' WHERE ${blob}`));
+  expect(altered.problems).toEqual({ [run(3)]: expect.objectContaining({ kind: "altered" }) });
+  const removed = await verifyAltered((db) => db.exec(`DELETE FROM blob WHERE ${blob}`));
+  expect(removed.problems[run(3)]?.message).toContain("its blob is missing");
+});
+
+test("X6: numbers in lists that are not what the journal says are named, and hidden runs too", async () => {
+  const { problems } = await verifyAltered((db) => {
+    db.prepare("UPDATE journal SET summary = ? WHERE id = ?").run(Buffer.from('{"tasks":99}'), run(0));
+    db.prepare("UPDATE journal SET status = NULL WHERE id = ?").run(run(1));
+    db.prepare("UPDATE journal SET idempotency_key = 'another' WHERE id = ?").run(run(2));
+  });
+  expect(problems[run(0)]?.message).toMatch(/its row says summary \{"tasks":99\}, its events say \{"tasks":2,/);
+  expect(problems[run(1)]?.message).toContain("its row is missing, or hides it from lists");
+  expect(problems[run(2)]?.message).toContain("its row says idempotency key another, its events say third");
+});
+
+test("X6: a column of another type is named with its event", async () => {
+  const { problems } = await verifyAltered((db) => {
+    db.exec(
+      `UPDATE event SET bytes = CAST(bytes AS TEXT) WHERE version = 3 AND journal = (SELECT no FROM journal WHERE id = '${run(0)}')`,
+    );
+    db.exec(
+      `UPDATE event SET version = 'four' WHERE version = 4 AND journal = (SELECT no FROM journal WHERE id = '${run(1)}')`,
+    );
+    db.exec(
+      `UPDATE event SET at = 9223372036854775807 WHERE version = 5 AND journal = (SELECT no FROM journal WHERE id = '${run(2)}')`,
+    );
+  });
+  expect(problems[run(0)]).toMatchObject({ kind: "altered", version: 3 });
+  expect(problems[run(0)]?.message).toContain("its bytes are not bytes any more");
+  expect(problems[run(1)]).toMatchObject({ kind: "missing", version: 4 });
+  expect(problems[run(2)]).toMatchObject({ kind: "unreadable", version: 5 });
+  expect(Object.keys(problems)).toHaveLength(3);
+});
+
 test("X1: a forged head is not the coordinator's, whoever computed the chain anew", async () => {
   let version = 0;
   const { problems } = await verifyAltered((db) => {
@@ -239,16 +315,13 @@ test("X1: a forged head is not the coordinator's, whoever computed the chain ane
 
 test("X1: a step that its agent did not send is named, although every chain and row was computed anew", async () => {
   let version = 0;
-  const { problems } = await verifyAltered((db) => {
+  const { problems } = await verifyAltered((db, folder) => {
+    rmSync(keptHead(folder));
     version = versionOf(db, run(0), "step.completed");
     alterBytes(db, run(0), version, '"durationMs":', '"durationMs":1');
     rechain(db, run(0), version);
     // Without signed heads only the agents' own signatures are left.
-    const heads = versionOf(db, "fleet", "heads.signed");
-    db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version >= ?`).run("fleet", heads);
-    db.prepare(
-      `UPDATE journal SET version = ?, head = (SELECT hash FROM event WHERE journal = journal.no AND version = ?) WHERE id = 'fleet'`,
-    ).run(heads - 1, heads - 1);
+    cutFleet(db, versionOf(db, "fleet", "heads.signed") - 1);
   });
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "signature", version }) });
   expect(problems[run(0)]?.message).toContain("is not what doubler sent");
@@ -259,8 +332,30 @@ test("F14: a journal with a damaged event does not keep the others from being ve
     db.prepare(`UPDATE event SET bytes = x'00ff' WHERE journal = (${journal}) AND version = 1`).run(run(0));
   });
   expect(problems).toEqual({ [run(0)]: expect.objectContaining({ kind: "altered", version: 1 }) });
-  expect(result.journals).toBe(4);
+  expect(result.journals).toBe(5);
 });
+
+const keptHead = (folder: string): string => join(folder, "store.db.owner", "signed-head.json");
+
+/** Cuts the fleet's journal after `version`, and its row to fit. */
+function cutFleet(db: DatabaseSync, version: number): void {
+  db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version > ?`).run("fleet", version);
+  db.prepare(
+    `UPDATE journal SET version = ?, head = (SELECT hash FROM event WHERE journal = journal.no AND version = ?) WHERE id = 'fleet'`,
+  ).run(version, version);
+}
+
+/** Every hash of a journal under another id. */
+function rechainAll(db: DatabaseSync, id: string): void {
+  let head = genesis(id);
+  for (const { version, bytes } of db
+    .prepare(`SELECT version, bytes FROM event WHERE journal = (${journal}) ORDER BY version`)
+    .all(id)) {
+    head = chain(head, bytes as Uint8Array);
+    db.prepare(`UPDATE event SET hash = ? WHERE journal = (${journal}) AND version = ?`).run(head, id, Number(version));
+  }
+  db.prepare("UPDATE journal SET head = ? WHERE id = ?").run(head, id);
+}
 
 /** What somebody with the store and its format in hand can do: every hash from `from` on, and the row. */
 function rechain(db: DatabaseSync, id: string, from: number): void {

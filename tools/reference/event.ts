@@ -51,7 +51,7 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
 
 const FLEET: Readonly<Record<FleetEventType, string>> = {
   "fleet.opened": "A process took the store over.",
-  "fleet.closed": "Not written today.",
+  "fleet.closed": "A process gave the store back in good order.",
   "key.created": "A participant got a key; its public half.",
   "definition.registered": "A definition was stored under its hash.",
   "definition.missing": "A run waits for code that is not here.",
@@ -59,7 +59,9 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "worker.stopped": "A worker is gone. `crashed`: those that ran in it are suspects.",
   "messages.sealed": "An agent signed the Merkle root of what it sent in a session, messages `from` to `to`.",
   "message.refused": "Something did not verify and was not acted on.",
-  "heads.signed": "The coordinator signed version and head of every run that grew.",
+  "heads.signed": "The coordinator signed version and head of every run that grew, and of this journal.",
+  "journal.cut":
+    "This journal was found shorter than, or other than, the head that had been signed and kept outside of the store.",
   "run.removed": "A finished run was removed; its last head stays here. Not written today: nothing removes runs.",
 };
 

@@ -1,3 +1,6 @@
+import { ownerFolder } from "../../runtime/owner-lock.ts";
+import { readSignedHead } from "../../runtime/signed-head.ts";
+import type { KeptHead } from "../../runtime/verify-coverage.ts";
 import type { JournalReport, VerifyResult } from "../../runtime/verify-journals.ts";
 import { verifyJournals } from "../../runtime/verify-journals.ts";
 import { FLEET_JOURNAL, type Store } from "../../store/store.ts";
@@ -15,15 +18,18 @@ export async function run(context: Context, [target]: readonly (string | undefin
   return readStore(context, project, async (store) => {
     if (store === null) return nothingYet(context, target);
     const runs = await runsOf(store, target);
-    const keys = await trustedKeys(pathOf(project.store));
-    const options = { ...(runs === null ? {} : { runs }), ...(keys === null ? {} : { keys }) };
+    const path = pathOf(project.store);
+    // Before the store is read, which may go on meanwhile.
+    const signedHead = readSignedHead(ownerFolder(path), store.fleet);
+    const keys = await trustedKeys(path);
+    const options = { signedHead, ...(runs === null ? {} : { runs }), ...(keys === null ? {} : { keys }) };
     const reports: JournalReport[] = [];
     const result = await verifyJournals(store, options, (report) => {
       // A whole store may hold a million journals: those that are sound are only counted.
       if (report.problem !== null || target !== undefined) reports.push(report);
     });
     if (context.json) printJson(context, { ...result, reports });
-    else print(context, result, reports);
+    else print(context, result, reports, signedHead);
     return result.broken === 0 ? EXIT.ok : EXIT.failed;
   });
 }
@@ -40,7 +46,12 @@ async function runsOf(store: Store, target: string | undefined): Promise<string[
   return target === FLEET_JOURNAL ? [] : [(await findRun(store, target)).row.id];
 }
 
-function print({ terminal }: Context, result: VerifyResult, reports: readonly JournalReport[]): void {
+function print(
+  { terminal }: Context,
+  result: VerifyResult,
+  reports: readonly JournalReport[],
+  signedHead: KeptHead,
+): void {
   const paint = terminal.outPaint;
   for (const { problem, journal, events } of reports) {
     if (problem === null) terminal.out(`${paint.green("✓")} ${journal}  ${plural(events, "event")}, chain sound`);
@@ -65,6 +76,8 @@ function print({ terminal }: Context, result: VerifyResult, reports: readonly Jo
     terminal.out(`  ${plural(unchecked, "signature")} could not be checked: no key of the signer is known here`);
   if (keys === "recorded")
     terminal.out("  no key file here: signatures were checked with the keys that the fleet's journal records itself");
+  if (signedHead === null)
+    terminal.out("  no signed head is kept outside of the store: a cut end of the fleet's journal would not show");
   if (unsignedRuns > 0)
     terminal.out(`  ${plural(unsignedRuns, "run")} went on after the last signed head: a crash, or work under way`);
   const first = reports.find(({ problem }) => problem !== null);

@@ -30,6 +30,8 @@ export function fleetSentence(given: JournalEvent): string {
       return `a ${event.data.what} of ${event.data.sender} from ${event.data.worker} was refused: ${event.data.why}`;
     case "heads.signed":
       return `heads of ${plural(event.data.heads.length, "run")} signed`;
+    case "journal.cut":
+      return `this journal is not the one that was signed up to event ${event.data.version}: it was found with ${plural(event.data.found, "event")}`;
     case "run.removed":
       return `run ${event.data.run} removed at version ${event.data.version}`;
     default:
