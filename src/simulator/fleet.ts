@@ -29,10 +29,18 @@ const vault = tool({ ...toolCommon, description: "Granted to nobody", effect: "r
 
 const common = { retry, timeoutMs: 15_000, stepTimeoutMs: 3_000, run: never };
 const Result = z.object({ task: z.string(), results: z.array(z.json()) });
-const ada = agent({ ...common, tools: [look, post, pay, send], output: Result });
-const bob = agent({ ...common, tools: [look, post, pay, send], output: Result });
+const facts = { read: ["city"], write: ["visits"] };
+const ada = agent({ ...common, facts, tools: [look, post, pay, send], output: Result });
+const bob = agent({ ...common, facts, tools: [look, post, pay, send], output: Result });
 const lead = agent({ ...common, tools: [look] });
-const modelAgent = { retry, timeoutMs: 15_000, stepTimeoutMs: 3_000, instructions: "Do it.", tools: [look, post, pay] };
+const modelAgent = {
+  facts,
+  retry,
+  timeoutMs: 15_000,
+  stepTimeoutMs: 3_000,
+  instructions: "Do it.",
+  tools: [look, post, pay],
+};
 const muse = agent({ ...modelAgent, model: "main/muse", fallbackModels: ["backup/muse"], output: Result });
 
 const declared = fleet({

@@ -28,6 +28,9 @@ export interface EventFields {
     readonly agent: string | null;
     readonly needs: readonly RecordedNeed[];
   }[];
+  readonly ask?: { readonly ask: string; readonly fact?: string; readonly peek?: boolean };
+  readonly fact?: string | null;
+  readonly version?: number | null;
   readonly cancel?: readonly { readonly task: string }[];
 }
 

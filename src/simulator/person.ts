@@ -13,7 +13,11 @@ interface Question {
 
 const LOOK_EVERY_MS = [500, 4_000] as const;
 
-/** A person who is asked what became of a write, looks at the outside and says it (F13). */
+/** How often a person who looks has a correction to make. */
+const CORRECTS = 0.2;
+
+/** A person who is asked what became of a write, looks at the outside and says it (F13), and now and then corrects a
+ *  shared fact of a run (C10). */
 export class Person {
   readonly #world: World;
   readonly #machine: Machine;
@@ -21,6 +25,7 @@ export class Person {
   readonly #random: Prng;
   readonly #questions = new Map<string, Question>();
   readonly #keys = new Map<string, string>();
+  readonly #running = new Set<string>();
 
   constructor(parts: { world: World; machine: Machine; outside: Outside; history: History }) {
     this.#world = parts.world;
@@ -28,6 +33,7 @@ export class Person {
     this.#outside = parts.outside;
     this.#random = new Prng(parts.world.seed, "person");
     parts.history.onEvent(({ journal, type, data }) => {
+      if (type === "run.started") this.#running.add(journal);
       const { task = "", key = "", idempotencyKey = "" } = data;
       const name = `${journal}/${task}/${key}`;
       if (type === "step.started") this.#keys.set(name, idempotencyKey);
@@ -39,13 +45,26 @@ export class Person {
   }
 
   #forget(run: string): void {
+    this.#running.delete(run);
     for (const [name, question] of this.#questions) if (question.run === run) this.#questions.delete(name);
   }
 
   #look(): void {
     this.#world.in(this.#random.int(...LOOK_EVERY_MS), null, "a person looks", () => {
       for (const [name, question] of this.#questions) this.#answer(name, question);
+      this.#correct();
       this.#look();
+    });
+  }
+
+  #correct(): void {
+    const { owner } = this.#machine;
+    if (owner === null || this.#running.size === 0 || !this.#random.chance(CORRECTS)) return;
+    const run = this.#random.pick([...this.#running]);
+    const set = { fact: "city", value: this.#random.int(1, 3), by: "person", why: "it moved", until: null };
+    owner.coordinator.setFact(run, set).catch((error: unknown) => {
+      // The run may have ended, the store be full, or its owner gone.
+      if (!isFlotillaError(error)) throw error;
     });
   }
 

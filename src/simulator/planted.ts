@@ -24,6 +24,8 @@ export const PLANTED = {
   "apply a late result": { coordinator: (ports) => new Credulous(ports), decide: belated },
   /** What calls had reserved that were under way when their process died is given back. */
   "forget a reservation at crash": { decide: forgiving },
+  /** Nobody knows who read which fact. */
+  "forget who read": { decide: forgetReaders },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
@@ -94,6 +96,11 @@ function forgiving(...[state, command, context]: Parameters<typeof decide>): Ret
     event.data.outcome = "free";
   }
   return events;
+}
+
+function forgetReaders(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  state.readers.clear();
+  return decide(state, command, context);
 }
 
 /** A store in which one call is answered by something else. */

@@ -7,6 +7,8 @@ export type Act =
   | { act: "look" }
   | { act: "post" | "pay" | "send"; amount: number }
   | { act: "effect" }
+  /** Reads a shared fact; adds one to another. */
+  | { act: "read" | "count" }
   | { act: "now" | "random" }
   | { act: "sleep"; ms: number }
   | { act: "both"; acts: readonly Act[] }
@@ -30,7 +32,8 @@ export function programOf(seed: number, name: string): Program {
 
 function actOf(random: Prng, depth: number): Act {
   const roll = random.next();
-  if (roll < 0.3) return { act: "look" };
+  if (roll < 0.2) return { act: "look" };
+  if (roll < 0.3) return { act: random.chance(0.6) ? "read" : "count" };
   if (roll < 0.42) return { act: "post", amount: random.int(1, 100) };
   if (roll < 0.52) return { act: "pay", amount: random.int(1, 100) };
   if (roll < 0.58) return { act: "send", amount: random.int(1, 100) };
@@ -66,6 +69,10 @@ async function performOne(
     case "pay":
     case "send":
       return context.tool(act.act, { at, amount: act.amount });
+    case "read":
+      return (await context.facts.get("city"))?.value ?? null;
+    case "count":
+      return context.facts.update("visits", (visits) => Number(visits ?? 0) + 1);
     case "effect":
       return context.step(`effect-${at}`, () => effect(`effect-${at}`));
     case "now":

@@ -25,6 +25,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   },
   "forget what is claimed": { promise: "C3:", seedsMax: 20 },
   "forget a reservation at crash": { promise: "5:", seedsMax: 40 },
+  "forget who read": { promise: "4:", seedsMax: 60 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -4,6 +4,7 @@ import { chained } from "./chain.ts";
 import type { CheckerMaker } from "./checker.ts";
 import { claims } from "./claims.ts";
 import { edges } from "./edges.ts";
+import { factsTrue } from "./facts-true.ts";
 import { granted } from "./granted.ts";
 import { noOrphan } from "./no-orphan.ts";
 import { nothingLost } from "./nothing-lost.ts";
@@ -20,6 +21,7 @@ export const checkers: readonly CheckerMaker[] = [
   stepsOnce,
   edges,
   nothingLost,
+  factsTrue,
   stopped,
   believed,
   chained,

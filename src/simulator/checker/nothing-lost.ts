@@ -11,6 +11,7 @@ export const nothingLost: CheckerMaker = ({ history }, fail) => {
       if (row.version !== due) fail(`event ${row.version} of ${journal} came where ${due} was due`);
       versions.set(journal, row.version);
       if (type === "step.started") outcomes.add(`${journal}/${data.task}/${data.key}/started`);
+      if (type === "step.asked") outcomes.add(`${journal}/${data.task}/${data.key}/asked`);
       if (type === "step.completed") outcomes.add(`${journal}/${data.task}/${data.key}/completed`);
       if (type === "step.failed") outcomes.add(`${journal}/${data.task}/${data.key}/failed`);
     },

@@ -10,6 +10,8 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
   /** The attempt that recorded an outcome, by the key of the step in the outside. */
   const recorded = new Map<string, number>();
   const intended = new Set<string>();
+  /** Keys by task: one that is done anew does its steps anew. */
+  const keys = new Map<string, string[]>();
   const applied = new Set<string>();
   const modelTurns = new Map<string, number>();
   return {
@@ -18,11 +20,18 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
       const { task = "", attempt = 0, key = "", kind } = data;
       if (type === "step.started") intended.add(keyOf(journal, task, key));
       if (type === "step.completed" || type === "step.failed") {
-        recorded.set(keyOf(journal, task, key), attempt);
-        if (kind === "effect") recorded.set(`${journal}/${task}/${key}`, attempt);
+        const names = [keyOf(journal, task, key), ...(kind === "effect" ? [`${journal}/${task}/${key}`] : [])];
+        for (const name of names) recorded.set(name, attempt);
+        keys.set(`${journal}/${task}`, [...(keys.get(`${journal}/${task}`) ?? []), ...names]);
         if (kind === "model" && type === "step.completed") {
           modelTurns.set(`${journal}/${task}`, (modelTurns.get(`${journal}/${task}`) ?? 0) + 1);
         }
+      }
+      if (type === "task.reopened") {
+        for (const name of keys.get(`${journal}/${task}`) ?? []) recorded.delete(name);
+        keys.delete(`${journal}/${task}`);
+        applied.delete(`${journal}/${task}`);
+        modelTurns.delete(`${journal}/${task}`);
       }
       if (type !== "task.completed" && type !== "task.failed") return;
       const once = `${journal}/${task}`;
