@@ -64,6 +64,11 @@ export const RECOVERIES = [
   "task.skipped",
   "task.suspended",
   "task.woken",
+  "fact.committed",
+  "fact.conflicted",
+  "fact.stale rerun",
+  "fact.stale flagged",
+  "task.reopened",
   "tasks.assigned waited",
 ] as const;
 

@@ -31,6 +31,8 @@ function pathOf({ type, data }: DurableEvent): string {
   switch (type) {
     case "task.released":
       return data.suspect ? "task.released suspect" : `task.released ${data.why}`.slice(0, 60);
+    case "fact.stale":
+      return `fact.stale ${data.action}`;
     case "step.unknown":
       return `step.unknown ${data.settle}`;
     case "step.settled":

@@ -31,6 +31,7 @@ export interface EventFields {
   readonly ask?: { readonly ask: string; readonly fact?: string; readonly peek?: boolean };
   readonly fact?: string | null;
   readonly version?: number | null;
+  readonly action?: string;
   readonly cancel?: readonly { readonly task: string }[];
 }
 
