@@ -162,7 +162,8 @@ export function propagate(decision: FactDecision, task: TaskState): void {
 
 /** What depends on a changed outcome is given its input again; an equal one changes nothing. */
 function followUp(decision: FactDecision, dependent: TaskState, changed: TaskState): void {
-  if (dependent.status === "waiting" || dependent.status === "unbound") return;
+  const { status } = dependent;
+  if (status === "waiting" || status === "unbound" || status === "skipped" || status === "cancelled") return;
   // An input that does not come from what it needs did not change.
   if (!dependent.deferred) return;
   const why = obstacle(dependent);

@@ -614,8 +614,11 @@ function settle(
   state.scratch.settled.push(task.id);
   for (const dependent of state.dependents.get(task.id) ?? []) {
     const next = taskOf(state, dependent.task);
-    // One that got what it needed before is not given it anew here.
-    if (next.status !== "waiting") continue;
+    if (next.status !== "waiting") {
+      // It had what it needed, and what was done anew for it has another end now.
+      if (!SETTLED.has(next.status) && !meets(status, dependent.on)) doom(state, next, task.id);
+      continue;
+    }
     next.openNeeds -= 1;
     next.cause = task.id;
     if (!meets(status, dependent.on)) doom(state, next, task.id);

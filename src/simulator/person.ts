@@ -61,9 +61,10 @@ export class Person {
     const { owner } = this.#machine;
     if (owner === null || this.#running.size === 0 || !this.#random.chance(CORRECTS)) return;
     const run = this.#random.pick([...this.#running]);
-    const set = { fact: "city", value: this.#random.int(1, 3), by: "person", why: "it moved", until: null };
+    const base = this.#random.chance(0.3) ? { base: this.#random.int(0, 2) } : {};
+    const set = { fact: "city", value: this.#random.int(1, 3), by: "person", why: "it moved", until: null, ...base };
     owner.coordinator.setFact(run, set).catch((error: unknown) => {
-      // The run may have ended, the store be full, or its owner gone.
+      // Somebody else may have come first, the run have ended, the store be full, or its owner gone.
       if (!isFlotillaError(error)) throw error;
     });
   }

@@ -3,6 +3,7 @@ import { coversFact, factsOf, isFactKey } from "../../src/core/fact.ts";
 import type { Ask } from "../../src/core/event.ts";
 import type { Json } from "../../src/core/json.ts";
 import type { Planner } from "../../src/core/planner.ts";
+import { permanent } from "../pattern/engine.ts";
 import { type Desk, desk, work } from "./desk.ts";
 
 let asked = 0;
@@ -224,6 +225,19 @@ describe("C10: a correction finds what rests on the old version", () => {
     expect(propose(at, "a", "count", 1)).toEqual({ version: 1 });
     expect(at.task("a").status).toBe("assigned");
     at.check();
+  });
+
+  it("and what is done anew and fails takes with it what went on from its old outcome", () => {
+    const fresh = desk(chain);
+    fresh.assign("a");
+    read(fresh, "a", "city");
+    fresh.complete("a", 1);
+    fresh.assign("b");
+    set(fresh, "city", "Oslo");
+    fresh.assign("a");
+    expect(fresh.fail("a", permanent("no"))).toEqual(["task.failed", "task.skipped", "task.skipped"]);
+    expect([fresh.task("b").status, fresh.task("c").status]).toEqual(["skipped", "skipped"]);
+    fresh.check();
   });
 
   it("nor one that set the fact itself, so that counters count", () => {
