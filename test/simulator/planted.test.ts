@@ -24,7 +24,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
     options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
   },
   "forget what is claimed": { promise: "C3:", seedsMax: 20 },
-  "forget a reservation at crash": { promise: "5:", seedsMax: 40 },
+  "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
