@@ -269,6 +269,13 @@ export const catalogue = {
     "Look at it with flotilla show, or start another run.",
   ),
   RUN_UNKNOWN: entry("FLT301", "permanent", 2, "There is no run of this id.", "List the runs: flotilla ls."),
+  TARGET_UNKNOWN: entry(
+    "FLT308",
+    "permanent",
+    2,
+    "The fleet has no agent or workflow of this name.",
+    "Use one of the names that are listed.",
+  ),
   INPUT_INVALID: entry(
     "FLT302",
     "permanent",

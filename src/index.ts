@@ -5,7 +5,16 @@ export type { Json } from "./core/json.ts";
 export type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./core/planner.ts";
 export { definePattern, type Pattern, type PatternDefinition, type PatternView } from "./pattern/pattern.ts";
 export { VERSION } from "./version.ts";
-export { type App, open, type OpenOptions, type Run, type RunStartOptions, type VersionedEvent } from "./open.ts";
+export {
+  type App,
+  type Hold,
+  open,
+  type OpenOptions,
+  type PauseTarget,
+  type Run,
+  type RunStartOptions,
+  type VersionedEvent,
+} from "./open.ts";
 export { graph } from "./pattern/graph.ts";
 export { pipeline } from "./pattern/pipeline.ts";
 export { supervisor } from "./pattern/supervisor.ts";

@@ -3,7 +3,7 @@ import { type Fleet, isFleet } from "./definition/fleet.ts";
 import { checkArguments } from "./definition/option.ts";
 import { PriorityShape, WorkflowLimitsShape } from "./definition/shape.ts";
 import { FlotillaError } from "./error.ts";
-import type { OpenOptions, RunStartOptions } from "./open.ts";
+import type { OpenOptions, PauseTarget, RunStartOptions } from "./open.ts";
 import type { FleetLog } from "./runtime/open-fleet.ts";
 
 // What is passed to the API, checked when it is passed: JavaScript has no compiler, and an option that is misspelt must
@@ -42,6 +42,28 @@ export function checkOpenOptions(options: OpenOptions): OpenOptions {
 /** @throws {FlotillaError} OPTION_INVALID naming each mistake */
 export function checkStartOptions(options: RunStartOptions): RunStartOptions {
   return given(checkArguments("start", StartShape, options)) as RunStartOptions;
+}
+
+const TargetShape = z.union(
+  [
+    z.strictObject({ workflow: z.string().min(1) }),
+    z.strictObject({ agent: z.string().min(1) }),
+    z.strictObject({ fleet: z.literal(true) }),
+  ],
+  { error: 'must be { workflow: "name" }, { agent: "name" } or { fleet: true }' },
+);
+
+/** @throws {FlotillaError} OPTION_INVALID */
+export function checkPauseTarget(target: PauseTarget): PauseTarget {
+  return checkArguments("pause", TargetShape, target);
+}
+
+/** @throws {FlotillaError} OPTION_INVALID without one */
+export function checkReason(reason: string): string {
+  if (typeof reason === "string" && reason.trim() !== "") return reason;
+  throw new FlotillaError("OPTION_INVALID", "pause() wants a reason: it is shown until it is resumed", {
+    hint: 'For example: pause({ agent: "mailer" }, "the mail server is down").',
+  });
 }
 
 /** @throws {FlotillaError} OPTION_INVALID when it is nothing that can be opened */

@@ -1,10 +1,11 @@
 import { PRIORITY, type PriorityName } from "./core/definition.ts";
+import type { Hold } from "./core/hold.ts";
 import type { Json } from "./core/json.ts";
 import { asJson } from "./definition/as-json.ts";
 import { givenLimits, type WorkflowLimits } from "./definition/default.ts";
 import type { Fleet, WorkflowInput, WorkflowName, WorkflowOutput } from "./definition/fleet.ts";
 import { FlotillaError } from "./error.ts";
-import { checkFleet, checkOpenOptions, checkStartOptions } from "./open-option.ts";
+import { checkFleet, checkOpenOptions, checkPauseTarget, checkReason, checkStartOptions } from "./open-option.ts";
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
 import type { Decision } from "./runtime/inbox.ts";
@@ -12,7 +13,11 @@ import type { InboxItem } from "./runtime/inbox-item.ts";
 import { LastingFleet } from "./runtime/lasting-fleet.ts";
 import type { OpenFleetOptions } from "./runtime/open-fleet.ts";
 
+export type { Hold } from "./core/hold.ts";
 export type { Run, VersionedEvent } from "./run.ts";
+
+/** What `app.pause` and `app.resume` are about. A run is paused by `run.pause`. */
+export type PauseTarget = { workflow: string } | { agent: string } | { fleet: true };
 
 /** How a fleet is opened; all of it has defaults. */
 export type OpenOptions = Omit<OpenFleetOptions, "fleet" | "mode" | "join" | "since" | "alarm">;
@@ -46,6 +51,15 @@ export interface App<F = Fleet> extends AsyncDisposable {
    *  @throws {FlotillaError} INBOX_UNKNOWN, INBOX_DECIDED when somebody else was first or it is over, INBOX_CHOICE,
    *  TOOL_INPUT_INVALID for edited arguments; each with nothing decided */
   decide(item: string, decision: Partial<Decision> & Pick<Decision, "choice">): Promise<InboxItem>;
+  /** Holds a workflow, an agent or the whole fleet until it is resumed, also through restarts: once this resolves nothing
+   *  of it starts any more, and what is in flight is aborted within a second; it goes on after `resume`, and no limit of
+   *  time counts meanwhile (X5). `reason` goes on record. Resolves with false when exactly this was held already.
+   *  @throws {FlotillaError} TARGET_UNKNOWN; OPTION_INVALID without a reason */
+  pause(target: PauseTarget, reason: string): Promise<boolean>;
+  /** Lets go on what was paused, or killed. Resolves with false when it was not. */
+  resume(target: PauseTarget, reason?: string): Promise<boolean>;
+  /** What is held now, with why and by whom, and since when; paused runs say so in their state. */
+  holds(): Promise<readonly Hold[]>;
   /** The engine's own view, for lists and reading. Not kept: it is another one after the store changed its owner. */
   readonly fleet: OpenFleet;
   /** Ends this process's part. Running tasks may end first, for up to 30 s (`drain`, default true); the rest goes on at
@@ -77,6 +91,16 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
     inbox: (filter) => lasting.use((fleet) => fleet.inbox({ state: "open", limit: INBOX_MAX, ...filter })),
     decide: (item, decision) =>
       lasting.use((fleet) => fleet.control.decide(item, { by: "api", note: "", ...decision })),
+    pause: (target, reason) => {
+      const checked = checkPauseTarget(target);
+      const why = checkReason(reason);
+      return lasting.use((fleet) => fleet.control.pause(checked, why, "api"));
+    },
+    resume: (target, reason = "") => {
+      const checked = checkPauseTarget(target);
+      return lasting.use((fleet) => fleet.control.resume(checked, reason, "api"));
+    },
+    holds: () => lasting.use((fleet) => fleet.control.holds()),
     close,
     [Symbol.asyncDispose]: () => close(),
   };

@@ -3,6 +3,7 @@ import type { Json } from "./core/json.ts";
 import type { RunState } from "./core/state.ts";
 import type { Fact } from "./definition/context.ts";
 import { catalogue, FlotillaError, fromErrorRecord } from "./error.ts";
+import { checkReason } from "./open-option.ts";
 import type { OpenFleet, RunResult } from "./runtime/app-contract.ts";
 import type { LastingFleet } from "./runtime/lasting-fleet.ts";
 
@@ -37,6 +38,12 @@ export interface Run<Output = Json> {
   ): Promise<number>;
   /** Ends it: what is in flight is aborted. One that has ended stays as it is. */
   stop(why?: string): Promise<void>;
+  /** Holds it until it is resumed, also through restarts: nothing of it starts any more once this resolves, what is in
+   *  flight is aborted and goes on after `resume`; its limits of time do not count meanwhile (X5). `reason` goes on
+   *  record. Resolves with false when it was paused already, or has ended. */
+  pause(reason: string): Promise<boolean>;
+  /** Lets it go on. Resolves with false when it was not paused. */
+  resume(reason?: string): Promise<boolean>;
 }
 
 export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
@@ -53,6 +60,11 @@ export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
       lasting.use((fleet) =>
         fleet.control.setFact(id, { fact, value, by, why, until, ...(base === undefined ? {} : { base }) }),
       ),
+    pause: (reason) => {
+      const why = checkReason(reason);
+      return lasting.use((fleet) => fleet.control.pause({ run: id }, why, "api"));
+    },
+    resume: (reason = "") => lasting.use((fleet) => fleet.control.resume({ run: id }, reason, "api")),
     stop: (why = "stopped through the API") => lasting.use((fleet) => fleet.control.stop(id, why, "api")),
   };
 }

@@ -1,5 +1,6 @@
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
+import type { HoldScope } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
 import type { CallRequest } from "../core/money.ts";
 import type { StepState } from "../core/state.ts";
@@ -13,6 +14,15 @@ export interface TaskRef {
   run: string;
   task: string;
   attempt: number;
+}
+
+/** Where an attempt belongs, for the gate of its host. */
+export interface Place {
+  workflow: string;
+  /** Its agent, and those on whose behalf it works. */
+  line: string[];
+  /** Holds placed and lifted when it was given out. */
+  epoch: number;
 }
 
 /** A step that earlier attempts left on record, for a resumed agent. */
@@ -50,11 +60,15 @@ export type CoordinatorFrame =
       steps: RecordedStep[];
       output: JsonSchema | null;
       tools?: readonly string[];
-    } & TaskRef)
+    } & Place &
+      TaskRef)
   /** The step is durable (or was refused: the attempt is not current any more). A question may have its answer at once. */
   | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean; answer?: StepAnswer } & TaskRef)
   | { f: "permit"; id: number; error: ErrorRecord | null }
   | ({ f: "cancel"; why: string } & TaskRef)
+  /** What the scope covers is aborted, and nothing of it is begun while `held`; nor later, if it was given out before
+   *  `epoch`: frames may come late, and out of their order on some carriers (X5). */
+  | { f: "hold"; scope: HoldScope; name: string | null; held: boolean; epoch: number; why: string }
   /** Take no more work; exit when what runs has ended. */
   | { f: "drain" };
 

@@ -24,6 +24,7 @@ export function openQuestions(state: RunState): OpenQuestion[] {
 /** Whether a run can go on only when a person acts. */
 export function waitsForPerson(state: RunState): boolean {
   if (state.status !== "running") return false;
+  if (state.hold !== null) return true;
   let waits = false;
   for (const task of state.tasks.values()) {
     const { status } = task;
@@ -43,6 +44,7 @@ export function nextCommands(run: string, state: RunState): string[] {
   if (item !== undefined) return [itemCommand(item)];
   switch (state.status) {
     case "running":
+      if (state.hold !== null) return [`flotilla resume ${id}`, `flotilla stop ${id}`];
       return [`flotilla watch ${id}`, `flotilla stop ${id}`];
     case "failed":
       return [`flotilla show ${id} --root-cause`, `flotilla replay ${id}`];

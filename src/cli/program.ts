@@ -191,10 +191,17 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--reason <text>", description: "goes on record" },
       { flags: "--all", description: "every run that is running" },
       { flags: "--workflow <name>", description: "every running run of this workflow" },
+      {
+        flags: "--where <cel>",
+        description: "every running run for which this holds: CEL over run.id, run.workflow, run.ageMs, run.definition",
+      },
       { flags: "-y, --yes", description: "needed to stop several at once" },
     ],
     uses: ["definition", "owner"],
-    examples: ["flotilla stop @last --reason 'wrong log'", "flotilla stop --all --yes"],
+    examples: [
+      "flotilla stop @last --reason 'wrong log'",
+      "flotilla stop --where 'run.ageMs > 3600000' --reason 'too old' --yes",
+    ],
     load: () => import("./command/stop.ts"),
   },
   {
@@ -244,6 +251,48 @@ export const COMMANDS: readonly CommandSpec[] = [
     uses: ["definition", "owner"],
     examples: ["flotilla decide a-3f9c done --note 'seen in the log'"],
     load: () => import("./command/decide.ts"),
+  },
+  {
+    name: "pause",
+    args: "[run]",
+    description: "hold a run, an agent, a workflow or the fleet until it is resumed; what is in flight is aborted",
+    options: [
+      { flags: "--agent <name>", description: "all work of this agent, and what it asked others for" },
+      { flags: "--workflow <name>", description: "all runs of this workflow, later ones too" },
+      { flags: "--fleet", description: "everything" },
+      { flags: "--reason <text>", description: "why; needed, goes on record and is shown until it is resumed" },
+    ],
+    uses: ["definition", "owner"],
+    examples: [
+      "flotilla pause @last --reason 'looking at its plan'",
+      "flotilla pause --agent mailer --reason 'the mail server is down'",
+    ],
+    load: () => import("./command/pause.ts"),
+  },
+  {
+    name: "resume",
+    args: "[run]",
+    description: "let go on what was paused or killed",
+    options: [
+      { flags: "--agent <name>", description: "this agent" },
+      { flags: "--workflow <name>", description: "this workflow" },
+      { flags: "--fleet", description: "the fleet: what `pause --fleet` or `kill` stopped" },
+      { flags: "--reason <text>", description: "goes on record" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla resume @last", "flotilla resume --fleet --reason 'the cause is fixed'"],
+    load: () => import("./command/resume.ts"),
+  },
+  {
+    name: "kill",
+    description: "emergency stop of the whole fleet: holds until `resume --fleet`, and kills worker processes",
+    options: [
+      { flags: "--reason <text>", description: "why; needed, goes on record and is shown until it is resumed" },
+      { flags: "-y, --yes", description: "needed: without it, what would be stopped is shown" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla kill --reason 'mails go to the wrong people' --yes"],
+    load: () => import("./command/kill.ts"),
   },
   {
     name: "settle",

@@ -9,6 +9,7 @@ import { duration, plural } from "./format/number.ts";
 import { dateTime, sentence, time } from "./format/sentence.ts";
 import { runSign, shortId } from "./format/status.ts";
 import { type Act, Company, Story, toneOf } from "./format/story.ts";
+import { type Held, heldDocument, heldInFleet, heldInRun, heldLine } from "./held.ts";
 import { nextCommands, openQuestions } from "./next-command.ts";
 import type { Paint } from "./paint.ts";
 
@@ -41,12 +42,13 @@ export async function showStory(
       });
   }
   const acts = all ? events : story.acts();
-  if (context.json) printJson(context, document(row, state, acts));
-  else print(context, row, state, acts);
+  const held = heldInRun(state, state.status === "running" ? await heldInFleet(store) : []);
+  if (context.json) printJson(context, document(row, state, acts, held));
+  else print(context, row, state, acts, held);
   return EXIT.ok;
 }
 
-function document(row: RunRow, state: RunState, acts: readonly Act[]) {
+function document(row: RunRow, state: RunState, acts: readonly Act[], held: readonly Held[]) {
   return {
     id: row.id,
     workflow: state.workflow,
@@ -69,17 +71,19 @@ function document(row: RunRow, state: RunState, acts: readonly Act[]) {
       error: error ?? null,
     })),
     questions: openQuestions(state),
+    held: held.map(heldDocument),
     story: acts.map(({ at, ...act }) => ({ ...act, time: new Date(at).toISOString() })),
   };
 }
 
-function print({ terminal }: Context, row: RunRow, state: RunState, acts: readonly Act[]): void {
+function print({ terminal }: Context, row: RunRow, state: RunState, acts: readonly Act[], held: readonly Held[]): void {
   const paint = terminal.outPaint;
   terminal.out(headline(row, state, paint));
   terminal.out("");
   for (const act of acts) terminal.out(actLine(act, paint));
   terminal.out("");
   for (const line of outcome(state, paint)) terminal.out(line);
+  for (const one of held) terminal.out(paint.yellow(heldLine(one)));
   for (const { task, key } of openQuestions(state)) {
     terminal.out(
       paint.yellow(

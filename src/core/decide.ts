@@ -7,6 +7,7 @@ import { answerFact, propagate, setFact } from "./correction.ts";
 import type { FactPolicy } from "./fact.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
+import { heldMs, type Hold, isHeld } from "./hold.ts";
 import type { Json } from "./json.ts";
 import {
   alertsOf,
@@ -112,7 +113,9 @@ export type Command =
     }
   /** A person decides on a call that waits for approval (F9). */
   | ({ type: "approval.decide" } & ApprovalDecision)
-  | { type: "run.stop"; why: string; by: string };
+  | { type: "run.stop"; why: string; by: string }
+  | { type: "run.pause"; why: string; by: string }
+  | { type: "run.resume"; why: string; by: string };
 
 /** What a decision may look at beside the state: all of it passed in. */
 export interface DecideContext {
@@ -138,6 +141,10 @@ export interface DecideContext {
   describe?(agent: string): string;
   /** Absent: agents may do nothing with facts. */
   facts?: FactPolicy;
+  /** Holds of the fleet's journal, those lifted included; none when absent. */
+  holds?: readonly Hold[];
+  /** How often anything was held or lifted so far; 0 when absent. */
+  epoch?: number;
 }
 
 export { PLAN_AGENT };
@@ -208,6 +215,11 @@ class Decision {
       case "run.stop":
         this.emit({ type: "run.stopped", at: this.context.now, data: { why: command.why, by: command.by } });
         return;
+      case "run.pause":
+        return this.pause(command);
+      case "run.resume":
+        if (this.state.hold === null) return;
+        return this.emit({ type: "run.resumed", at: this.now, data: { why: command.why, by: command.by } });
       default:
         command satisfies never;
     }
@@ -257,18 +269,37 @@ class Decision {
   }
 
   private assign({ tasks, worker, why }: Extract<Command, { type: "tasks.assign" }>): void {
+    const { holds = [], epoch = 0 } = this.context;
+    const since = epoch === 0 ? {} : { epoch };
     const byAttempt = new Map<number, string[]>();
     for (const id of tasks) {
       const task = this.state.tasks.get(id);
       if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) continue;
+      // Nothing of a scope that is held starts, whoever asks (X5).
+      if (isHeld(holds, this.state, task)) continue;
       const attempt = task.attempt + 1;
       const together = byAttempt.get(attempt);
       if (together === undefined) byAttempt.set(attempt, [id]);
       else together.push(id);
     }
     for (const [attempt, together] of byAttempt) {
-      this.emit({ type: "tasks.assigned", at: this.now, data: { attempt, tasks: together, why, worker } });
+      this.emit({ type: "tasks.assigned", at: this.now, data: { attempt, ...since, tasks: together, why, worker } });
     }
+  }
+
+  /** What is with workers is taken back: it was no fault of the attempts, which do not count as tries. */
+  private pause({ why, by }: Extract<Command, { type: "run.pause" }>): void {
+    if (this.state.hold !== null) return;
+    this.emit({ type: "run.paused", at: this.now, data: { why, by } });
+    for (const { id, status, attempt } of [...this.state.tasks.values()]) {
+      if (status === "assigned")
+        this.release({ type: "task.release", task: id, attempt, why: `paused by ${by}: ${why}`, suspect: false });
+    }
+  }
+
+  /** Time in which a task, or with null the whole run, was held: no limit counts it. */
+  private heldMs(task: TaskState | null, from: number): number {
+    return heldMs(this.context.holds ?? [], this.state, task, from, this.now);
   }
 
   /** The current attempt of an assigned task, or null after recording that the sender is late. */
@@ -551,7 +582,8 @@ class Decision {
     const task = this.state.tasks.get(name.slice(0, place));
     const step = task?.steps.get(name.slice(place + 1));
     const { deadline = null } = step?.asked?.ask ?? {};
-    if (task === undefined || step === undefined || deadline === null || deadline > this.now) return;
+    if (task === undefined || step === undefined || deadline === null) return;
+    if (deadline + this.heldMs(answererOf(this.state, task, step.key), step.asked?.at ?? deadline) > this.now) return;
     if (step.asked?.ask.ask === "approval") {
       approvalDue(this, task, step);
       return this.react();
@@ -606,7 +638,8 @@ class Decision {
     if (task === undefined || (task.status !== "ready" && task.status !== "delayed")) return;
     // It may have been given out and come back since somebody looked.
     const { queueMs } = this.state.limits;
-    if (queueMs === null || task.readyAt + queueMs > this.now) return;
+    if (queueMs === null || isHeld(this.context.holds ?? [], this.state, task)) return;
+    if (task.readyAt + queueMs + this.heldMs(task, task.readyAt) > this.now) return;
     this.emit({ type: "task.expired", at: this.now, data: { task: id } });
     const error = errorRecord(
       "TASK_EXPIRED",
@@ -618,6 +651,9 @@ class Decision {
 
   private fire(name: string): void {
     if (name === DEADLINE_TIMER) {
+      const { startedAt, limits } = this.state;
+      const heldMs = this.heldMs(null, startedAt);
+      if (heldMs > 0 && startedAt + limits.timeMs + heldMs > this.now) return;
       const message = `the run took longer than ${this.state.limits.timeMs} ms`;
       this.endFailed(errorRecord("LIMIT_TIME", message), null);
       return;
@@ -1000,6 +1036,27 @@ class Decision {
   private endFailed(error: ErrorRecord, task: string | null): void {
     this.emit({ type: "run.failed", at: this.now, data: { error, task } });
   }
+}
+
+/** The task that answers a question, or the asker itself: a hold of either stops the question's clock. */
+function answererOf(state: RunState, task: TaskState, key: string): TaskState {
+  const id = task.asked.find((one) => state.tasks.get(one)?.asker?.key === key);
+  return (id === undefined ? undefined : state.tasks.get(id)) ?? task;
+}
+
+/** When a timer is due that counts no time under a hold; null for those that follow the clock alone. */
+export function dueAfterHolds(state: RunState, holds: readonly Hold[], name: string, now: number): number | null {
+  if (name === DEADLINE_TIMER) {
+    const { startedAt, limits } = state;
+    return startedAt + limits.timeMs + heldMs(holds, state, null, startedAt, now);
+  }
+  if (!name.startsWith("ask/")) return null;
+  const place = name.lastIndexOf("\n");
+  const task = state.tasks.get(name.slice("ask/".length, place));
+  const asked = task?.steps.get(name.slice(place + 1))?.asked ?? null;
+  if (task === undefined || asked === null || asked.ask.deadline === null) return null;
+  const answerer = answererOf(state, task, name.slice(place + 1));
+  return asked.ask.deadline + heldMs(holds, state, answerer, asked.at, now);
 }
 
 function agentProblem({ id, agent }: TaskSpec): string {

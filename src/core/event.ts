@@ -165,8 +165,15 @@ const schemas = {
     output: z.record(z.string(), z.unknown()).optional(),
     priority: z.number().int().min(0).max(3).optional(),
   }),
-  /** Tasks that one worker was given by one decision, all for the same attempt: a fan-out is one event. */
-  "tasks.assigned": z.strictObject({ tasks: z.array(id), attempt: count, worker: id, why: z.string() }),
+  /** Tasks that one worker was given by one decision, all for the same attempt: a fan-out is one event. `epoch`: how
+   *  often anything was paused or resumed until then; absent while nothing ever was. */
+  "tasks.assigned": z.strictObject({
+    tasks: z.array(id),
+    attempt: count,
+    worker: id,
+    why: z.string(),
+    epoch: count.optional(),
+  }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
   "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecordSchema, proof: proof.optional() }),
   "task.retried": z.strictObject({
@@ -294,6 +301,9 @@ const schemas = {
   "run.completed": z.strictObject({}),
   "run.failed": z.strictObject({ error: errorRecordSchema, task: z.string().nullable() }),
   "run.stopped": z.strictObject({ why: z.string(), by: z.string() }),
+  /** Nothing of the run starts until it is resumed (X5). */
+  "run.paused": z.strictObject({ why: id, by: id }),
+  "run.resumed": z.strictObject({ why: z.string(), by: id }),
 } as const;
 
 export type EventType = keyof typeof schemas;

@@ -2,6 +2,7 @@ import { type ErrorRecord, invariant } from "../error.ts";
 import type { JsonSchema, Limits, Priority } from "./definition.ts";
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
+import type { RunHold, Stretch } from "./hold.ts";
 import type { Json } from "./json.ts";
 import { budgetAlerted, callRecorded, callReserved, callSettled, emptyMoney, type Money } from "./money.ts";
 import type { TaskView } from "./planner.ts";
@@ -152,6 +153,10 @@ export interface RunState {
   /** Tasks by the keys and prefixes that they read. */
   readers: Map<string, Set<string>>;
   money: Money;
+  /** Set while the run itself is paused; holds of its workflow, its agents and the fleet are in the fleet's journal. */
+  hold: RunHold | null;
+  /** Times in which it was paused, the current one included. */
+  held: readonly Stretch[];
   /** What the last commands left to do or to project; emptied by whoever acts on it, never stored. */
   scratch: Scratch;
 }
@@ -227,6 +232,8 @@ export function emptyRun(id: string): RunState {
     factsCommitted: 0,
     readers: new Map(),
     money: emptyMoney(),
+    hold: null,
+    held: [],
     scratch: emptyScratch(),
   };
 }
@@ -452,10 +459,26 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "run.stopped":
       endRun(state, "stopped", event.at);
       break;
+    case "run.paused":
+      state.hold = { ...event.data, at: event.at };
+      state.held = [...state.held, { from: event.at, to: null }];
+      touchQueued(state);
+      break;
+    case "run.resumed":
+      state.hold = null;
+      state.held = state.held.map(({ from, to }) => ({ from, to: to ?? event.at }));
+      touchQueued(state);
+      break;
     default:
       event satisfies never;
   }
   return state;
+}
+
+/** Tasks that wait for a worker leave the queue while their run is paused. */
+function touchQueued(state: RunState): void {
+  for (const { id, status } of state.tasks.values())
+    if (status === "ready" || status === "delayed") state.scratch.touched.add(id);
 }
 
 /** Whether a write's outcome has to be found out by a person before the task may go on (F13). */

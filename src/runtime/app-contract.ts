@@ -1,6 +1,7 @@
 import type { Limits, Priority } from "../core/definition.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { FactView } from "../core/fact.ts";
+import type { Hold, HoldTarget } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
 import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
@@ -43,6 +44,15 @@ export interface FleetControl {
   /** Resolves with the run's id when the run is durable. */
   start(request: StartRequest): Promise<string>;
   stop(run: string, why: string, by: string): Promise<void>;
+  /** Holds what the target covers until it is resumed: once it resolves that is on record, nothing of it starts any
+   *  more, and what is in flight is aborted within a second (X5). `kill`: worker processes are killed too. Resolves with
+   *  whether it changed anything. @throws {FlotillaError} RUN_UNKNOWN; TARGET_UNKNOWN for an agent or workflow that the
+   *  fleet does not have */
+  pause(target: HoldTarget, why: string, by: string, kill?: boolean): Promise<boolean>;
+  /** Lets go on what was held. Resolves with whether it was. */
+  resume(target: HoldTarget, why: string, by: string): Promise<boolean>;
+  /** Workflows, agents and the fleet itself as they are held now; paused runs say so in their state. */
+  holds(): Promise<readonly Hold[]>;
   settle(
     run: string,
     task: string,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
+import type { Hold, HoldTarget } from "../core/hold.ts";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
 import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
@@ -17,6 +18,12 @@ import { CHOICES, type Choice, type InboxItem } from "./inbox-item.ts";
 
 const id = z.number().int();
 const text = z.string();
+const target = z.union([
+  z.strictObject({ run: text }),
+  z.strictObject({ workflow: text }),
+  z.strictObject({ agent: text }),
+  z.strictObject({ fleet: z.literal(true) }),
+]);
 const Request = z.discriminatedUnion("method", [
   z.object({
     id,
@@ -31,6 +38,13 @@ const Request = z.discriminatedUnion("method", [
     }),
   }),
   z.object({ id, method: z.literal("stop"), params: z.object({ run: text, why: text, by: text }) }),
+  z.object({
+    id,
+    method: z.literal("pause"),
+    params: z.object({ target, why: text, by: text, kill: z.boolean() }),
+  }),
+  z.object({ id, method: z.literal("resume"), params: z.object({ target, why: text, by: text }) }),
+  z.object({ id, method: z.literal("holds") }),
   z.object({
     id,
     method: z.literal("settle"),
@@ -184,6 +198,12 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
       return control.start(request.params as StartRequest);
     case "stop":
       return control.stop(request.params.run, request.params.why, request.params.by);
+    case "pause":
+      return control.pause(request.params.target, request.params.why, request.params.by, request.params.kill);
+    case "resume":
+      return control.resume(request.params.target, request.params.why, request.params.by);
+    case "holds":
+      return control.holds();
     case "settle": {
       const { run, task, step, outcome, output, by, note } = request.params;
       return control.settle(run, task, step, outcome, output, by, note);
@@ -250,6 +270,15 @@ export class ControlClient implements OwnerControl {
   }
   decide(item: string, decision: Decision): Promise<InboxItem> {
     return this.#ask("decide", { item, ...decision });
+  }
+  pause(target: HoldTarget, why: string, by: string, kill = false): Promise<boolean> {
+    return this.#ask("pause", { target, why, by, kill });
+  }
+  resume(target: HoldTarget, why: string, by: string): Promise<boolean> {
+    return this.#ask("resume", { target, why, by });
+  }
+  holds(): Promise<readonly Hold[]> {
+    return this.#ask("holds", {});
   }
   info(): Promise<OwnerInfo> {
     return this.#ask("info", {});

@@ -4,6 +4,7 @@ import type { CoordinatorFrame, RecordedStep, StepAnswer, TaskRef, WorkerFrame }
 import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, type decide, errorRecord, type StepRecord } from "../core/decide.ts";
 import type { Proof, RunEvent } from "../core/event.ts";
+import { type Hold, type HoldTarget, scopeOf } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
 import { isFactKey, newest } from "../core/fact.ts";
 import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
@@ -18,10 +19,11 @@ import type { Random } from "../platform/random.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import type { FactSetRequest } from "./app-contract.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
-import { Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
+import { type DispatchHolds, Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
 import { FleetJournal } from "./fleet-journal.ts";
 import { type Decision, decideItem } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
+import { Holds, placeOf } from "./holds.ts";
 import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Permits } from "./permits.ts";
@@ -96,6 +98,7 @@ export class Coordinator {
   readonly #ledger: Ledger;
   readonly #dispatcher: Dispatcher;
   readonly fleet: FleetJournal;
+  readonly #holds: Holds;
   readonly #definitions: Definitions;
   readonly #permits: Permits;
   readonly #sessions = new Map<string, Session>();
@@ -118,6 +121,14 @@ export class Coordinator {
       coordinator: ports.keys.identity(COORDINATOR),
       wake: () => this.#ledger.wake(),
       signed: (head) => ports.signed?.(head),
+      // Nothing is given out before it is known what is held.
+      opened: () => this.#dispatcher.look(),
+    });
+    this.#holds = new Holds({
+      journal: this.fleet,
+      ledger: () => this.#ledger,
+      store: ports.store,
+      clock: ports.clock,
     });
     this.#ledger = new Ledger({
       store: ports.store,
@@ -136,6 +147,8 @@ export class Coordinator {
         },
         loaded: (hot) => this.#adopt(hot),
         resumed: (hot) => this.#reconcile(hot),
+        holds: () => ({ holds: this.#holds.all, epoch: this.#holds.epoch }),
+        parked: (run, task) => this.#holds.parked(run, task),
         leaseUntil: (now) => now + this.#options.leaseMs,
         failed: (error) => ports.failed(error),
       },
@@ -153,6 +166,7 @@ export class Coordinator {
       wanted: (queue) => ports.wanted(queue),
       lookAgain: () => this.#lookAgain(),
       failed: (error) => ports.failed(error),
+      holds: this.holdsOfDispatch(),
     });
   }
 
@@ -172,6 +186,7 @@ export class Coordinator {
   /** Takes up what an earlier process left: attempts of dead workers, waiting tasks, due timers (F8, F12). */
   async recover(): Promise<void> {
     const now = this.#clock.now();
+    await this.fleet.read();
     const orphaned = new Set<string>();
     for await (const row of this.#allLeases()) {
       if (this.#dispatcher.link(row.worker ?? "") === undefined) orphaned.add(row.run);
@@ -180,7 +195,9 @@ export class Coordinator {
     // what a check of the outcome would not find done (F13).
     if (orphaned.size > 0) await sleep(this.#clock, ORPHANS_GONE_MS);
     for (const run of orphaned) await this.#ledger.open(run).catch(this.#ports.failed);
-    for (const { queue } of await this.#store.depth(now)) this.#dispatcher.watch(queue);
+    const queues = await this.#store.depth(now);
+    for (const queue of this.#holds.leftOver(queues)) await this.#holds.unpark(queue);
+    for (const { queue } of queues) if (!this.#holds.isParked(queue)) this.#dispatcher.watch(queue);
     await this.#wakeAt(now);
     this.#chore();
   }
@@ -227,6 +244,32 @@ export class Coordinator {
   /** Ends a run; what is in flight is aborted. Ending one that has ended changes nothing. */
   async stop(run: string, why: string, by: string): Promise<void> {
     await this.#ledger.submit(run, { type: "run.stop", why, by });
+  }
+
+  /** Holds a run, a workflow, an agent or everything: once this resolves it is on record, nothing of it starts any more
+   *  until `resume`, and what is in flight is being aborted; those attempts do not count as tries (X5). Resolves with
+   *  false, and changes nothing, when exactly this is held already or the run has ended. `kill`: an emergency stop. */
+  async pause(target: HoldTarget, why: string, by: string, kill = false): Promise<boolean> {
+    if ("run" in target) return (await this.#ledger.submit(target.run, { type: "run.pause", why, by })).length > 0;
+    const hold = await this.#holds.place({ ...scopeOf(target), why, by, kill });
+    if (hold === null) return false;
+    this.#enforce(hold);
+    return true;
+  }
+
+  /** Lets a run, a workflow, an agent or everything go on that was held. Resolves with false when it was not. */
+  async resume(target: HoldTarget, why: string, by: string): Promise<boolean> {
+    if ("run" in target) return (await this.#ledger.submit(target.run, { type: "run.resume", why, by })).length > 0;
+    const wasHeld = await this.#holds.lift(scopeOf(target), why, by, (hold) => {
+      for (const { link } of this.#dispatcher.links()) link.send(this.#holds.frame(hold, false));
+    });
+    if (wasHeld) this.#lookNow();
+    return wasHeld;
+  }
+
+  /** What is held, in the order in which it was. */
+  holds(): readonly Hold[] {
+    return this.#holds.open;
   }
 
   /** A person says what became of a write (F13). Returns whether it was an open question. */
@@ -285,7 +328,26 @@ export class Coordinator {
       refused: false,
     });
     void this.fleet.append("worker.started", { worker: link.id, session, queue: link.queue, agents: agents.size });
+    // Its carrier may not be open yet; nothing is sent to it before a flush.
+    this.#clock.soon(() => this.#holds.tell(link));
     this.#dispatcher.attach(link);
+  }
+
+  /** What is in flight is aborted by one frame to each worker, then taken back run by run. */
+  #enforce(hold: Hold): void {
+    const frame = this.#holds.frame(hold, true);
+    for (const { link, tasks } of this.#dispatcher.links()) {
+      link.send(frame);
+      for (const held of [...tasks.values()]) if (held.attempt > 0) this.#takeBack(hold, held);
+    }
+  }
+
+  #takeBack(hold: Hold, { run, task, attempt }: LinkTask): void {
+    const why = `paused by ${hold.by}: ${hold.why}`;
+    this.#ledger.open(run).then((hot) => {
+      if (this.#holds.covers(hold, hot, task))
+        this.#do(run, { type: "task.release", task, attempt, why, suspect: false });
+    }, this.#ports.failed);
   }
 
   /** A worker is gone: its tasks are released at once. `crashed`: those that ran in it are suspects. */
@@ -396,6 +458,11 @@ export class Coordinator {
       default:
         frame satisfies never;
     }
+  }
+
+  /** What keeps tasks from being given out. */
+  protected holdsOfDispatch(): DispatchHolds {
+    return this.#holds;
   }
 
   /** The attempt of which a frame speaks, if that worker holds it: the fence in front of the journal's own. */
@@ -556,6 +623,7 @@ export class Coordinator {
         for (const task of event.data.tasks) this.#send(hot, task, event.data.attempt, event.at);
       // Not before: a look that comes earlier than a slow commit does not find it, and nothing would look again.
       if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
+      if (event.type === "run.resumed") this.#lookNow();
       if (event.type === "task.suspended" && event.data.wakeAt !== null) this.#wakeBefore(event.data.wakeAt);
       if (event.type === "step.asked" && event.data.ask.deadline !== null) this.#wakeBefore(event.data.ask.deadline);
       this.#ports.notify({ type: "event", run: hot.id, version, event });
@@ -573,7 +641,7 @@ export class Coordinator {
     const held = state?.tasks.get(keyOf(hot.id, id, attempt));
     if (state === undefined || held === undefined || held.sent) return;
     held.sent = true;
-    for (const frame of assignFrames(hot, task, attempt, at)) state.link.send(frame);
+    for (const frame of assignFrames(hot, task, attempt, at, this.#holds.epoch)) state.link.send(frame);
   }
 
   /** What workers hold of a run that was folded is in flight. */
@@ -593,8 +661,9 @@ export class Coordinator {
       if (task.status !== "assigned" || hot.inFlight.get(task.id)?.attempt === task.attempt) continue;
       const { attempt } = task;
       const state = this.#dispatcher.link(task.worker ?? "");
-      if (state === undefined || state.tasks.size >= state.link.slots) {
-        const why = state === undefined ? "its worker is gone" : "its slot was given to another";
+      const hold = this.#holds.holdOf(hot.state, task);
+      if (state === undefined || state.tasks.size >= state.link.slots || hold !== null) {
+        const why = reasonOf(state, hold);
         this.#do(hot.id, { type: "task.release", task: task.id, attempt, why, suspect: false });
         continue;
       }
@@ -608,6 +677,12 @@ export class Coordinator {
       });
       this.#send(hot, task.id, attempt, this.#clock.now());
     }
+  }
+
+  /** What was delayed may have become due while it was held. */
+  #lookNow(): void {
+    this.#dispatcher.look();
+    this.#wakeAt(this.#clock.now()).catch(this.#ports.failed);
   }
 
   #lookAgain(): void {
@@ -654,9 +729,13 @@ export class Coordinator {
     if (events.length > 0) return;
     const { version } = await this.#store.head(run);
     const hot = this.#ledger.hot(run);
-    // One that is still wanted fires again: the clock went back since it was found due.
-    if (hot !== undefined && (!hot.idle || hot.waitsFor(name))) return;
-    await this.#store.commit([{ journal: run, expectedVersion: version, events: [], timers: [{ op: "clear", name }] }]);
+    const dueAt = hot === undefined ? null : this.#holds.later(hot, name, this.#clock.now());
+    if (dueAt === null && hot !== undefined && (!hot.idle || hot.waitsFor(name))) {
+      // One that is still wanted fires again: the clock went back since it was found due.
+      return;
+    }
+    const timer = dueAt === null ? ({ op: "clear", name } as const) : ({ op: "set", name, dueAt } as const);
+    await this.#store.commit([{ journal: run, expectedVersion: version, events: [], timers: [timer] }]);
   }
 
   #leaseExpired(run: string, task: string, attempt: number, worker: string | null): void {
@@ -724,6 +803,11 @@ interface Session {
   refused: boolean;
 }
 
+function reasonOf(worker: LinkState | undefined, hold: Pick<Hold, "why" | "by"> | null): string {
+  if (hold !== null) return `paused by ${hold.by}: ${hold.why}`;
+  return worker === undefined ? "its worker is gone" : "its slot was given to another";
+}
+
 /** The queue of a definition's tasks. */
 export function queueName(definition: string): string {
   return definition.slice(0, 16);
@@ -776,7 +860,13 @@ export function requestOf(
 }
 
 /** An assignment, after those of its recorded steps that do not fit into it. */
-function* assignFrames(hot: HotRun, task: TaskState, attempt: number, at: number): Generator<CoordinatorFrame> {
+function* assignFrames(
+  hot: HotRun,
+  task: TaskState,
+  attempt: number,
+  at: number,
+  epoch: number,
+): Generator<CoordinatorFrame> {
   const agent = task.agent ?? "";
   const steps: RecordedStep[] = [...task.steps.values()].map(({ input: _, ...step }) => step);
   const { cause, priority } = task;
@@ -786,8 +876,9 @@ function* assignFrames(hot: HotRun, task: TaskState, attempt: number, at: number
   const lots = stepLots(steps);
   const last = lots.pop() ?? [];
   for (const lot of lots) yield { f: "steps", ...ref, steps: lot };
+  const place = { ...placeOf(hot.state, task), epoch };
   const tools = task.tools === null ? {} : { tools: task.tools };
-  yield { f: "assign", ...ref, agent, envelope, steps: last, output: task.outputSchema, ...tools };
+  yield { f: "assign", ...ref, ...place, agent, envelope, steps: last, output: task.outputSchema, ...tools };
 }
 
 /** Steps in lots that a record holds, as each step alone is known to be. */

@@ -1,5 +1,5 @@
 import { rankOf } from "../core/rank.ts";
-import { type RunState, type TaskState, taskOf } from "../core/state.ts";
+import type { RunState, TaskState } from "../core/state.ts";
 import type { CoordinatorFrame } from "../carrier/frame.ts";
 import type { Store } from "../store/store.ts";
 import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
@@ -83,6 +83,14 @@ export interface LinkState {
 
 export const keyOf = (run: string, task: string, attempt: number): string => `${run}/${task}/${attempt}`;
 
+/** What keeps tasks from starting (X5). */
+export interface DispatchHolds {
+  /** Nothing at all starts: the fleet is held, or whether it is has not been read yet. */
+  everything(): boolean;
+  /** A task that is ready may not start: its run is paused, or its workflow or an agent is held. */
+  keeps(state: RunState, task: TaskState): boolean;
+}
+
 /** Gives ready tasks to workers with free slots: in the very commit that makes a task ready when one is free, from
  *  the backlog in order of rank when one becomes free. Holds no more than `BACKLOG_MAX` waiting tasks of a queue. */
 export class Dispatcher {
@@ -95,6 +103,7 @@ export class Dispatcher {
   readonly #wanted: (queue: string) => void;
   readonly #lookAgain: () => void;
   readonly #failed: (error: unknown) => void;
+  readonly #holds: DispatchHolds;
   #stopped = false;
 
   constructor(ports: {
@@ -107,6 +116,7 @@ export class Dispatcher {
     /** The store could not be read: `look` should be called again, a little later. */
     lookAgain: () => void;
     failed: (error: unknown) => void;
+    holds: DispatchHolds;
   }) {
     this.#store = ports.store;
     this.#ledger = ports.ledger;
@@ -115,6 +125,7 @@ export class Dispatcher {
     this.#wanted = ports.wanted;
     this.#lookAgain = ports.lookAgain;
     this.#failed = ports.failed;
+    this.#holds = ports.holds;
   }
 
   link(id: string): LinkState | undefined {
@@ -154,10 +165,11 @@ export class Dispatcher {
     const waiting: TaskState[] = [];
     for (const id of touched) {
       const task = hot.state.tasks.get(id);
-      if (task?.status !== "ready") continue;
+      // What is held waits where its row says; releasing it looks there.
+      if (task?.status !== "ready" || this.#holds.keeps(hot.state, task)) continue;
       const pool = this.#poolOf(hot, task);
       const free = pool.backlog.length === 0 && !pool.overflow ? pool.freest() : null;
-      if (free === null || this.#stopped) {
+      if (free === null || !this.#mayAssign) {
         waiting.push(task);
         continue;
       }
@@ -176,7 +188,7 @@ export class Dispatcher {
   /** Gives free slots of a queue to waiting tasks. */
   fill(queue: string): void {
     const pool = this.#pool(queue);
-    if (this.#stopped) return;
+    if (!this.#mayAssign) return;
     for (;;) {
       const free = pool.freest();
       if (free === null) {
@@ -256,6 +268,10 @@ export class Dispatcher {
     return this.#pool(queueOf(hot.state.queue, task.crashes));
   }
 
+  get #mayAssign(): boolean {
+    return !this.#stopped && !this.#holds.everything();
+  }
+
   #pool(queue: string): Pool {
     let pool = this.#pools.get(queue);
     if (pool === undefined) {
@@ -280,6 +296,7 @@ export class Dispatcher {
       pool.unseen.add(last.run);
     }
     insert(pool.backlog, waiting);
+    if (!this.#mayAssign) return;
     if (pool.links.size === 0) this.#wanted(pool.queue);
     else if (pool.freest() !== null) this.fill(pool.queue);
   }
@@ -287,12 +304,8 @@ export class Dispatcher {
   #take(pool: Pool, next: Waiting, free: LinkState): void {
     const ledger = this.#ledger();
     const hot = ledger.hot(next.run);
-    if (hot !== undefined && assignable(hot.state, next.task, this.#now())) {
-      this.#reserve(hot, taskOf(hot.state, next.task), free);
-      this.#assign(hot, [next.task], free, "waited");
-      return;
-    }
-    if (hot !== undefined) return;
+    // Reserved at once, so that the loop sees the slot as taken.
+    if (hot !== undefined) return this.#startOrPark(hot, next, free);
     // The run must be folded first; a slot is held for it meanwhile.
     const hold = keyOf(next.run, next.task, HOLD);
     if (free.tasks.has(hold)) return;
@@ -301,12 +314,9 @@ export class Dispatcher {
       (opened) => {
         free.tasks.delete(hold);
         const link = this.#links.has(free.link.id) ? free : pool.freest();
-        if (this.#stopped || !assignable(opened.state, next.task, this.#now())) this.fill(pool.queue);
-        else if (link === null) this.#wait(pool, next);
-        else {
-          this.#reserve(opened, taskOf(opened.state, next.task), link);
-          this.#assign(opened, [next.task], link, "waited");
-        }
+        if (!this.#mayAssign || link === null) return this.#wait(pool, next);
+        this.#startOrPark(opened, next, link);
+        this.fill(pool.queue);
       },
       (error: unknown) => {
         free.tasks.delete(hold);
@@ -314,6 +324,15 @@ export class Dispatcher {
         this.fill(pool.queue);
       },
     );
+  }
+
+  /** What may not start although its turn has come is put out of the way of the others. */
+  #startOrPark(hot: HotRun, { task: id }: Waiting, to: LinkState): void {
+    const task = hot.state.tasks.get(id);
+    if (task === undefined || !assignable(hot.state, id, this.#now())) return;
+    if (this.#holds.keeps(hot.state, task)) return this.#ledger().touch(hot, [id]);
+    this.#reserve(hot, task, to);
+    this.#assign(hot, [id], to, "waited");
   }
 
   /** A slot is taken at once, so that whoever looks for one next sees that it is. */
@@ -329,7 +348,7 @@ export class Dispatcher {
   }
 
   #refill(pool: Pool): void {
-    if (pool.refilling) return;
+    if (pool.refilling || !this.#mayAssign) return;
     pool.refilling = true;
     // In a later turn: what was just assigned is flushed first, and is not found waiting again and again.
     this.#soon(() => this.#peek(pool));

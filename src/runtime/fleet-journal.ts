@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { type FoldedEvent, foldedEventSchemas, isFoldedEvent } from "../core/fleet-event.ts";
+import { emptyFleet, evolveFleet, type FleetState } from "../core/fleet-state.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
@@ -6,9 +8,16 @@ import { type Identity, sign } from "../message/identity.ts";
 import { merkleRoot } from "../message/merkle.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import { type Blob, type Commit, type CommitResult, FLEET_JOURNAL, type Store } from "../store/store.ts";
-import { genesis, type JournalEvent, sealEvent } from "./journal.ts";
 import { signHead, type SignedHead } from "./signed-head.ts";
+import {
+  type Blob,
+  type Commit,
+  type CommitResult,
+  FLEET_JOURNAL,
+  type Store,
+  type TimerWrite,
+} from "../store/store.ts";
+import { genesis, type JournalEvent, readJournal, sealEvent } from "./journal.ts";
 
 const id = z.string().min(1);
 
@@ -45,6 +54,7 @@ export const fleetEventSchemas = {
   /** This journal was found to be another than the one whose head had been signed and kept outside of the store:
    *  `version` had been signed, and the event there is gone or another one. */
   "journal.cut": z.strictObject({ version: z.number(), signedAt: z.number(), found: z.number() }),
+  ...foldedEventSchemas,
 } as const;
 
 export type FleetEventType = keyof typeof fleetEventSchemas;
@@ -66,14 +76,42 @@ export function headsStatement(root: string, fleet: FleetHead | undefined): Uint
 /** Heads are signed at most this often. */
 const SIGN_EVERY_MS = 250;
 const HEADS_MAX = 5_000;
+/** Events after which the folded state is kept as a snapshot, so that opening does not read the whole journal. */
+const SNAPSHOT_EVERY = 500;
 
 interface Pending {
   /** Made when its place is known: signatures are over what comes before. */
   event(version: number, previous: Uint8Array): JournalEvent;
   blob: Blob | null;
+  timers: readonly TimerWrite[];
   done: (() => void) | null;
   /** For whoever does not wait until the store takes it. */
   refused: ((error: unknown) => void) | null;
+}
+
+/** What the fleet's journal says up to its end: from its newest snapshot, and the events after that. One that holds
+ *  decisions and cannot be read is taken for a hold of everything, since it may have been one (F14).
+ *  `version` is that of the last event. */
+export async function foldFleet(
+  store: Pick<Store, "events" | "blob" | "snapshot">,
+): Promise<{ state: FleetState; version: number; snapshotVersion: number }> {
+  const snapshot = await store.snapshot(FLEET_JOURNAL);
+  const state =
+    snapshot === null ? emptyFleet() : (JSON.parse(Buffer.from(snapshot.bytes).toString("utf8")) as FleetState);
+  let version = snapshot?.version ?? 0;
+  for await (const { row, opened } of readJournal(store, FLEET_JOURNAL, version)) {
+    version = row.version;
+    if (!isFoldedEvent(row.type)) continue;
+    const data = foldedEventSchemas[row.type].safeParse(opened.event?.data).data;
+    if (data !== undefined) evolveFleet(state, { type: row.type, at: row.at, data } as FoldedEvent);
+    else if (row.type.startsWith("hold.")) evolveFleet(state, unreadable(row.version, row.at));
+  }
+  return { state, version, snapshotVersion: snapshot?.version ?? 0 };
+}
+
+function unreadable(version: number, at: number): FoldedEvent {
+  const why = `event ${version} of the fleet's journal, of a hold, cannot be read`;
+  return { type: "hold.placed", at, data: { scope: "fleet", name: null, why, by: "flotilla", kill: false } };
 }
 
 /** The journal of what concerns the whole fleet. Its events ride along with the next group commit. */
@@ -84,15 +122,20 @@ export class FleetJournal {
   readonly #coordinator: Identity;
   readonly #wake: () => void;
   readonly #signed: (head: SignedHead) => void;
+  readonly #opened: () => void;
+  /** What is on record; null until it was read. */
+  #state: FleetState | null = null;
+  #snapshotVersion = 0;
   #version = 0;
   #head: Uint8Array = genesis(FLEET_JOURNAL);
   #pending: Pending[] = [];
   #taken = 0;
   #takenHead: Uint8Array | null = null;
+  #takenFolded: FoldedEvent[] = [];
   /** The last signature that was taken. */
   #takenSigned: { version: number; head: Uint8Array; at: number } | null = null;
   #stale = true;
-  #reading = false;
+  #reading: Promise<void> | null = null;
   #heads = new Map<string, Head>();
   /** There are events that no signature covers yet. */
   #unsigned = false;
@@ -107,6 +150,8 @@ export class FleetJournal {
     wake: () => void;
     /** Told of signed heads of this journal when they are durable. */
     signed?: (head: SignedHead) => void;
+    /** The journal was folded: `state` is there, or is newer. */
+    opened: () => void;
   }) {
     this.#store = ports.store;
     this.#clock = ports.clock;
@@ -114,17 +159,34 @@ export class FleetJournal {
     this.#coordinator = ports.coordinator;
     this.#wake = ports.wake;
     this.#signed = ports.signed ?? (() => {});
+    this.#opened = ports.opened;
+  }
+
+  /** What is on record and durable; null while it has not been read yet. */
+  get state(): FleetState | null {
+    return this.#state;
+  }
+
+  /** What is on record, read first where it was not yet. @throws {FlotillaError} STORE_UNAVAILABLE */
+  async read(): Promise<FleetState> {
+    while (this.#state === null) await this.#fold();
+    return this.#state;
   }
 
   /** Appends an event; resolves when it is durable. */
   append<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
-    return new Promise((resolve) => this.#push(type, data, { blob, done: resolve, refused: null }));
+    return new Promise((resolve) => this.#push(type, data, { blob, timers: [], done: resolve, refused: null }));
   }
 
   /** As `append`, for what cannot wait until the store takes it.
    *  @throws {FlotillaError} STORE_FULL, STORE_READONLY, with nothing recorded */
-  insist<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
-    return new Promise((resolve, reject) => this.#push(type, data, { blob, done: resolve, refused: reject }));
+  insist<K extends FleetEventType>(
+    type: K,
+    data: FleetEventData[K],
+    blob: Blob | null = null,
+    timers: readonly TimerWrite[] = [],
+  ): Promise<void> {
+    return new Promise((resolve, reject) => this.#push(type, data, { blob, timers, done: resolve, refused: reject }));
   }
 
   #push<K extends FleetEventType>(type: K, data: FleetEventData[K], rest: Omit<Pending, "event">): void {
@@ -169,7 +231,7 @@ export class FleetJournal {
         const signature = sign(this.#coordinator, headsStatement(root, fleet)).toString("base64url");
         return { type: "heads.signed", at, data: { heads, fleet, root, signature } };
       };
-      this.#pending.push({ event, blob: null, done: null, refused: null });
+      this.#pending.push({ event, blob: null, timers: [], done: null, refused: null });
       this.#wake();
     }
   }
@@ -185,10 +247,14 @@ export class FleetJournal {
     this.#takenSigned = null;
     const rows = [];
     const blobs: Blob[] = [];
-    for (const [i, { event, blob }] of this.#pending.entries()) {
+    const timers: TimerWrite[] = [];
+    const folded: FoldedEvent[] = [];
+    for (const [i, { event, blob, timers: own }] of this.#pending.entries()) {
       const version = this.#version + i + 1;
       const made = event(version, head);
       const sealed = sealEvent(made, version, head, this.#random);
+      if (isFoldedEvent(made.type)) folded.push(made as FoldedEvent);
+      timers.push(...own);
       head = sealed.row.hash;
       if (made.type === "heads.signed") this.#takenSigned = { version, head, at: made.at };
       rows.push(sealed.row);
@@ -197,12 +263,21 @@ export class FleetJournal {
     }
     this.#taken = rows.length;
     this.#takenHead = head;
+    this.#takenFolded = folded;
     return {
       journal: FLEET_JOURNAL,
       expectedVersion: this.#version,
       events: rows,
       ...(blobs.length === 0 ? {} : { blobs }),
+      ...(timers.length === 0 ? {} : { timers }),
+      ...this.#snapshot(),
     };
+  }
+
+  /** The state as it is on record, now and then. */
+  #snapshot(): Pick<Commit, "snapshot"> {
+    if (this.#state === null || this.#version - this.#snapshotVersion < SNAPSHOT_EVERY) return {};
+    return { snapshot: { version: this.#version, bytes: Buffer.from(JSON.stringify(this.#state)) } };
   }
 
   done(result: CommitResult): void {
@@ -210,12 +285,14 @@ export class FleetJournal {
       this.#stale = true;
       return this.#wake();
     }
+    if (this.#version - this.#snapshotVersion >= SNAPSHOT_EVERY) this.#snapshotVersion = this.#version;
     this.#version += this.#taken;
     this.#head = this.#takenHead as Uint8Array;
     if (this.#takenSigned !== null) {
       const { version, head, at } = this.#takenSigned;
       this.#signed(signHead(this.#coordinator, { fleet: this.#store.fleet, version, head: base64(head), at }));
     }
+    if (this.#state !== null) for (const event of this.#takenFolded) evolveFleet(this.#state, event);
     for (const { done } of this.#pending.splice(0, this.#taken)) done?.();
     if (this.#pending.length > 0) this.#wake();
   }
@@ -231,22 +308,42 @@ export class FleetJournal {
   }
 
   #read(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#store.head(FLEET_JOURNAL).then(
-      ({ version, head }) => {
-        this.#version = version;
-        this.#head = version === 0 ? genesis(FLEET_JOURNAL) : head;
+    if (this.#reading !== null) return;
+    this.#fold().catch((error: unknown) => {
+      this.#clock.after(SIGN_EVERY_MS, () => this.#wake());
+      if (!(error instanceof FlotillaError)) throw error;
+    });
+  }
+
+  /** Folds what is on record; somebody else may have written since. Once at a time. */
+  #fold(): Promise<void> {
+    this.#reading ??= this.#foldAll().then(
+      () => {
         this.#stale = false;
-        this.#reading = false;
+        this.#reading = null;
+        this.#opened();
         this.#wake();
       },
       (error: unknown) => {
-        this.#reading = false;
-        this.#clock.after(SIGN_EVERY_MS, () => this.#wake());
-        if (!(error instanceof FlotillaError)) throw error;
+        this.#reading = null;
+        throw error;
       },
     );
+    return this.#reading;
+  }
+
+  async #foldAll(): Promise<void> {
+    for (;;) {
+      const { version, head } = await this.#store.head(FLEET_JOURNAL);
+      const folded = await foldFleet(this.#store);
+      // What was written in between belongs to the next look.
+      if (folded.version !== version) continue;
+      this.#version = version;
+      this.#head = version === 0 ? genesis(FLEET_JOURNAL) : head;
+      this.#state = folded.state;
+      this.#snapshotVersion = folded.snapshotVersion;
+      return;
+    }
   }
 }
 

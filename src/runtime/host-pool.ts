@@ -190,6 +190,11 @@ export class HostPool {
     this.#looking?.cancel();
   }
 
+  /** Ends the processes of all hosts at once, and starts others in their place: what ran in them is not suspect. */
+  replaceAll(why: string): void {
+    for (const host of this.#hosts.values()) this.#kill(host, why, false);
+  }
+
   /** Ends all hosts at once. */
   killAll(why: string): void {
     this.#closing = true;

@@ -1,5 +1,6 @@
 import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../core/decide.ts";
 import { checkEventData, type RunEvent } from "../core/event.ts";
+import { type Hold, heldMs } from "../core/hold.ts";
 import { rankOf } from "../core/rank.ts";
 import {
   CRASHES_SHARED,
@@ -8,6 +9,7 @@ import {
   evolve,
   type RunState,
   takeTouched,
+  type TaskState,
   taskOf,
   timersOf,
 } from "../core/state.ts";
@@ -44,7 +46,11 @@ const ASKED: ReadonlySet<Command["type"]> = new Set([
   "step.settle",
   "fact.set",
   "approval.decide",
+  "run.pause",
+  "run.resume",
 ]);
+/** Events after which a run is over. */
+const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.stopped"]);
 const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
 /** How long after a failed commit the store is asked again. */
 const STORE_RETRY_MS = 500;
@@ -68,6 +74,10 @@ export interface LedgerHooks {
    *  not must be sent or released. */
   resumed(run: HotRun): void;
   leaseUntil(now: number): number;
+  /** Holds of the fleet's journal, and how often any was placed or lifted. */
+  holds(): { holds: readonly Hold[]; epoch: number };
+  /** The queue in which a task that is held waits, out of the way of the others; null when it is not held. */
+  parked(run: RunState, task: TaskState): string | null;
   failed(error: FlotillaError): void;
 }
 
@@ -236,6 +246,30 @@ export class Ledger {
     return this.#apply(hot, command);
   }
 
+  /** Writes the rows of tasks anew, though nothing of them was decided: where they wait follows from the holds too. */
+  touch(hot: HotRun, tasks: Iterable<string>): void {
+    const { touched } = this.#batchOf(hot);
+    for (const task of tasks) touched.add(task);
+    this.#dirty.add(hot);
+    this.#schedule();
+  }
+
+  /** Resolves when all that was decided before is durable, or was dropped to be decided again. */
+  async barrier(): Promise<void> {
+    const flushed: Promise<unknown>[] = [];
+    for (const hot of this.#runs.values()) {
+      const batch = hot.next ?? hot.flying;
+      if (batch === null) continue;
+      flushed.push(
+        new Promise((resolve) => {
+          const pending: Pending = { command: null, resolve, reject: resolve };
+          batch.pending.push({ pending, events: [] });
+        }),
+      );
+    }
+    await Promise.all(flushed);
+  }
+
   /** Asks for a flush, also when only the rider has something. */
   wake(): void {
     this.#schedule();
@@ -350,17 +384,12 @@ export class Ledger {
     const version = hot.state.version;
     context.now = this.#clock.now();
     context.roll = this.#random.next();
+    const { holds, epoch } = this.#hooks.holds();
+    context.holds = holds;
+    context.epoch = epoch;
     const events = this.#deciding(hot.state, command, context);
     if (events.length === 0) return events;
-    const batch = (hot.next ??= {
-      expectedVersion: version,
-      rows: [],
-      events: [],
-      blobs: [],
-      touched: new Set(),
-      timed: new Set(),
-      pending: [],
-    });
+    const batch = this.#batchOf(hot, version);
     let next = version;
     for (const event of events) {
       // Parts of it came from outside; what does not fit its schema must not enter a journal that is read for ever.
@@ -380,6 +409,19 @@ export class Ledger {
     this.#schedule();
     this.#hooks.decided(hot, events, touched);
     return events;
+  }
+
+  #batchOf(hot: HotRun, expectedVersion = hot.state.version): Batch {
+    hot.next ??= {
+      expectedVersion,
+      rows: [],
+      events: [],
+      blobs: [],
+      touched: new Set(),
+      timed: new Set(),
+      pending: [],
+    };
+    return hot.next;
   }
 
   #schedule(): void {
@@ -429,11 +471,11 @@ export class Ledger {
     if (!result.ok) return this.#refused(hot, batch, result);
     hot.flying = null;
     if (hot.next !== null) this.#dirty.add(hot);
-    this.#hooks.committed(hot, batch.events, {
-      firstVersion: batch.expectedVersion + 1,
-      lastVersion: batch.expectedVersion + batch.rows.length,
-      head: (batch.rows.at(-1) as EventRow).hash,
-    });
+    const last = batch.rows.at(-1);
+    if (last !== undefined) {
+      const firstVersion = batch.expectedVersion + 1;
+      this.#hooks.committed(hot, batch.events, { firstVersion, lastVersion: last.version, head: last.hash });
+    }
     for (const { pending, events } of batch.pending) pending.resolve(events);
     if (hot.state.status !== "running" && hot.idle && hot.inFlight.size === 0) this.#runs.delete(hot.id);
   }
@@ -541,12 +583,14 @@ export class Ledger {
   /** A task's rows follow from its status alone. */
   #project(hot: HotRun, id: string, tasks: TaskWrite[]): void {
     const task = taskOf(hot.state, id);
-    const queue = queueOf(hot.state.queue, task.crashes);
+    const isQueued = task.status === "ready" || task.status === "delayed";
+    const parked = isQueued ? this.#hooks.parked(hot.state, task) : null;
+    const queue = parked ?? queueOf(hot.state.queue, task.crashes);
     const rank = rankOf(task.priority, task.readyAt);
-    if (task.status === "ready" || task.status === "delayed") {
+    // What waits in a paused run is not in the queue at all: resuming puts it back.
+    if (isQueued && hot.state.hold === null) {
       const { attempt, readyAt } = task;
-      const { queueMs } = hot.state.limits;
-      const expiresAt = queueMs === null ? null : readyAt + queueMs;
+      const expiresAt = parked === null ? this.#expiresAt(hot.state, task) : null;
       tasks.push({ op: "ready", task: id, queue, attempt, rank, readyAt, expiresAt });
       hot.rows.add(id);
     } else if (task.status === "assigned") {
@@ -557,6 +601,14 @@ export class Ledger {
     } else if (hot.rows.delete(id)) {
       tasks.push({ op: "remove", task: id });
     }
+  }
+
+  /** Time under a hold does not count (X5). */
+  #expiresAt(state: RunState, task: TaskState): number | null {
+    const { queueMs } = state.limits;
+    if (queueMs === null) return null;
+    const { holds } = this.#hooks.holds();
+    return task.readyAt + queueMs + heldMs(holds, state, task, task.readyAt, this.#clock.now());
   }
 
   #runWrite(hot: HotRun, batch: Batch, timers: TimerWrite[]): RunWrite | null {
@@ -575,7 +627,7 @@ export class Ledger {
       timers.push({ op: "set", name: DEADLINE_TIMER, dueAt: first.at + first.data.limits.timeMs });
       hot.timers.add(DEADLINE_TIMER);
     }
-    const last = batch.events.find((event) => event.type.startsWith("run.") && event.type !== "run.started");
+    const last = batch.events.find((event) => ENDS.has(event.type));
     if (last !== undefined) {
       write.status = hot.state.status;
       write.summary = Buffer.from(JSON.stringify(summaryOf(hot.state)));

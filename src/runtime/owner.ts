@@ -1,8 +1,10 @@
 import type { FleetDefinition } from "../core/definition.ts";
+import type { Hold, HoldTarget } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
 import type { Planner } from "../core/planner.ts";
 import { verifyModules } from "../definition/module.ts";
 import type { FleetCode } from "../definition/fleet.ts";
+import { nearest } from "../definition/nearest.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { KeyRing } from "../message/keys.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
@@ -275,6 +277,39 @@ export class Owner implements OwnerControl {
 
   stop(run: string, why: string, by: string): Promise<void> {
     return this.#coordinator.stop(run, why, by);
+  }
+
+  async pause(target: HoldTarget, why: string, by: string, kill = false): Promise<boolean> {
+    this.#checkTarget(target);
+    const isNew = await this.#coordinator.pause(target, why, by, kill);
+    // Code that does not heed its signal ends with its process.
+    if (kill) this.#hosts?.replaceAll(`the fleet was killed: ${why}`);
+    return isNew;
+  }
+
+  resume(target: HoldTarget, why: string, by: string): Promise<boolean> {
+    return this.#coordinator.resume(target, why, by);
+  }
+
+  async holds(): Promise<readonly Hold[]> {
+    return this.#coordinator.holds();
+  }
+
+  /** What was mistyped would hold nothing. @throws {FlotillaError} TARGET_UNKNOWN */
+  #checkTarget(target: HoldTarget): void {
+    const definition = this.#current?.opened.definition;
+    if (definition === undefined || "run" in target || "fleet" in target) return;
+    const [kind, name, known] =
+      "agent" in target
+        ? ["agent", target.agent, definition.agents]
+        : ["workflow", target.workflow, definition.workflows];
+    if (Object.hasOwn(known, name)) return;
+    const names = Object.keys(known);
+    const near = nearest(name, names);
+    throw new FlotillaError("TARGET_UNKNOWN", `fleet "${definition.name}" has no ${kind} "${name}"`, {
+      hint: `${near === null ? "" : `Did you mean "${near}"? `}It has: ${names.join(", ")}.`,
+      details: { [kind]: name },
+    });
   }
 
   settle(

@@ -1,6 +1,7 @@
 import type { AgentOutcome, Assignment, PermitRequest, TaskPort } from "../agent/port.ts";
 import {
   type CoordinatorFrame,
+  type Place,
   type RecordedStep,
   type StepAnswer,
   SAID_CHARACTERS_MAX,
@@ -17,6 +18,7 @@ import { verifyMessage } from "../message/verify.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { frameDigest } from "./coordinator.ts";
+import { StartGate } from "./start-gate.ts";
 
 /** Senders sign what they sent within this time (design: trust on the wire). */
 const SEAL_AFTER_MS = 100;
@@ -53,6 +55,7 @@ export class Worker {
   /** Recorded steps that came ahead of their assignment. */
   readonly #recorded = new Map<string, RecordedStep[]>();
   readonly #permits = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  readonly #gate = new StartGate();
   #permitId = 0;
   #sealTimer: Timer | null = null;
   #beat: Timer | null = null;
@@ -95,7 +98,13 @@ export class Worker {
         return;
       }
       case "cancel":
+        if (!this.#running.has(keyOf(frame))) this.#gate.cancelled(keyOf(frame));
         return this.#cancel(keyOf(frame), frame.why);
+      case "hold":
+        this.#gate.set(frame);
+        for (const [key, { place }] of [...this.#running])
+          if (!this.#gate.admits(key, place)) this.#cancel(key, frame.why);
+        return;
       case "drain":
         this.#draining = true;
         return this.#drainedYet();
@@ -116,9 +125,10 @@ export class Worker {
 
   #assign(frame: Extract<CoordinatorFrame, { f: "assign" }>): void {
     const key = keyOf(frame);
-    if (this.#closed || this.#running.has(key)) return;
+    // What comes late and may not start any more was taken back already: nobody waits for its result.
+    if (this.#closed || this.#running.has(key) || !this.#gate.admits(key, frame)) return;
     const problem = this.#problemOf(frame);
-    const running: Running = { abort: new AbortController(), acks: new Map(), timer: null };
+    const running: Running = { abort: new AbortController(), acks: new Map(), timer: null, place: frame };
     this.#running.set(key, running);
     if (problem !== null) {
       // Nothing was begun: the task may be asked for anew, as when the clock was set while this request was on its way.
@@ -312,6 +322,7 @@ interface Running {
   abort: AbortController;
   acks: Map<string, { resolve: (answer?: StepAnswer) => void; reject: (error: unknown) => void }>;
   timer: Timer | null;
+  place: Place;
 }
 
 function waitOf({ wakeAt, waits }: Extract<AgentOutcome, { type: "suspended" }>) {

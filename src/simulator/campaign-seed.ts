@@ -3,6 +3,7 @@ import type { CheckerMaker } from "./checker/checker.ts";
 import { checkers } from "./checker/index.ts";
 import { ordersOf } from "./client.ts";
 import { type FaultPlan, swarm } from "./fault.ts";
+import { interventionsOf } from "./intervention.ts";
 import { plannerOf, simulatedFleet, WORKFLOWS } from "./fleet.ts";
 import type { Mode } from "./machine.ts";
 import type { PlantedHooks } from "./planted-hook.ts";
@@ -35,13 +36,15 @@ export function simulateSeed(seed: number, options: SeedOptions = {}): Promise<R
     queueDepthMax: random.chance(0.1) ? random.int(3, 8) : 1_000_000,
   };
   const workflows = random.chance(0.5) ? WORKFLOWS : [random.pick(WORKFLOWS)];
+  const definition = simulatedFleet(seed);
   return runSimulation({
     configuration,
     faults: options.faults ?? swarm(seed),
-    definition: simulatedFleet(seed),
+    definition,
     code: campaignCode,
     planners: plannerOf,
     orders: ordersOf(seed, workflows),
+    interventions: interventionsOf(seed, { workflows, agents: Object.keys(definition.agents) }),
     checkers: options.checkers ?? checkers,
     ...(options.planted === undefined ? {} : { planted: options.planted }),
     safetyMs: random.int(4_000, 40_000),

@@ -43,6 +43,8 @@ function pathOf({ type, data }: DurableEvent): string {
     case "task.retried":
     case "run.failed":
       return `${type} ${data.error?.code}`;
+    case "hold.placed":
+      return `hold.placed ${data.scope}`;
     case "message.refused":
       return `message.refused ${data.what}`;
     case "result.late":

@@ -10,7 +10,7 @@ export interface EventFields {
   readonly call?: string;
   readonly tokens?: number;
   readonly kind?: string;
-  readonly name?: string;
+  readonly name?: string | null;
   readonly idempotencyKey?: string;
   readonly settle?: string;
   readonly outcome?: string;
@@ -23,10 +23,12 @@ export interface EventFields {
   readonly agent?: string;
   readonly limits?: { readonly tokensMax: number };
   readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
+  readonly scope?: string;
   readonly add?: readonly {
     readonly task: string;
-    readonly agent: string | null;
     readonly needs: readonly RecordedNeed[];
+    readonly agent: string | null;
+    readonly asker?: { readonly task: string };
   }[];
   readonly ask?: { readonly ask: string; readonly fact?: string; readonly peek?: boolean };
   readonly fact?: string | null;

@@ -4,8 +4,8 @@ import type { RunView } from "../core/planner.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
-import type { LinkState, LinkTask } from "../runtime/dispatcher.ts";
-import type { Commit, CommitResult, Store } from "../store/store.ts";
+import type { DispatchHolds, LinkState, LinkTask } from "../runtime/dispatcher.ts";
+import type { Commit, CommitResult, EventRow, Store } from "../store/store.ts";
 import type { PlantedHooks } from "./planted-hook.ts";
 
 /** Bugs that somebody could write, put around the production roles to prove that a campaign would notice them. */
@@ -26,6 +26,10 @@ export const PLANTED = {
   "forget a reservation at crash": { decide: forgiving },
   /** Nobody knows who read which fact. */
   "forget who read": { decide: forgetReaders },
+  /** What is held is given out all the same. */
+  "dispatch in spite of a hold": { coordinator: (ports) => new Heedless(ports), decide: heedless },
+  /** Holds are not found any more after a restart. */
+  "forget holds at a restart": { store: (store) => oblivious(store) },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
@@ -103,11 +107,32 @@ function forgetReaders(...[state, command, context]: Parameters<typeof decide>):
   return decide(state, command, context);
 }
 
+class Heedless extends Coordinator {
+  protected override holdsOfDispatch(): DispatchHolds {
+    return { everything: () => false, keeps: () => false };
+  }
+}
+
+function heedless(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  return decide(state, command, { ...context, holds: [] });
+}
+
+function oblivious(store: Store): Store {
+  const forget = (row: EventRow): EventRow => (row.type === "hold.placed" ? { ...row, type: "forgotten" } : row);
+  return withMember(store, "events", async (...given: Parameters<Store["events"]>) =>
+    (await store.events(...given)).map(forget),
+  );
+}
+
 /** A store in which one call is answered by something else. */
 function withCommit(store: Store, commit: (commits: readonly Commit[]) => Promise<CommitResult[]>): Store {
+  return withMember(store, "commit", commit);
+}
+
+function withMember<K extends "commit" | "events">(store: Store, replaced: K, by: Store[K]): Store {
   return new Proxy(store, {
     get(target, name: string) {
-      if (name === "commit") return commit;
+      if (name === replaced) return by;
       const member: unknown = Reflect.get(target, name, target);
       return typeof member === "function" ? member.bind(target) : member;
     },

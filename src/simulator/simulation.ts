@@ -13,6 +13,7 @@ import { Coverage } from "./coverage.ts";
 import { type Disk, memoryDisk, sqliteDisk } from "./disk.ts";
 import { type FaultPlan, Faults, type FaultTaken } from "./fault.ts";
 import { type DurableEvent, History } from "./history.ts";
+import { Intervener, type Intervention } from "./intervention.ts";
 import { Machine, type Mode } from "./machine.ts";
 import { Outside } from "./outside.ts";
 import { Person } from "./person.ts";
@@ -48,6 +49,8 @@ export interface Setting {
   /** The patterns that the coordinator has as code. */
   planners(pattern: string): Planner | undefined;
   readonly orders: readonly Order[];
+  /** What a person pauses meanwhile. Default: nothing. */
+  readonly interventions?: readonly Intervention[];
   readonly checkers: readonly CheckerMaker[];
   readonly planted?: PlantedHooks;
   /** How long things may go wrong, in virtual milliseconds. */
@@ -165,6 +168,9 @@ class Simulation {
     this.#outside.onBill((bill) => this.#each((checker) => checker.bill?.(bill)));
     this.#clients = setting.orders.map((order) => this.#client(order));
     new Person({ world, machine: this.#machine, outside: this.#outside, history });
+    const { interventions = [] } = setting;
+    const count = (name: string) => this.#coverage.count(name);
+    new Intervener({ world, machine: this.#machine, history, interventions, count });
   }
 
   fail(promise: string, message: string): void {

@@ -26,6 +26,8 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "forget what is claimed": { promise: "C3:", seedsMax: 20 },
   "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
+  "dispatch in spite of a hold": { promise: "6:", seedsMax: 40 },
+  "forget holds at a restart": { promise: "6:", seedsMax: 100 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -47,6 +47,8 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "run.completed": ["The run ended with an output.", "`output`"],
   "run.failed": ["The run failed. `task`: where, if it was a task.", ""],
   "run.stopped": ["The run was stopped.", ""],
+  "run.paused": ["The run was paused: nothing of it starts until it is resumed.", ""],
+  "run.resumed": ["The run goes on.", ""],
 };
 
 const FLEET: Readonly<Record<FleetEventType, string>> = {
@@ -63,6 +65,8 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "journal.cut":
     "This journal was found shorter than, or other than, the head that had been signed and kept outside of the store.",
   "run.removed": "A finished run was removed; its last head stays here. Not written today: nothing removes runs.",
+  "hold.placed": "A workflow, an agent or the fleet (`name` is null) was paused, or the fleet was killed.",
+  "hold.lifted": "It was resumed.",
 };
 
 /** The events of both kinds of journal, with their fields. */

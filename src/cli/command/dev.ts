@@ -8,6 +8,7 @@ import { FleetProgress } from "../fleet-progress.ts";
 import { duration, plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
 import { aborted, type Interrupts, takeInterrupts } from "../interrupt.ts";
+import { heldLine, heldOf } from "../held.ts";
 import { listenToKeys } from "../key-press.ts";
 import { LiveLines } from "../live.ts";
 import type { Options } from "../program.ts";
@@ -76,6 +77,7 @@ class Dev {
         .catch((error: unknown) => this.#tell(error));
       this.#banner(tookMs, await this.#first());
       await this.#tellRecovered(left);
+      for (const hold of await this.#session.app.control.holds()) this.#say(heldLine(heldOf(hold)));
       const unlisten = terminal.interactive ? listenToKeys((key) => this.#pressed(key)) : () => {};
       await Promise.race([aborted(this.#interrupts.first), aborted(this.#quit.signal)]);
       unwatch();

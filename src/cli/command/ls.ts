@@ -7,6 +7,7 @@ import { oneLine } from "../format/brief.ts";
 import { dateTime } from "../format/sentence.ts";
 import { runSign, shortId } from "../format/status.ts";
 import { table } from "../format/table.ts";
+import { type Held, heldDocument, heldInFleet, heldLine } from "../held.ts";
 import { runNumbers, type RunNumbers } from "../run-number.ts";
 import { oneOf, wholeNumber } from "../option.ts";
 import type { Options } from "../program.ts";
@@ -31,18 +32,25 @@ export async function run(
     ...(workflow === undefined ? {} : { workflow }),
   };
   const project = await findProject(context, { optional: true });
-  const runs = await readStore(context, project, (store) =>
-    store === null ? Promise.resolve([]) : list(store, filter),
-  );
+  const { inFleet, runs } = await readStore(context, project, async (store) => {
+    const inFleet = await heldInFleet(store);
+    return { inFleet, runs: store === null ? [] : await list(store, filter, inFleet) };
+  });
   if (context.json) printJson(context, runs.map(document));
-  else print(context, runs, limit, status !== undefined || workflow !== undefined);
+  else {
+    print(context, runs, limit, status !== undefined || workflow !== undefined);
+    for (const held of inFleet) context.terminal.note(context.terminal.notePaint.yellow(heldLine(held)));
+  }
   return EXIT.ok;
 }
 
-async function list(store: Store, filter: RunFilter): Promise<Listed[]> {
+async function list(store: Store, filter: RunFilter, inFleet: readonly Held[]): Promise<Listed[]> {
   const rows = await store.runs(filter);
-  return Promise.all(rows.map(async (row) => ({ row, numbers: await runNumbers(store, row) })));
+  return Promise.all(rows.map(async (row) => ({ row, numbers: await runNumbers(store, row, inFleet) })));
 }
+
+/** Not all of it is, when just an agent is held. */
+const isPaused = ({ held }: RunNumbers): boolean => held.some(({ target }) => !("agent" in target));
 
 interface Listed {
   row: RunRow;
@@ -67,6 +75,7 @@ function document({ row, numbers }: Listed) {
     unpriced,
     simulated,
     error,
+    held: numbers.held.map(heldDocument),
     version,
     definition,
   };
@@ -84,7 +93,7 @@ function print({ terminal }: Context, runs: readonly Listed[], limit: number, fi
     runSign(row.status, paint),
     shortId(row.id),
     row.workflow,
-    row.status,
+    isPaused(numbers) ? paint.yellow("paused") : row.status,
     dateTime(row.createdAt),
     duration((numbers.endedAt ?? Date.now()) - row.createdAt),
     grouped(numbers.tasks),

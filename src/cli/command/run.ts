@@ -13,6 +13,7 @@ import { parseSpan } from "../format/number.ts";
 import { endLine, type RunProgress } from "../format/progress.ts";
 import { shortId } from "../format/status.ts";
 import { itemCommand, itemLine, itemsOf } from "../inbox-item.ts";
+import { heldDocument, heldInRun, heldLine, heldOf } from "../held.ts";
 import { readInput } from "../input.ts";
 import { type Interrupts, takeInterrupts } from "../interrupt.ts";
 import { nextCommands, openQuestions } from "../next-command.ts";
@@ -134,8 +135,18 @@ class RunCommand {
     if (!this.#quiet) {
       this.#context.terminal.note(`${name} ${shortId(id)} started${this.#served()}`);
       if (models.length === 0 && asksModels(definition)) this.#context.terminal.note(SCRIPTED);
+      await this.#tellHeld(name);
     }
     return this.#progressOf(id);
+  }
+
+  /** A run that is held from its start would look as if it hung. */
+  async #tellHeld(workflow: string): Promise<void> {
+    const { terminal } = this.#context;
+    for (const hold of await this.#session.app.control.holds()) {
+      if (hold.scope === "workflow" && hold.name !== workflow) continue;
+      terminal.note(terminal.notePaint.yellow(heldLine(heldOf(hold))));
+    }
   }
 
   #progressOf(run: string): RunProgress {
@@ -268,11 +279,13 @@ class RunCommand {
         status: state.status,
         questions,
         inbox: inbox.map(itemDocument),
+        held: heldInRun(state, []).map(heldDocument),
       });
     for (const item of inbox) {
       if (this.#quiet || item.kind === "outcome") continue;
       this.#context.terminal.note(`${id} waits for you: ${harmless(itemLine(item))}\n  decide: ${itemCommand(item)}`);
     }
+    for (const held of this.#quiet ? [] : heldInRun(state, [])) this.#context.terminal.note(heldLine(held));
     for (const { task, key } of questions) {
       if (!this.#quiet)
         this.#context.terminal.note(

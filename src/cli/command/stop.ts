@@ -7,6 +7,7 @@ import { text } from "../option.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
+import { runFilter } from "../run-filter.ts";
 import { openSession } from "../session.ts";
 
 const PAGE = 500;
@@ -21,7 +22,7 @@ export async function run(
   const project = await findProject(context);
   const rows = await readStore(context, project, (store) => chosen(store, targets, options));
   const running = rows.filter(({ status }) => status === "running");
-  const bulk = options.all === true || options.workflow !== undefined;
+  const bulk = options.all === true || options.workflow !== undefined || options.where !== undefined;
   if (bulk && running.length > 0 && options.yes !== true) refuse(running);
   if (running.length > 0) {
     const session = await openSession(context, project, { hosts: 0 });
@@ -47,9 +48,11 @@ async function chosen(
 ): Promise<RunRow[]> {
   const named = targets.filter((target) => target !== undefined);
   const workflow = text(options.workflow);
+  const where = text(options.where);
+  const fits = where === undefined ? () => true : runFilter(where);
   if (named.length > 0) return Promise.all(named.map(async (target) => (await findRun(store, target)).row));
-  if (options.all !== true && workflow === undefined)
-    throw usageError("which run?", "Name one, such as @last, or give --all.");
+  if (options.all !== true && workflow === undefined && where === undefined)
+    throw usageError("which run?", "Name one, such as @last, or give --all, --workflow or --where.");
   const rows: RunRow[] = [];
   for (let before: { createdAt: number; id: string } | undefined; store !== null; ) {
     const filter = {
@@ -59,7 +62,7 @@ async function chosen(
       ...(before === undefined ? {} : { before }),
     };
     const page = await store.runs(filter);
-    rows.push(...page);
+    rows.push(...page.filter(fits));
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) break;
     before = { createdAt: last.createdAt, id: last.id };

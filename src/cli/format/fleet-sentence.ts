@@ -1,3 +1,4 @@
+import { targetName, targetOf } from "../../core/hold.ts";
 import type { JournalEvent } from "../../runtime/journal.ts";
 import type { FleetEventData, FleetEventType } from "../../runtime/fleet-journal.ts";
 import { plural } from "./number.ts";
@@ -34,6 +35,14 @@ export function fleetSentence(given: JournalEvent): string {
       return `this journal is not the one that was signed up to event ${event.data.version}: it was found with ${plural(event.data.found, "event")}`;
     case "run.removed":
       return `run ${event.data.run} removed at version ${event.data.version}`;
+    case "hold.placed": {
+      const { by, why, kill } = event.data;
+      return `${targetName(targetOf(event.data))} was ${kill ? "killed" : "paused"} by ${by}: ${why}`;
+    }
+    case "hold.lifted": {
+      const { by, why } = event.data;
+      return `${targetName(targetOf(event.data))} was resumed by ${by}${why === "" ? "" : `: ${why}`}`;
+    }
     default:
       event satisfies never;
       return given.type;

@@ -68,7 +68,7 @@ export class RunProgress {
     const { completed, failed, skipped, cancelled } = state.counts;
     const settled = completed + failed + skipped + cancelled;
     const cost = usageText(state.usage);
-    const head = `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(state.id)}`)} ${state.status}`;
+    const head = `${runSign(state.status, paint)} ${paint.bold(`${state.workflow} ${shortId(state.id)}`)} ${state.hold === null ? state.status : "paused"}`;
     const parts = [head, `${settled}/${state.tasks.size} tasks`, clock((state.endedAt ?? now) - state.startedAt)];
     return [...parts, ...(cost === "" ? [] : [cost])].join("  ");
   }
@@ -151,6 +151,10 @@ export class RunProgress {
         const how = `${decision}${edited ? ", edited," : ""} by ${by}${note === "" ? "" : `: ${note}`}`;
         return `${decision === "approved" ? paint.green("✓") : paint.yellow("–")} ${this.#named(task)}  ${how}`;
       }
+      case "run.paused":
+        return `${paint.yellow("‖")} ${sentence(event, this)}.  Let it go on: flotilla resume ${shortId(this.state.id)}`;
+      case "run.resumed":
+        return `${paint.green("▶")} ${sentence(event, this)}`;
       case "step.unknown":
         return `${paint.yellow("◐")} ${this.#named(event.data.task)}  interrupted inside ${event.data.key}: whether it happened is not known`;
       case "step.completed":

@@ -126,6 +126,10 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `failed: ${errorText(event.data.error)}`;
     case "run.stopped":
       return `stopped by ${event.data.by}: ${event.data.why}`;
+    case "run.paused":
+      return `paused by ${event.data.by}: ${event.data.why}`;
+    case "run.resumed":
+      return `resumed by ${event.data.by}${event.data.why === "" ? "" : `: ${event.data.why}`}`;
   }
 }
 

@@ -162,6 +162,7 @@ export function toneOf(event: RunEvent): Act["tone"] {
     case "step.unknown":
     case "result.late":
     case "run.stopped":
+    case "run.paused":
       return "warning";
     default:
       return "plain";

@@ -1,0 +1,55 @@
+import type { FoldedEvent } from "./fleet-event.ts";
+import { type Hold, holdKey } from "./hold.ts";
+
+/** Lifted holds that are remembered, so that the time under them is not counted against limits of runs. */
+const LIFTED_MAX = 1_000;
+
+/** What of the fleet's journal is decided by, folded from it. Plain JSON: it is also the journal's snapshot. */
+export interface FleetState {
+  /** Holds placed and lifted so far: tells dispatches before a hold from those after it. */
+  epoch: number;
+  /** In the order in which they were placed; those that were lifted too, the newest of them. */
+  holds: readonly Hold[];
+}
+
+export function emptyFleet(): FleetState {
+  return { epoch: 0, holds: [] };
+}
+
+/** Applies one event. Total and deterministic; what is said twice changes nothing the second time. */
+export function evolveFleet(state: FleetState, event: FoldedEvent): FleetState {
+  switch (event.type) {
+    case "hold.placed": {
+      if (holdInForce(state, event.data) !== null) return state;
+      state.epoch += 1;
+      const { scope, name, why, by, kill } = event.data;
+      state.holds = pruned([...state.holds, { scope, name, why, by, kill, at: event.at, liftedAt: null }]);
+      return state;
+    }
+    case "hold.lifted": {
+      const held = holdInForce(state, event.data);
+      if (held === null) return state;
+      state.epoch += 1;
+      state.holds = state.holds.map((hold) => (hold === held ? { ...hold, liftedAt: event.at } : hold));
+      return state;
+    }
+    default:
+      event satisfies never;
+      return state;
+  }
+}
+
+/** The hold of exactly this scope that is in force. */
+export function holdInForce({ holds }: FleetState, which: Pick<Hold, "scope" | "name">): Hold | null {
+  return holds.find((hold) => hold.liftedAt === null && holdKey(hold) === holdKey(which)) ?? null;
+}
+
+export function holdsInForce({ holds }: Pick<FleetState, "holds">): Hold[] {
+  return holds.filter(({ liftedAt }) => liftedAt === null);
+}
+
+function pruned(holds: readonly Hold[]): readonly Hold[] {
+  let lifted = holds.filter(({ liftedAt }) => liftedAt !== null).length;
+  if (lifted <= LIFTED_MAX) return holds;
+  return holds.filter((hold) => hold.liftedAt === null || lifted-- <= LIFTED_MAX);
+}

@@ -1,0 +1,60 @@
+import { existsSync } from "node:fs";
+import { expect, test } from "vitest";
+import { CommandLine, newProject } from "./command-line.ts";
+
+async function flotilla(cwd: string, ...args: string[]) {
+  return new CommandLine(args, { cwd }).ended;
+}
+
+test("X5: pause, ls, run, show and resume tell what is held, why, by whom, and how to go on", async () => {
+  const cwd = newProject();
+  const paused = await flotilla(cwd, "pause", "--fleet", "--reason", "moving house");
+  expect(paused).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("the fleet is paused: moving house") as string,
+  });
+  expect(paused.stderr).toContain("flotilla resume --fleet");
+  expect((await flotilla(cwd, "pause", "--fleet", "--reason", "again")).stdout).toContain("is paused already");
+
+  const ls = await flotilla(cwd, "ls");
+  expect(ls.stderr).toMatch(/the fleet is paused by cli since .*: moving house/);
+  expect(ls.stderr).toContain("let it go on: flotilla resume --fleet");
+
+  const journal = await flotilla(cwd, "show", "fleet");
+  expect(journal.stdout).toContain("the fleet was paused by cli: moving house");
+
+  const resumed = await flotilla(cwd, "resume", "--fleet", "--json");
+  expect(JSON.parse(resumed.stdout)).toEqual({ fleet: true, resumed: true });
+  expect((await flotilla(cwd, "ls")).stderr).not.toContain("paused");
+  expect((await flotilla(cwd, "resume", "--fleet")).stdout).toContain("the fleet was not paused");
+});
+
+test("X5: a reason is demanded, and one thing is named", async () => {
+  const cwd = newProject();
+  expect(await flotilla(cwd, "pause", "--fleet")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--reason") as string,
+  });
+  expect(await flotilla(cwd, "kill", "--yes", "--reason", " ")).toMatchObject({ code: 2 });
+  expect((await flotilla(cwd, "pause", "--reason", "x")).stderr).toContain("what?");
+  expect((await flotilla(cwd, "pause", "--fleet", "--agent", "a", "--reason", "x")).stderr).toContain("one at a time");
+  expect((await flotilla(cwd, "pause", "r-nothing", "--reason", "x")).stderr).toContain("there is no run r-nothing");
+  expect(await flotilla(cwd, "pause", "--agent", "nobody", "--reason", "x")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('has no agent "nobody"') as string,
+  });
+  expect(existsSync(`${cwd}/.flotilla`)).toBe(true);
+});
+
+test("X5: kill shows what it would stop, and wants --yes", async () => {
+  const cwd = newProject();
+  const asked = await flotilla(cwd, "kill", "--reason", "wrong mails");
+  expect(asked).toMatchObject({ code: 2, stdout: "" });
+  expect(asked.stderr).toMatch(/everything in the fleet \(no run is running\).*\n.*--yes/);
+  const killed = await flotilla(cwd, "kill", "--reason", "wrong mails", "--yes");
+  expect(killed).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("the fleet is stopped: wrong mails") as string,
+  });
+  expect((await flotilla(cwd, "ls")).stderr).toContain("the fleet was killed by cli");
+});
