@@ -31,7 +31,7 @@ export async function benchmark(options: BenchmarkOptions): Promise<Document> {
   const folder = makeFolder();
   try {
     progress("compiling");
-    const compiled = compile(folder);
+    const compiled = await compile(folder);
     const samples = emptySamples();
     const found = new Map<string, { errand: Errand; rounds: Measured[] }>();
     for (let round = 1; round <= rounds; round++) {

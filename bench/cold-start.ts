@@ -11,7 +11,7 @@ export async function coldStarts(store: StoreKind, starts: number): Promise<numb
   const folder = makeFolder();
   try {
     const script = join(folder, "start.mjs");
-    writeFileSync(script, scriptOf(pathToFileURL(compiledIndex(folder)).href));
+    writeFileSync(script, scriptOf(pathToFileURL(await compiledIndex(folder)).href));
     const times: number[] = [];
     // The first reads everything from disk, which is the disk's time and not ours.
     for (let i = 0; i <= starts; i++) {
@@ -26,8 +26,8 @@ export async function coldStarts(store: StoreKind, starts: number): Promise<numb
 }
 
 /** The compiled package's main module. */
-function compiledIndex(folder: string): string {
-  const bench = isCompiled ? import.meta.dirname : compile(folder);
+async function compiledIndex(folder: string): Promise<string> {
+  const bench = isCompiled ? import.meta.dirname : await compile(folder);
   return join(bench, "..", "src", "index.js");
 }
 

@@ -1,7 +1,9 @@
-// Compiles src to dist, as it is published: JavaScript with declarations, and the command executable.
+// Builds dist from src, as it is published: declarations for each module, JavaScript in few files, and the command
+// executable.
 import { spawnSync } from "node:child_process";
 import { chmodSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { bundle } from "./bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -12,5 +14,8 @@ const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.
   cwd: root,
   stdio: "inherit",
 });
-if (status === 0) chmodSync(join(dist, "cli/bin.js"), 0o755);
+if (status === 0) {
+  await bundle(dist);
+  chmodSync(join(dist, "cli/bin.js"), 0o755);
+}
 process.exitCode = status ?? 1;

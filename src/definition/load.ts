@@ -9,7 +9,6 @@ import { definitionPath, hashModules } from "./module.ts";
 import { type ModuleReader, modulesHere } from "./module-reader.ts";
 import { modulesElsewhere } from "./module-reader-process.ts";
 import { definitionError, problem, refuse } from "./problem.ts";
-import { readFleetYaml } from "./yaml.ts";
 
 export { loadCode } from "./code.ts";
 
@@ -92,6 +91,8 @@ function notFound(looked: readonly string[]): FlotillaError {
 }
 
 async function loadYaml(file: string, modules: ModuleReader): Promise<FleetDefinition> {
+  // Who opens a value or a module does without the parser.
+  const { readFleetYaml } = await import("./yaml.ts");
   const folder = dirname(file);
   const text = await readFile(file, "utf8");
   const result = await readFleetYaml(text, { file: basename(file), folder, patterns, modules });

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { ModuleRef } from "../core/definition.ts";
 import { FlotillaError } from "../error.ts";
+import { ownModule } from "../platform/own-package.ts";
 import type { ExportDescription, ModuleReader, OptionsQuestion } from "./module-reader.ts";
 import type { CheckedOptions } from "./pattern-option.ts";
 import { problem } from "./problem.ts";
@@ -48,8 +49,7 @@ export function modulesElsewhere(folder: string): ModuleReader {
 }
 
 function start(folder: string): ChildProcess {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return fork(new URL(`./module-reader-main.${extension}`, import.meta.url), [folder], {
+  return fork(ownModule("definition/module-reader-main"), [folder], {
     cwd: folder,
     execArgv: ["--disable-warning=ExperimentalWarning"],
     stdio: ["ignore", 2, 2, "ipc"],

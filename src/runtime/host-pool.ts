@@ -11,6 +11,7 @@ import { COORDINATOR } from "../message/envelope.ts";
 import { CoordinatorHandshake } from "../message/handshake.ts";
 import type { KeyRing } from "../message/keys.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
+import { ownModule } from "../platform/own-package.ts";
 import type { Random } from "../platform/random.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { HostBoot } from "./host-main.ts";
@@ -204,15 +205,13 @@ export class HostPool {
   #start(hosted: HostedDefinition, queue: string, slots: number): void {
     if (this.#closing) return;
     const id = `w-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
-    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const main = new URL(`./host-main.${extension}`, import.meta.url);
     const child = spawn(
       process.execPath,
       [
         `--max-old-space-size=${this.#options.heapMbMax}`,
         "--max-semi-space-size=4",
         "--disable-warning=ExperimentalWarning",
-        fileURLToPath(main),
+        fileURLToPath(ownModule("runtime/host-main")),
         String(process.pid),
       ],
       // A group of its own: the terminal's Ctrl-C does not reach it, and what users' code starts ends with it.

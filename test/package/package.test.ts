@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../structure/source.ts";
@@ -54,6 +54,23 @@ describe("what is published", () => {
     expect(text.startsWith("#!/usr/bin/env node\n")).toBe(true);
     expect(text).not.toMatch(/^import\b/m);
     if (process.platform !== "win32") expect(statSync(path).mode & 0o111).toBe(0o111);
+  });
+
+  test("W4: who imports it reads few files, and nothing that only some need", () => {
+    writeFileSync(
+      join(project.folder, "loaded.ts"),
+      `import { registerHooks } from "node:module";
+       const loaded: string[] = [];
+       registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+       await import("flotilla");
+       console.log(JSON.stringify(loaded));`,
+    );
+    const loaded = JSON.parse(project.node("loaded.ts")) as string[];
+    const own = loaded.filter((url) => url.includes("/flotilla/dist/"));
+    expect(own.length).toBeLessThanOrEqual(5);
+    expect(loaded.filter((url) => /node_modules\/(yaml|@marcbachmann|ajv|undici|pino|commander)\//.test(url))).toEqual(
+      [],
+    );
   });
 
   test("says its version", () => {
