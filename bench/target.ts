@@ -78,7 +78,7 @@ export const TARGETS: readonly Target[] = [
     figure: "resumeMs",
     label: "kill -9 to resumed result, ms",
     bound: "at most",
-    library: null,
+    library: 1_000,
     hosts: 1_000,
   },
   {

@@ -81,6 +81,9 @@ export interface StartOptions {
 const RUN_ID_BYTES = 10;
 /** Within this time a host is gone after its coordinator died (see `watchdog.ts`). */
 const ORPHANS_GONE_MS = 1_000;
+/** How the names of workers begin that run in their owner's own process. They are gone when the store can be owned again:
+ *  its lock is given back by the operating system after the last thread of the process has ended. */
+export const IN_PROCESS = "in-";
 /** A timer that is further off than this was not late: the clock was set, or the machine slept. */
 const CLOCK_STEP_MS = 1_000;
 /** How soon the store is looked at again when something there may have been missed. */
@@ -188,12 +191,16 @@ export class Coordinator {
     const now = this.#clock.now();
     await this.fleet.read();
     const orphaned = new Set<string>();
+    let outlived = false;
     for await (const row of this.#allLeases()) {
-      if (this.#dispatcher.link(row.worker ?? "") === undefined) orphaned.add(row.run);
+      const worker = row.worker ?? "";
+      if (this.#dispatcher.link(worker) !== undefined) continue;
+      orphaned.add(row.run);
+      outlived ||= !worker.startsWith(IN_PROCESS);
     }
-    // On a store with one owner every earlier worker died with it, or is about to: until then one may still be writing
-    // what a check of the outcome would not find done (F13).
-    if (orphaned.size > 0) await sleep(this.#clock, ORPHANS_GONE_MS);
+    // On a store with one owner every earlier worker died with it, or is about to: until then a host may still be
+    // writing what a check of the outcome would not find done (F13).
+    if (outlived) await sleep(this.#clock, ORPHANS_GONE_MS);
     for (const run of orphaned) await this.#ledger.open(run).catch(this.#ports.failed);
     const queues = await this.#store.depth(now);
     for (const queue of this.#holds.leftOver(queues)) await this.#holds.unpark(queue);

@@ -3,7 +3,7 @@ import type { FleetDefinition } from "../core/definition.ts";
 import type { KeyRing } from "../message/keys.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { Coordinator } from "./coordinator.ts";
+import { type Coordinator, IN_PROCESS } from "./coordinator.ts";
 import { Worker } from "./worker.ts";
 
 /** Worker names are this many random bytes, in hex. */
@@ -23,7 +23,7 @@ export function startLocalWorker(ports: {
   redact?<T>(value: T): T;
 }): { id: string; close(why: string): void } {
   const { coordinator, clock, random, keys, queue } = ports;
-  const id = `w-${Buffer.from(random.bytes(WORKER_ID_BYTES)).toString("hex")}`;
+  const id = `${IN_PROCESS}${Buffer.from(random.bytes(WORKER_ID_BYTES)).toString("hex")}`;
   let open = true;
   const worker = new Worker({
     clock,
