@@ -390,6 +390,13 @@ export const catalogue = {
     "An item lay on a swarm's board that nobody takes.",
     "Add a member that takes it, or leave it to the report with onUnclaimed: report.",
   ),
+  ROUTE_NONE: entry(
+    "FLT342",
+    "business",
+    1,
+    "A route found no agent that can do a task.",
+    "See what each candidate lacks; declare it, or say with `otherwise` who does what is left.",
+  ),
   // 4xx: limits
   LIMIT_COST: entry(
     "FLT401",

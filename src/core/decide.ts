@@ -22,6 +22,7 @@ import {
   usd,
 } from "./money.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
+import { CLASSIFY, type RouteChoice, type RouteQuestion, type Router } from "./route.ts";
 import { retryDelayMs } from "./retry.ts";
 import {
   evolve,
@@ -137,6 +138,10 @@ export interface DecideContext {
   outputProblems?(output: Json): readonly string[];
   /** Limits of one task of an agent (K2); none when absent. */
   taskLimits?(agent: string | null): TaskLimits;
+  /** The route of this name; absent or undefined: there is none (C6). */
+  router?(name: string): Router | undefined;
+  /** Open tasks of an agent in other runs, as far as they are known here; absent: none. */
+  loadElsewhere?(agent: string): number;
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
   /** Absent: agents may do nothing with facts. */
@@ -549,6 +554,7 @@ class Decision {
   private answerWith({ asker, id, status, output, error }: TaskState): void {
     const task = asker === null ? undefined : this.state.tasks.get(asker.task);
     if (asker === null || task === undefined || SETTLED.has(task.status)) return;
+    if (asker.key === CLASSIFY) return this.seek(task);
     if (status === "completed") return this.answer(task, asker.key, { output: output ?? null });
     this.answer(task, asker.key, { error: error ?? errorRecord("CANCELLED", `task ${id} was ${status}`) });
   }
@@ -738,14 +744,68 @@ class Decision {
 
   /** A task is ready but for somebody to do it. */
   private seek(task: TaskState): void {
-    if (task.status === "unrouted") this.revise({ type: "unrouted", task: viewOf(task) }, `${task.id} is open`);
+    if (task.status !== "unrouted") return;
+    if (task.route !== null) return this.follow(task, task.route);
+    this.revise({ type: "unrouted", task: viewOf(task) }, `${task.id} is open`);
+  }
+
+  /** The route that stands in a task's seat says who does it, perhaps after its classifier. */
+  private follow(task: TaskState, name: string): void {
+    const router = this.context.router?.(name);
+    const data = { attempt: task.attempt, task: task.id };
+    if (router === undefined) {
+      const error = errorRecord("DEFINITION_MISSING", `there is no route "${name}"`);
+      return this.emit({ type: "task.failed", at: this.now, data: { ...data, error } });
+    }
+    const choice = router(this.routeQuestion(task));
+    if ("fail" in choice) {
+      this.emit({ type: "task.failed", at: this.now, data: { ...data, error: choice.fail } });
+    } else if ("classify" in choice) {
+      this.classify(task, choice.classify);
+    } else {
+      const { agent, candidates, priority, why } = choice;
+      const ranked = priority === undefined ? {} : { priority };
+      const routed = { agent, candidates: [...candidates], ...ranked, route: name, task: task.id, why };
+      this.emit({ type: "task.routed", at: this.now, data: routed });
+    }
+  }
+
+  private routeQuestion(task: TaskState): RouteQuestion {
+    const { loads, tasks } = this.state;
+    const load = (agent: string) => (loads.get(agent) ?? 0) + (this.context.loadElsewhere?.(agent) ?? 0);
+    const asked = tasks.get(`${task.id}/${CLASSIFY}`);
+    const question = { input: task.input ?? null, load };
+    if (asked === undefined) return question;
+    if (asked.status === "completed") return { ...question, classified: { output: asked.output ?? null } };
+    const error = asked.error ?? errorRecord("CANCELLED", `task ${asked.id} was ${asked.status}`);
+    return { ...question, classified: { error } };
+  }
+
+  private classify(
+    task: TaskState,
+    { agent, input, output }: Extract<RouteChoice, { classify: unknown }>["classify"],
+  ): void {
+    const why = `what ${task.id} is about`;
+    const spec: TaskSpec = { id: `${task.id}/${CLASSIFY}`, agent, input, output, priority: task.priority, why };
+    const error = this.problemOf([spec], task.depth + 1);
+    if (error !== null) {
+      this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
+      return;
+    }
+    const asker = { key: CLASSIFY, task: task.id };
+    this.emitRevision([spec], [], `${agent} says ${why}`, { depth: task.depth + 1, asker });
   }
 
   private route({ task: id, agent, why, candidates, output }: Extract<Edit, { edit: "route" }>): void {
     const task = this.state.tasks.get(id);
     if (task?.status !== "unrouted" || this.state.status !== "running") return;
-    if (!this.context.hasAgent(agent))
-      return this.endFailed(errorRecord("PLAN_INVALID", agentProblem({ id, agent })), id);
+    const isRoute = this.context.router?.(agent) !== undefined;
+    if (isRoute || !this.context.hasAgent(agent)) {
+      const problem = isRoute
+        ? `"${agent}" is a route, and only an agent can claim ${id}`
+        : agentProblem({ id, agent });
+      return this.endFailed(errorRecord("PLAN_INVALID", problem), id);
+    }
     const considered = candidates === undefined ? {} : { candidates: [...candidates] };
     const data = { agent, ...considered, ...(output === undefined ? {} : { output }), task: id, why };
     this.emit({ type: "task.routed", at: this.now, data });
@@ -1005,17 +1065,19 @@ class Decision {
     add: readonly TaskSpec[],
     cancel: { task: string; why: string }[],
     why: string,
-    asked?: { depth: number; asker: { task: string; key: string }; tools: readonly string[] },
+    asked?: { depth: number; asker: { task: string; key: string }; tools?: readonly string[] },
   ): void {
     const inputs: [string, Json][] = [];
     const depthOf = this.depthsOf(add);
     // Keys in canonical order: see the note at `canonicalJson`.
+    const routeOf = ({ agent }: TaskSpec) =>
+      typeof agent === "string" && this.context.router?.(agent) !== undefined ? agent : null;
     const specs = add.map((task): TaskSpecData => {
       const kind = task.kind ?? "agent";
       const depth = (asked?.depth ?? 0) + depthOf(task);
       if (task.input !== undefined) inputs.push([task.id, task.input]);
       return {
-        agent: task.agent ?? null,
+        agent: routeOf(task) === null ? (task.agent ?? null) : null,
         ...(asked === undefined ? {} : { asker: asked.asker }),
         ...(task.input === undefined && kind !== "group" ? { deferred: true } : {}),
         ...(depth === 0 ? {} : { depth }),
@@ -1024,8 +1086,9 @@ class Decision {
         needs: (task.needs ?? []).map(normalNeed),
         ...(task.output === undefined ? {} : { output: task.output }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
+        ...(routeOf(task) === null ? {} : { route: routeOf(task) ?? "" }),
         task: task.id,
-        ...(asked === undefined ? {} : { tools: [...asked.tools] }),
+        ...(asked?.tools === undefined ? {} : { tools: [...asked.tools] }),
         ...(task.why === undefined ? {} : { why: task.why }),
       };
     });
@@ -1092,7 +1155,7 @@ function runView(state: RunState, { options, describe }: DecideContext): RunView
     },
     load: (agent) => state.loads.get(agent) ?? 0,
     *awaiting() {
-      for (const id of state.awaiting) yield viewOf(taskOf(state, id));
+      for (const id of state.awaiting) if (taskOf(state, id).route === null) yield viewOf(taskOf(state, id));
     },
     task(id) {
       const task = state.tasks.get(id);

@@ -158,6 +158,42 @@ export interface AgentDefinition {
   facts: { read: readonly string[]; write: readonly string[] };
   context: ContextPolicy;
   temperature: number | null;
+  /** Absent when it declares none. */
+  capabilities?: Capabilities;
+}
+
+/** What an agent is able to do, beside the tools that it is granted (C6). */
+export interface Capabilities {
+  domains: readonly string[];
+  taskTypes: readonly string[];
+}
+
+/** What an agent must be able to do; in a route entries may hold expressions over the task's input. */
+export interface Requirements extends Capabilities {
+  tools: readonly string[];
+}
+
+/** What a task may be about. */
+export interface RouteIntent {
+  name: string;
+  description: string;
+  /** A rule, CEL over the task's input; null: the classifier alone finds it. */
+  when: string | null;
+  /** Null: the route's candidates. */
+  to: readonly string[] | null;
+  requires: Requirements;
+  priority: Priority | null;
+}
+
+/** Stands where an agent would, and chooses one for each task (C6). */
+export interface RouteDefinition {
+  description: string;
+  candidates: readonly string[];
+  intents: readonly RouteIntent[];
+  classifier: string | null;
+  confidenceMin: number;
+  requires: Requirements;
+  otherwise: string | null;
 }
 
 /** A workflow names its pattern; `options` are what the pattern's own schema accepts. */
@@ -185,6 +221,8 @@ export interface FleetDefinition {
   tools: Record<string, ToolDefinition>;
   agents: Record<string, AgentDefinition>;
   workflows: Record<string, WorkflowDefinition>;
+  /** Absent when there are none. */
+  routes?: Record<string, RouteDefinition>;
   /** SHA-256 of each local module by path relative to the definition's folder. */
   modules: Record<string, string>;
 }

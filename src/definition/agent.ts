@@ -1,10 +1,18 @@
 import { z } from "zod";
-import type { AgentDefinition, ContextPolicy, RetryPolicy } from "../core/definition.ts";
+import type { AgentDefinition, Capabilities, ContextPolicy, RetryPolicy } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { AgentContext } from "./context.ts";
 import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially } from "./default.ts";
 import { checkOptions } from "./option.ts";
-import { AgentLimitsShape, FactGrantShape, ContextShape, DurationMs, RetryShape, Temperature } from "./shape.ts";
+import {
+  AgentLimitsShape,
+  CapabilitiesShape,
+  ContextShape,
+  DurationMs,
+  FactGrantShape,
+  RetryShape,
+  Temperature,
+} from "./shape.ts";
 import { isTool, type Tool } from "./tool.ts";
 import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
@@ -67,6 +75,8 @@ interface AgentCommon<Input, Parsed> {
   /** What happens when the conversation outgrows the context window (F15). */
   context?: Partially<ContextPolicy>;
   temperature?: number;
+  /** What it is able to do beside its tools, for routes and planners (C4, C6). */
+  capabilities?: { domains?: readonly string[]; taskTypes?: readonly string[] };
   /** The run's shared facts that it may read and propose, by key or prefix (`customer.*`); none by default (S2, X3). */
   facts?: { read?: readonly string[]; write?: readonly string[] };
 }
@@ -121,6 +131,7 @@ const AgentOptionsShape = z
     stepTimeoutMs: DurationMs.optional(),
     context: ContextShape.optional(),
     temperature: Temperature.optional(),
+    capabilities: CapabilitiesShape.optional(),
     facts: FactGrantShape.optional(),
     run: z
       .custom<(context: AgentContext, input: unknown) => unknown>((value) => typeof value === "function", {
@@ -205,6 +216,7 @@ export function agentDefinition(given: {
   stepTimeoutMs?: number | undefined;
   context?: Partially<ContextPolicy> | undefined;
   temperature?: number | undefined;
+  capabilities?: Partially<Capabilities> | undefined;
   facts?: { read?: readonly string[] | undefined; write?: readonly string[] | undefined } | undefined;
 }): AgentParts["definition"] {
   return {
@@ -223,7 +235,15 @@ export function agentDefinition(given: {
     facts: { read: given.facts?.read ?? [], write: given.facts?.write ?? [] },
     context: completeContext(given.context, given.model ?? null),
     temperature: given.temperature ?? null,
+    ...capabilitiesOf(given.capabilities),
   };
+}
+
+/** None when it declares none, so that definitions without are hashed as they were before there were any. */
+export function capabilitiesOf(given: Partially<Capabilities> | undefined): Pick<AgentDefinition, "capabilities"> {
+  return given === undefined
+    ? {}
+    : { capabilities: { domains: given.domains ?? [], taskTypes: given.taskTypes ?? [] } };
 }
 
 /** Recognised by mark, since two copies of the package may meet. */

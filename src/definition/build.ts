@@ -27,6 +27,7 @@ export {
   type WorkflowName,
   type WorkflowOutput,
 } from "./fleet.ts";
+export { type Route, type RouteOptions, route } from "./route.ts";
 export type { McpServerOptions, ProviderOptions } from "./provider.ts";
 export {
   type HttpToolOptions,

@@ -1,5 +1,11 @@
 import { z } from "zod";
-import type { AgentDefinition, CallGrant, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import type {
+  AgentDefinition,
+  CallGrant,
+  FleetDefinition,
+  RouteDefinition,
+  WorkflowDefinition,
+} from "../core/definition.ts";
 import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
 import { callFindings, callGrants } from "./call-grant.ts";
@@ -21,6 +27,7 @@ import {
   ProviderOptionsShape,
   providerDefinition,
 } from "./provider.ts";
+import { checkRoute, isRoute, type Route, routeDefinition, routeParts } from "./route.ts";
 import { Name } from "./shape.ts";
 import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
 import { isWorkflow, type Workflow, workflowParts } from "./workflow.ts";
@@ -72,6 +79,8 @@ export interface FleetOptions<
   /** Every agent that a workflow uses, by name. */
   agents: Agents;
   workflows: Workflows;
+  /** Every route that a workflow uses, by name. */
+  routes?: Readonly<Record<string, Omit<Route, "~types">>>;
   /** openai, anthropic and google need no declaration. */
   providers?: Readonly<Record<string, ProviderOptions>>;
   mcpServers?: Readonly<Record<string, McpServerOptions>>;
@@ -84,6 +93,7 @@ const FleetOptionsShape = z.strictObject({
   tools: named(z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" })).optional(),
   agents: named(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })),
   workflows: named(z.custom<Workflow>(isWorkflow, { error: "must be a workflow, made by a pattern or workflow()" })),
+  routes: named(z.custom<Route>(isRoute, { error: "must be a route, made by route()" })).optional(),
   providers: named(ProviderOptionsShape).optional(),
   mcpServers: named(McpServerShape).optional(),
 });
@@ -102,9 +112,15 @@ export function fleet(options: unknown): Fleet {
     tools: {},
     providers: {},
     mcpServers: {},
+    routes: {},
     ...checkOptions("fleet", FleetOptionsShape, options),
   };
-  const names: Names = { tools: nameOf(given.tools), agents: nameOf(given.agents) };
+  const names: Names = {
+    tools: nameOf(given.tools),
+    agents: nameOf(given.agents),
+    seats: nameOf({ ...given.agents, ...given.routes }),
+  };
+  const routes = mapValues(given.routes, (route) => routeOf(route, names));
   const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
   const workflows = mapValues(given.workflows, (workflow, name) => workflowOf(name, workflow, names));
   refuse([
@@ -114,6 +130,9 @@ export function fleet(options: unknown): Fleet {
     ...Object.entries(given.mcpServers).flatMap(([name, server]) => problems(checkMcpServer(name, server))),
     ...Object.entries(given.tools).flatMap(([name, tool]) => toolProblems(name, tool, given)),
     ...Object.entries(given.agents).flatMap(([name, agent]) => agentProblems(name, agent, given, names)),
+    ...Object.entries(routes).flatMap(([name, route]) =>
+      problems(checkRoute(name, route, new Set(Object.keys(given.agents)))),
+    ),
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
     ...problems(patternNamesakes(given.workflows)),
   ]);
@@ -126,6 +145,7 @@ export function fleet(options: unknown): Fleet {
     tools: mapValues(given.tools, (tool) => toolParts(tool).definition),
     agents,
     workflows: mapValues(workflows, ({ definition }) => definition),
+    ...(Object.keys(routes).length === 0 ? {} : { routes }),
     modules: functionHashes(given),
   };
   return Object.freeze({ [MARK]: true as const, definition, code: codeOf(given) });
@@ -139,6 +159,8 @@ export function isFleet(value: unknown): value is Fleet {
 interface Names {
   tools: ReadonlyMap<unknown, string>;
   agents: ReadonlyMap<unknown, string>;
+  /** Agents and routes. */
+  seats: ReadonlyMap<unknown, string>;
 }
 
 /** The first name of each value. */
@@ -158,6 +180,13 @@ function agentOf(agent: Agent, names: Names): AgentDefinition {
     return called === undefined ? [] : [{ agent: called, tools: one.tools.flatMap(nameOfTool) }];
   });
   return { ...definition, tools: tools.flatMap(nameOfTool), ...callGrants(grants) };
+}
+
+/** An agent that is not in the fleet stands under its own value's name, which there is none of. */
+function routeOf(route: Route, names: Names): RouteDefinition {
+  return routeDefinition(routeParts(route), (agent) =>
+    typeof agent === "string" ? agent : (names.agents.get(agent) ?? "an agent that is not in fleet({ agents })"),
+  );
 }
 
 /** The name of an agent that another may call, if it is in the fleet. */
@@ -183,12 +212,12 @@ function workflowOf(
     });
     return "";
   };
-  const plain = plainOptions(options, "options", (agent, where) => names.agents.get(agent) ?? unnamed(where));
+  const plain = plainOptions(options, "options", (agent, where) => names.seats.get(agent) ?? unnamed(where));
   const extra = agents.map((agent, index) => names.agents.get(agent) ?? unnamed(`agents[${index}]`));
   const checked =
     findings.length > 0
       ? null
-      : checkPatternOptions(name, pattern, plain, new Set(names.agents.values()), { extraAgents: extra });
+      : checkPatternOptions(name, pattern, plain, new Set(names.seats.values()), { extraAgents: extra });
   return {
     definition: {
       ...rest,
@@ -202,9 +231,13 @@ function workflowOf(
 }
 
 /** Options as JSON: agents become names, zod schemas JSON Schemas; the rest must be JSON, which the pattern's schema sees to. */
-function plainOptions(value: unknown, where: string, nameAgent: (agent: Agent, where: string) => string): unknown {
+function plainOptions(
+  value: unknown,
+  where: string,
+  nameAgent: (agent: Agent | Route, where: string) => string,
+): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (isAgent(value)) return nameAgent(value, where);
+  if (isAgent(value) || isRoute(value)) return nameAgent(value, where);
   if (isZodSchema(value)) return outputSchema(value, where);
   if (Array.isArray(value)) return value.map((item, index) => plainOptions(item, `${where}[${index}]`, nameAgent));
   if (!isPlain(value)) return value;

@@ -5,6 +5,14 @@ import { DEFAULTS } from "./default.ts";
 
 // The parts that the YAML form and the options of the TypeScript API share. Descriptions appear in editors.
 
+/** What an agent is able to do, for routes and planners. */
+export const CapabilitiesShape = z
+  .strictObject({
+    domains: z.array(z.string().min(1)).readonly().optional().describe("What it knows about, such as billing."),
+    taskTypes: z.array(z.string().min(1)).readonly().optional().describe("What it does, such as summarise."),
+  })
+  .describe("What it is able to do beside its tools, for routes and planners.");
+
 const RESERVED = new Set(Object.getOwnPropertyNames(Object.prototype));
 
 /** Names of agents, tools, workflows, providers and servers: what every model provider takes as a tool's name, and no

@@ -9,7 +9,7 @@ import type {
   WorkflowDefinition,
 } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
-import { type AgentParts, agentDefinition } from "./agent.ts";
+import { type AgentParts, agentDefinition, capabilitiesOf } from "./agent.ts";
 import { callGrants } from "./call-grant.ts";
 import { completeApproval, completeLimits, priorityOf } from "./default.ts";
 import type { Descriptions } from "./module-reader.ts";
@@ -17,6 +17,7 @@ import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
 import type { CheckedOptions } from "./pattern-option.ts";
 import { mcpServerDefinition, providerDefinition } from "./provider.ts";
+import { routeDefinition } from "./route.ts";
 import { codeToolDefinition, httpToolDefinition, mcpToolDefinition } from "./tool.ts";
 import { fileOf } from "./yaml-check.ts";
 import type { AgentYaml, FleetYaml, ToolYaml } from "./yaml-shape.ts";
@@ -51,6 +52,7 @@ export function buildFleet(
     tools: mapValues(yaml.tools ?? {}, (given, name) => buildTool(name, given, parts, findings)),
     agents: mapValues(yaml.agents, (given, name) => buildAgent(name, given, parts, findings)),
     workflows: mapValues(yaml.workflows, (given, name) => buildWorkflow(name, given, parts)),
+    ...(yaml.routes === undefined ? {} : { routes: mapValues(yaml.routes, (given) => routeDefinition(given, String)) }),
   };
   return { definition, findings };
 }
@@ -147,11 +149,21 @@ export function grantOf(given: string | CallGrant): CallGrant {
 /** What the YAML says of an agent that a module declares goes over what the module says. */
 function merged(
   own: AgentParts["definition"],
-  { input, output, retry, limits, context, facts, ...given }: Omit<Parameters<typeof agentDefinition>[0], "kind">,
+  {
+    input,
+    output,
+    retry,
+    limits,
+    context,
+    capabilities,
+    facts,
+    ...given
+  }: Omit<Parameters<typeof agentDefinition>[0], "kind">,
 ): AgentParts["definition"] {
   return {
     ...own,
     ...defined(given),
+    ...capabilitiesOf(capabilities),
     input: input ?? own.input,
     output: output ?? own.output,
     retry: { ...own.retry, ...defined(retry ?? {}) },

@@ -4,6 +4,7 @@ import { checkExpressions } from "./expression.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
 import { checkJsonSchema } from "./json-schema.ts";
 import { checkMcpServer, checkModel, checkProvider } from "./provider.ts";
+import { checkRoute, routeDefinition, RouteShape } from "./route.ts";
 import { WORKFLOW_KEYS } from "./yaml-shape.ts";
 import { isRecord } from "./zod-problem.ts";
 
@@ -21,8 +22,15 @@ export function checkMeaning(raw: Fields): Finding[] {
     ...each(tools, (name, given) => at(["tools", name], checkTool(name, given, servers))),
     ...each(agents, (name, given) => at(["agents", name], checkAgent(name, given, tools, providers))),
     ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, tools, agents))),
+    ...each(section("routes"), (name, given) => routeFindings(name, given, agents)),
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
   ];
+}
+
+/** A route whose form is wrong is told of elsewhere. */
+function routeFindings(name: string, given: Fields, agents: Fields): Finding[] {
+  const parsed = RouteShape.safeParse(given);
+  return parsed.success ? checkRoute(name, routeDefinition(parsed.data, String), new Set(Object.keys(agents))) : [];
 }
 
 /** Inline JSON Schemas; those in files are checked as files. */

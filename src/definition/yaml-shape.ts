@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { HttpShape, McpShape } from "./tool.ts";
 import { McpServerShape, providerFields } from "./provider.ts";
+import { RouteShape } from "./route.ts";
 import {
   AgentLimitsShape,
   ApprovalShape,
+  CapabilitiesShape,
   ContextShape,
   FactGrantShape,
   DurationMs,
@@ -85,6 +87,7 @@ const AgentShape = z
     limits: AgentLimitsShape.optional(),
     context: ContextShape.optional(),
     temperature: Temperature.optional(),
+    capabilities: CapabilitiesShape.optional(),
     facts: FactGrantShape.optional(),
   })
   .describe("An agent: a model with instructions, or a module with code.");
@@ -122,6 +125,9 @@ export const FleetShape = z.strictObject({
   tools: named(ToolShape).optional().describe("Tools by name."),
   agents: named(AgentShape).describe("Agents by name."),
   workflows: named(WorkflowShape).describe("Workflows by name."),
+  routes: named(RouteShape)
+    .optional()
+    .describe("Routes by name. A route stands wherever an agent may stand in a workflow."),
 });
 
 export type FleetYaml = z.output<typeof FleetShape>;

@@ -282,7 +282,8 @@ async function readWorkflows(raw: Fields, descriptions: Descriptions, options: Y
   const checked = new Map<string, WorkflowOptions>();
   const modules = new Map<string, string>();
   const findings: Finding[] = [];
-  const agents = isRecord(raw.agents) ? Object.keys(raw.agents) : [];
+  const namesIn = (section: unknown) => (isRecord(section) ? Object.keys(section) : []);
+  const agents = [...namesIn(raw.agents), ...namesIn(raw.routes)];
   for (const { path, value } of fieldsOf(raw, "workflows", "pattern")) {
     const workflow = String(path[1]);
     const found = findPattern(value, workflow, path, descriptions, options);

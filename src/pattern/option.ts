@@ -1,18 +1,19 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { Agent } from "../definition/agent.ts";
+import type { Route } from "../definition/route.ts";
 
 // What the options of several patterns are made of.
 
-/** An agent by value, or by its name in the fleet. */
-export type AgentRef<Output = unknown> = Agent<unknown, Output> | string;
+/** An agent by value, or by its name in the fleet; or a route, which chooses one for each task. */
+export type AgentRef<Output = unknown> = Agent<unknown, Output> | Route<Output> | string;
 
 /** A task's id: what `tasks.ID` and `needs` say, and the start of the ids of its members. */
 export const TaskId = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
   error: "must start with a letter and hold at most 64 letters, digits, _ and -",
 });
 
-export const AgentName = z.string().min(1).describe("Name of an agent.");
+export const AgentName = z.string().min(1).describe("Name of an agent, or of a route that chooses one.");
 
 /** JSON in which strings may hold `${ CEL }`. */
 export const TemplateJson: z.ZodType<Json> = z.json() as z.ZodType<Json>;

@@ -1,4 +1,4 @@
-import type { AgentDefinition, FleetDefinition, WorkflowDefinition } from "../core/definition.ts";
+import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { approvalPolicy } from "../core/approval.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
@@ -10,6 +10,8 @@ import { canonicalBytes } from "../message/canonical.ts";
 import type { Blob, Store } from "../store/store.ts";
 import { digestOf } from "./journal.ts";
 import { problemsOf } from "../tool/validate.ts";
+import { agentsOfRoute } from "../definition/route.ts";
+import { routerOf } from "../route/route.ts";
 import { nearest } from "../definition/nearest.ts";
 import { remotePlanner } from "./remote-planner.ts";
 
@@ -51,13 +53,18 @@ export class Definitions {
   async context(hash: string, workflow: string): Promise<Omit<DecideContext, "now" | "roll">> {
     const definition = await this.get(hash);
     const declared = workflowOf(definition, workflow);
+    const routes = definition.routes ?? {};
+    const seats = declared.agents.flatMap((name) => [name, ...agentsBehind(routes[name])]);
+    const mayWork = new Set([PLAN_AGENT, ...seats]);
+    const routers = new Map(Object.entries(routes).map(([name, route]) => [name, routerOf(name, route, definition)]));
     return {
       planner: this.#planners(hash, declared.pattern) ?? remotePlanner(declared.pattern),
       options: declared.options,
-      hasAgent: (agent) => agent === PLAN_AGENT || declared.agents.includes(agent),
+      hasAgent: (agent) => mayWork.has(agent),
+      router: (name) => routers.get(name),
       grant: (caller, agent) => passedOn(definition, caller, agent),
       approval: (agent, tool) => approvalPolicy(definition, agent, tool),
-      describe: (agent) => definition.agents[agent]?.description ?? "",
+      describe: (agent) => definition.agents[agent]?.description ?? routes[agent]?.description ?? "",
       facts: {
         may: (agent, right, fact) =>
           definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
@@ -79,6 +86,10 @@ function passedOn({ agents }: FleetDefinition, caller: string, agent: string): r
 
 function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {
   return { tokensMax: agent?.limits.tokensMax ?? null, costMicroUsdMax: null };
+}
+
+function agentsBehind(route: RouteDefinition | undefined): readonly string[] {
+  return route === undefined ? [] : agentsOfRoute(route);
 }
 
 /** @throws {FlotillaError} WORKFLOW_UNKNOWN naming those that exist */

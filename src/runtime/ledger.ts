@@ -311,7 +311,7 @@ export class Ledger {
   async #prepareOrLoad(hot: HotRun): Promise<void> {
     const first = hot.waiting[0]?.command;
     const isNew = first?.type === "run.start" && (!hot.again || (await this.#store.run(hot.id)) === null);
-    if (isNew) hot.context = await this.#context(first.definition, first.workflow);
+    if (isNew) hot.context = await this.#context(hot, first.definition, first.workflow);
     else await this.#load(hot);
   }
 
@@ -341,11 +341,12 @@ export class Ledger {
       if (items.length > 0) hot.inbox.set(task.id, items);
     }
     if (hot.state.status === "running") hot.timers.add(DEADLINE_TIMER);
-    hot.context = await this.#context(hot.state.definition, hot.state.workflow);
+    hot.context = await this.#context(hot, hot.state.definition, hot.state.workflow);
   }
 
-  async #context(definition: string, workflow: string): Promise<DecideContext> {
-    return { ...(await this.#source.context(definition, workflow)), now: 0, roll: 0 };
+  async #context(hot: HotRun, definition: string, workflow: string): Promise<DecideContext> {
+    const context = await this.#source.context(definition, workflow);
+    return { ...context, loadElsewhere: (agent) => this.#loadOf(agent, hot), now: 0, roll: 0 };
   }
 
   #drainWaiting(hot: HotRun): void {
@@ -376,6 +377,13 @@ export class Ledger {
     this.#hooks.failed(
       isFlotillaError(error) ? error : new FlotillaError("INVARIANT", String(error), { cause: error }),
     );
+  }
+
+  /** Open tasks of an agent in the runs that are in memory, but for one. */
+  #loadOf(agent: string, except: HotRun): number {
+    let load = 0;
+    for (const hot of this.#runs.values()) if (hot !== except && hot.ready) load += hot.state.loads.get(agent) ?? 0;
+    return load;
   }
 
   #apply(hot: HotRun, command: Command): readonly RunEvent[] {

@@ -81,6 +81,7 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
 
 /** A supervisor's lead: plans by the seed, is hard to please at times, concludes. */
 function leadAct(seed: number, input: Json): Json {
+  if (typeof input === "object" && input !== null && "intents" in input) return classify(seed, input as Classified);
   const { act, request, task, round } = input as { act: string; request: Json; task?: { id: string }; round?: number };
   const random = new Prng(seed, `lead ${act} ${JSON.stringify(request)} ${task?.id} ${round}`);
   if (act === "synthesise") return "done";
@@ -113,6 +114,15 @@ function moreWork(seed: number, task: string, agent: string): Json {
     content: random.int(0, 9),
     ...(random.chance(0.3) ? { key: random.pick(["k", "l"]) } : {}),
   }));
+}
+
+type Classified = { request: Json; intents: { name: string }[] };
+
+/** A classifier: knows most things, and is not always sure. */
+function classify(seed: number, { request, intents }: Classified): Json {
+  const random = new Prng(seed, `classify ${JSON.stringify(request)}`);
+  const { name } = random.pick(intents);
+  return random.chance(0.8) ? { intent: name, confidence: random.next() } : { intent: "none" };
 }
 
 function toolOf({ faults, outside }: Parts, attempt: Attempt, tool: string): ToolRunner {

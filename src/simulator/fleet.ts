@@ -1,8 +1,14 @@
 import { z } from "zod";
-import { DEFAULT_LIMITS, type FleetDefinition, type WorkflowDefinition } from "../core/definition.ts";
+import {
+  DEFAULT_LIMITS,
+  type FleetDefinition,
+  type RouteDefinition,
+  type WorkflowDefinition,
+} from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Edit, Planner } from "../core/planner.ts";
 import { agent, fleet, tool } from "../definition/build.ts";
+import { routeDefinition } from "../definition/route.ts";
 import { graph } from "../pattern/graph.ts";
 import { patterns } from "../pattern/index.ts";
 import { definePattern } from "../pattern/pattern.ts";
@@ -89,7 +95,21 @@ export function simulatedFleet(seed: number): FleetDefinition {
     swarm: builtIn("swarm", swarmOptions(random)),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
-  return { ...declared.definition, workflows };
+  return { ...declared.definition, routes: { anyone: routeOf(random) }, workflows };
+}
+
+/** A route to two agents, at times by what a third one says of the task. */
+function routeOf(random: Prng): RouteDefinition {
+  const intent = (name: string, to: string) => ({
+    name,
+    to: [to],
+    description: name,
+    ...(random.chance(0.2) ? { when: "input == 1" } : {}),
+  });
+  const given = { candidates: ["ada", "bob"], requires: random.chance(0.2) ? { domains: ["unknown"] } : {} };
+  const classified = { intents: [intent("dig", "ada"), intent("lift", "muse")], classifier: "lead" };
+  const otherwise = random.chance(0.7) ? { otherwise: "bob" } : {};
+  return routeDefinition({ ...given, ...otherwise, ...(random.chance(0.5) ? classified : {}) }, String);
 }
 
 /** Some workflows meet their limits. */
@@ -117,7 +137,7 @@ function workflow(pattern: string, options: Json): WorkflowDefinition {
     limits: { ...DEFAULT_LIMITS, timeMs: DAY_MS, tokensMax: 200_000 },
     priority: 2,
     facts: { onCorrection: "rerun" },
-    agents: [...WORKERS, LEAD],
+    agents: [...WORKERS, LEAD, "anyone"],
   };
 }
 
@@ -136,7 +156,7 @@ function graphOptions(random: Prng): Json {
       ? { forEach: Array.from({ length: random.int(1, 3) }, (_, item) => item) }
       : {};
     const priority = random.pick(["CRITICAL", "HIGH", "NORMAL", "LOW"]);
-    tasks[`t${i}`] = { agent: random.pick(WORKERS), needs, priority, ...each };
+    tasks[`t${i}`] = { agent: random.pick([...WORKERS, "anyone"]), needs, priority, ...each };
   }
   return { tasks, onFailure: random.pick(["stop", "continue"]), result: "done" };
 }

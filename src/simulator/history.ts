@@ -21,6 +21,8 @@ export interface EventFields {
   readonly usage?: { readonly inputTokens: number; readonly outputTokens: number };
   readonly workflow?: string;
   readonly agent?: string;
+  readonly route?: string;
+  readonly candidates?: readonly { readonly agent: string; readonly fits: boolean; readonly load: number }[];
   readonly limits?: { readonly tokensMax: number };
   readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
   readonly scope?: string;

@@ -1,6 +1,7 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import { type Command, decide } from "../core/decide.ts";
 import type { RunView } from "../core/planner.ts";
+import type { RouteChoice, Router } from "../core/route.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
@@ -34,6 +35,8 @@ export const PLANTED = {
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
   "forget what is claimed": { decide: forgetfulOfClaims },
+  /** A route does not look at who is busy. */
+  "forget who is busy": { decide: blindToLoad },
 } as const satisfies Record<string, PlantedHooks>;
 
 export type PlantedBug = keyof typeof PLANTED;
@@ -122,6 +125,21 @@ function oblivious(store: Store): Store {
   return withMember(store, "events", async (...given: Parameters<Store["events"]>) =>
     (await store.events(...given)).map(forget),
   );
+}
+
+function blindToLoad(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const router = (name: string): Router | undefined => {
+    const route = context.router?.(name);
+    if (route === undefined) return undefined;
+    return (question) => busiest(route(question));
+  };
+  return decide(state, command, { ...context, router });
+}
+
+function busiest(choice: RouteChoice): RouteChoice {
+  if (!("agent" in choice)) return choice;
+  const fitting = choice.candidates.filter(({ fits }) => fits).toSorted((a, b) => b.load - a.load);
+  return { ...choice, agent: fitting[0]?.agent ?? choice.agent };
 }
 
 /** A store in which one call is answered by something else. */

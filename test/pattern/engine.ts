@@ -1,10 +1,11 @@
 import { expect } from "vitest";
 import { type Command, type DecideContext, decide } from "../../src/core/decide.ts";
-import { DEFAULT_LIMITS, type Limits, type RetryPolicy } from "../../src/core/definition.ts";
+import { DEFAULT_LIMITS, type FleetDefinition, type Limits, type RetryPolicy } from "../../src/core/definition.ts";
 import { checkEventData, type RunEvent } from "../../src/core/event.ts";
 import type { Json } from "../../src/core/json.ts";
 import { emptyRun, evolve, type RunState, SETTLED, type TaskState, taskOf } from "../../src/core/state.ts";
 import type { ErrorRecord } from "../../src/error.ts";
+import { routerOf } from "../../src/route/route.ts";
 import type { Pattern } from "../../src/pattern/pattern.ts";
 
 export type Outcome = { output: Json } | { error: ErrorRecord };
@@ -21,6 +22,8 @@ export interface Scenario {
   agents?: readonly string[];
   limits?: Partial<Limits>;
   retry?: Partial<RetryPolicy>;
+  /** Routes by name, and what their agents are (C6). */
+  routes?: Pick<FleetDefinition, "routes" | "agents">;
   /** Which of the tasks at work ends next. Default: the first. */
   pick?: (count: number) => number;
 }
@@ -49,6 +52,10 @@ export function run(scenario: Scenario): Outline {
     options: pattern.options.parse(scenario.options) as Json,
     retry: () => ({ ...RETRY, ...scenario.retry }),
     hasAgent: (agent) => agents?.includes(agent) ?? true,
+    router: (name) => {
+      const route = scenario.routes?.routes?.[name];
+      return route && routerOf(name, route, { agents: scenario.routes?.agents ?? {} });
+    },
     describe: (agent) => `what ${agent} does`,
   };
   const apply = (command: Command) => outline.events.push(...decide(state, command, context));

@@ -28,6 +28,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "forget who read": { promise: "4:", seedsMax: 60 },
   "dispatch in spite of a hold": { promise: "6:", seedsMax: 40 },
   "forget holds at a restart": { promise: "6:", seedsMax: 100 },
+  "forget who is busy": { promise: "C6:", seedsMax: 20 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -1,7 +1,7 @@
 /** All that those who put things together may draw on. */
 const PARTS = [
   ...["error", "version", "agent", "carrier", "core", "definition", "expression", "message", "model", "pattern"],
-  ...["platform", "store", "telemetry", "tool"],
+  ...["route", "platform", "store", "telemetry", "tool"],
 ];
 
 /** Who may import whom, by folder below `src` (`""` is `src` itself). A name with a slash is one file. `core` and
@@ -16,6 +16,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: ["error", "message"],
   expression: ["core"],
   pattern: ["error", "core", "definition", "expression"],
+  route: ["error", "core", "expression"],
 
   // Contracts, and what stands behind them. They know no role.
   message: ["error", "core"],
@@ -29,7 +30,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   // What people write, and what runs it.
   definition: [
-    ...["error", "core", "expression", "message", "pattern"],
+    ...["error", "core", "expression", "message", "pattern", "route"],
     ...["model/model", "model/script", "model/tokens", "platform/own-package"],
   ],
   agent: ["error", "core", "definition", "message", "model", "platform", "telemetry", "tool", "carrier/frame"],

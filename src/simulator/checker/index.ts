@@ -10,6 +10,7 @@ import { noOrphan } from "./no-orphan.ts";
 import { nothingLost } from "./nothing-lost.ts";
 import { oneEnd } from "./one-end.ts";
 import { queueEmpty } from "./queue-empty.ts";
+import { routed } from "./routed.ts";
 import { stepsOnce } from "./steps-once.ts";
 import { stopped } from "./stopped.ts";
 import { withinLimits } from "./within-limits.ts";
@@ -31,4 +32,5 @@ export const checkers: readonly CheckerMaker[] = [
   noOrphan,
   withinLimits,
   claims,
+  routed,
 ];
