@@ -20,7 +20,7 @@ const RequiresShape = z
 
 function routeShape<Agent extends z.ZodType>(agent: Agent) {
   const IntentShape = z.strictObject({
-    name: Name,
+    name: Name.describe("Names it, for the record and the classifier."),
     description: z.string().optional().describe("What it is, for the classifier."),
     when: z
       .string()
