@@ -471,6 +471,13 @@ export const catalogue = {
     "A blob that an event refers to is not in the store.",
     "Restore a backup.",
   ),
+  ERASE_REFUSED: entry(
+    "FLT506",
+    "permanent",
+    2,
+    "Content cannot be erased as asked.",
+    "Wait until the run has ended, or end it: flotilla stop RUN. Then erase.",
+  ),
   KEYS_EXPOSED: entry(
     "FLT510",
     "permanent",

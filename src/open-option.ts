@@ -31,6 +31,12 @@ const START_OPTIONS = {
   by: z.string().min(1).optional(),
 } satisfies Record<keyof RunStartOptions, z.ZodType>;
 
+const EraseShape = z.strictObject({
+  reason: z.string().min(1),
+  versions: z.array(count).optional(),
+  by: z.string().min(1).optional(),
+});
+
 const OpenShape = z.strictObject(OPEN_OPTIONS);
 const StartShape = z.strictObject(START_OPTIONS);
 
@@ -64,6 +70,11 @@ export function checkReason(reason: string): string {
   throw new FlotillaError("OPTION_INVALID", "pause() wants a reason: it is shown until it is resumed", {
     hint: 'For example: pause({ agent: "mailer" }, "the mail server is down").',
   });
+}
+
+/** @throws {FlotillaError} OPTION_INVALID naming each mistake */
+export function checkEraseOptions(options: unknown): { reason: string; versions?: readonly number[]; by?: string } {
+  return checkArguments("erase", EraseShape, options) as { reason: string };
 }
 
 /** @throws {FlotillaError} OPTION_INVALID when it is nothing that can be opened */

@@ -3,7 +3,7 @@ import type { Json } from "./core/json.ts";
 import type { RunState } from "./core/state.ts";
 import type { Fact } from "./definition/context.ts";
 import { catalogue, FlotillaError, fromErrorRecord } from "./error.ts";
-import { checkReason } from "./open-option.ts";
+import { checkEraseOptions, checkReason } from "./open-option.ts";
 import type { OpenFleet, RunResult } from "./runtime/app-contract.ts";
 import type { LastingFleet } from "./runtime/lasting-fleet.ts";
 
@@ -36,6 +36,10 @@ export interface Run<Output = Json> {
     value: Json,
     options: { why: string; by?: string; base?: number; until?: number },
   ): Promise<number>;
+  /** Takes content out of it for good, when it has ended (S6): of the events `versions`, or of all. Digests and the order
+   *  of events remain, `reason` goes on record, and `result` says PAYLOAD_ERASED from then on. Resolves with how many
+   *  contents are gone. @throws {FlotillaError} ERASE_REFUSED while it runs; OPTION_INVALID */
+  erase(options: { reason: string; versions?: readonly number[]; by?: string }): Promise<number>;
   /** Ends it: what is in flight is aborted. One that has ended stays as it is. */
   stop(why?: string): Promise<void>;
   /** Holds it until it is resumed, also through restarts: nothing of it starts any more once this resolves, what is in
@@ -60,6 +64,10 @@ export function runOf<Output>(lasting: LastingFleet, id: string): Run<Output> {
       lasting.use((fleet) =>
         fleet.control.setFact(id, { fact, value, by, why, until, ...(base === undefined ? {} : { base }) }),
       ),
+    erase: async (options) => {
+      const { reason, versions = null, by = "api" } = checkEraseOptions(options);
+      return lasting.use((fleet) => fleet.control.erase({ run: id, versions, reason, by }));
+    },
     pause: (reason) => {
       const why = checkReason(reason);
       return lasting.use((fleet) => fleet.control.pause({ run: id }, why, "api"));

@@ -309,6 +309,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/settle.ts"),
   },
   {
+    name: "erase",
+    args: "<run>",
+    description: "take the content out of an ended run for good; its digests remain (S6)",
+    options: [
+      { flags: "--reason <text>", description: "why; goes on record, and must be given" },
+      { flags: "--versions <list>", description: "only these events, such as 3,5-9; default: all" },
+      { flags: "-y, --yes", description: "do it: nothing brings the content back" },
+    ],
+    uses: ["definition", "owner"],
+    examples: ["flotilla erase r-7f3a --reason 'request of a customer' --yes"],
+    load: () => import("./command/erase.ts"),
+  },
+  {
     name: "fact",
     args: "<act> <run> [key] [value]",
     description: "list, show or set the shared facts of a run",

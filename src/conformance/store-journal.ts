@@ -208,6 +208,26 @@ export function journalTests(test: StoreTest): void {
     expect(await store.head("j")).toEqual({ version: 4, head: events[3]?.hash });
   });
 
+  test("S6: erasing takes copies with it, and blobs that nobody else refers to", async ({ open }) => {
+    const store = await open();
+    const [own, shared] = [sampleBlob("own"), sampleBlob("shared")];
+    await store.commit([
+      create("j", {
+        blobs: [own, shared],
+        deadLetters: [deadLetter("d", { run: "j" }), deadLetter("e", { run: "k" })],
+      }),
+      create("k", { blobs: [shared] }),
+    ]);
+    await store.erasePayloads("j", [1], [own.hash, shared.hash, sampleBlob("unknown").hash]);
+    expect(await store.blob(own.hash)).toBeNull();
+    expect(await store.blob(shared.hash)).toEqual(shared.bytes);
+    expect((await store.deadLetters({ limit: 9 })).map(({ id }) => id)).toEqual(["e"]);
+    await store.erasePayloads("j", [1], [shared.hash]);
+    expect(await store.blob(shared.hash)).toEqual(shared.bytes);
+    await store.erasePayloads("k", [], [shared.hash]);
+    expect(await store.blob(shared.hash)).toBeNull();
+  });
+
   test("ids of any script are kept apart and exact", async ({ open }) => {
     const store = await open();
     const ids = ["é", "e\u0301", "日本", "🚀", "a b", "a'b", 'a"b', "a%b", "a_b", "A", "a", "a/b", " a", "a\\"];

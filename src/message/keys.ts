@@ -56,6 +56,12 @@ export class KeyRing {
     return this.#entry(name)?.publicKey ?? null;
   }
 
+  /** Every key that `name` signs with or signed with, today's first. */
+  publicKeys(name: string): string[] {
+    const entry = this.#entry(name);
+    return entry === undefined ? [] : [entry.publicKey, ...entry.retired.map(({ publicKey }) => publicKey)];
+  }
+
   /** Whether `publicKey` was the key of `name` at the time `at`: for verifying what is in a journal. */
   wasValid(name: string, publicKey: string, at: number): boolean {
     const entry = this.#entry(name);

@@ -6,6 +6,7 @@ import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
 import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { Notice } from "./coordinator.ts";
+import type { EraseRequest } from "./erasure.ts";
 import type { Decision } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
 
@@ -66,6 +67,9 @@ export interface FleetControl {
   setFact(run: string, set: FactSetRequest): Promise<number>;
   /** Decides on an item of the inbox; resolves with the item when that is durable (F9). */
   decide(item: string, decision: Decision): Promise<InboxItem>;
+  /** Erases content of an ended run for good (S6); resolves with how many contents are gone.
+   *  @throws {FlotillaError} RUN_UNKNOWN, ERASE_REFUSED */
+  erase(request: EraseRequest): Promise<number>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
   watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice>;
   /** Who owns the store. */

@@ -9,6 +9,7 @@ import type { Hold, HoldTarget } from "../core/hold.ts";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
 import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
+import type { EraseRequest } from "./erasure.ts";
 import type { Decision } from "./inbox.ts";
 import { CHOICES, type Choice, type InboxItem } from "./inbox-item.ts";
 
@@ -57,6 +58,11 @@ const Request = z.discriminatedUnion("method", [
       by: text,
       note: text,
     }),
+  }),
+  z.object({
+    id,
+    method: z.literal("erase"),
+    params: z.object({ run: text, versions: z.array(z.number()).nullable(), reason: text, by: text }),
   }),
   z.object({
     id,
@@ -208,6 +214,8 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
       const { run, task, step, outcome, output, by, note } = request.params;
       return control.settle(run, task, step, outcome, output, by, note);
     }
+    case "erase":
+      return control.erase(request.params);
     case "setFact":
       return control.setFact(request.params.run, request.params.set as FactSetRequest);
     case "decide": {
@@ -264,6 +272,9 @@ export class ControlClient implements OwnerControl {
     note: string,
   ): Promise<boolean> {
     return this.#ask("settle", { run, task, step, outcome, output, by, note });
+  }
+  erase(request: EraseRequest): Promise<number> {
+    return this.#ask("erase", request);
   }
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#ask("setFact", { run, set });

@@ -177,7 +177,7 @@ export class Coordinator {
   async register(definition: FleetDefinition): Promise<string> {
     const { hash, blob } = this.#definitions.add(definition);
     if ((await this.#store.blob(hash)) === null) {
-      await this.fleet.insist("definition.registered", { definition: hash, name: definition.name }, blob);
+      await this.fleet.insist("definition.registered", { definition: hash, name: definition.name }, { blob });
     }
     return hash;
   }

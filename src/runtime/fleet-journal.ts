@@ -17,6 +17,7 @@ import {
   type Store,
   type TimerWrite,
 } from "../store/store.ts";
+import { erasureSchema } from "./erasure.ts";
 import { genesis, type JournalEvent, readJournal, sealEvent } from "./journal.ts";
 
 const id = z.string().min(1);
@@ -50,6 +51,8 @@ export const fleetEventSchemas = {
     root: z.string(),
     signature: z.string(),
   }),
+  /** Content of an ended run was erased on request; recorded before it is done. */
+  "content.erased": erasureSchema,
   "run.removed": z.strictObject({ run: id, version: z.number(), head: z.string() }),
   /** This journal was found to be another than the one whose head had been signed and kept outside of the store:
    *  `version` had been signed, and the event there is gone or another one. */
@@ -79,11 +82,17 @@ const HEADS_MAX = 5_000;
 /** Events after which the folded state is kept as a snapshot, so that opening does not read the whole journal. */
 const SNAPSHOT_EVERY = 500;
 
+/** What goes with an event in its commit. */
+export interface Beside {
+  blob?: Blob;
+  outbox?: readonly { topic: string; bytes: Uint8Array }[];
+  timers?: readonly TimerWrite[];
+}
+
 interface Pending {
   /** Made when its place is known: signatures are over what comes before. */
   event(version: number, previous: Uint8Array): JournalEvent;
-  blob: Blob | null;
-  timers: readonly TimerWrite[];
+  beside: Beside;
   done: (() => void) | null;
   /** For whoever does not wait until the store takes it. */
   refused: ((error: unknown) => void) | null;
@@ -174,19 +183,14 @@ export class FleetJournal {
   }
 
   /** Appends an event; resolves when it is durable. */
-  append<K extends FleetEventType>(type: K, data: FleetEventData[K], blob: Blob | null = null): Promise<void> {
-    return new Promise((resolve) => this.#push(type, data, { blob, timers: [], done: resolve, refused: null }));
+  append<K extends FleetEventType>(type: K, data: FleetEventData[K]): Promise<void> {
+    return new Promise((resolve) => this.#push(type, data, { beside: {}, done: resolve, refused: null }));
   }
 
   /** As `append`, for what cannot wait until the store takes it.
    *  @throws {FlotillaError} STORE_FULL, STORE_READONLY, with nothing recorded */
-  insist<K extends FleetEventType>(
-    type: K,
-    data: FleetEventData[K],
-    blob: Blob | null = null,
-    timers: readonly TimerWrite[] = [],
-  ): Promise<void> {
-    return new Promise((resolve, reject) => this.#push(type, data, { blob, timers, done: resolve, refused: reject }));
+  insist<K extends FleetEventType>(type: K, data: FleetEventData[K], beside: Beside = {}): Promise<void> {
+    return new Promise((resolve, reject) => this.#push(type, data, { beside, done: resolve, refused: reject }));
   }
 
   #push<K extends FleetEventType>(type: K, data: FleetEventData[K], rest: Omit<Pending, "event">): void {
@@ -231,7 +235,7 @@ export class FleetJournal {
         const signature = sign(this.#coordinator, headsStatement(root, fleet)).toString("base64url");
         return { type: "heads.signed", at, data: { heads, fleet, root, signature } };
       };
-      this.#pending.push({ event, blob: null, timers: [], done: null, refused: null });
+      this.#pending.push({ event, beside: {}, done: null, refused: null });
       this.#wake();
     }
   }
@@ -247,19 +251,19 @@ export class FleetJournal {
     this.#takenSigned = null;
     const rows = [];
     const blobs: Blob[] = [];
-    const timers: TimerWrite[] = [];
+    const timers = this.#pending.flatMap(({ beside }) => beside.timers ?? []);
     const folded: FoldedEvent[] = [];
-    for (const [i, { event, blob, timers: own }] of this.#pending.entries()) {
+    const outbox = this.#pending.flatMap(({ beside }) => beside.outbox ?? []);
+    for (const [i, { event, beside }] of this.#pending.entries()) {
       const version = this.#version + i + 1;
       const made = event(version, head);
       const sealed = sealEvent(made, version, head, this.#random);
       if (isFoldedEvent(made.type)) folded.push(made as FoldedEvent);
-      timers.push(...own);
       head = sealed.row.hash;
       if (made.type === "heads.signed") this.#takenSigned = { version, head, at: made.at };
       rows.push(sealed.row);
       if (sealed.blob !== null) blobs.push(sealed.blob);
-      if (blob !== null) blobs.push(blob);
+      if (beside.blob !== undefined) blobs.push(beside.blob);
     }
     this.#taken = rows.length;
     this.#takenHead = head;
@@ -271,6 +275,7 @@ export class FleetJournal {
       ...(blobs.length === 0 ? {} : { blobs }),
       ...(timers.length === 0 ? {} : { timers }),
       ...this.#snapshot(),
+      ...(outbox.length === 0 ? {} : { outbox }),
     };
   }
 

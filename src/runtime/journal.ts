@@ -180,7 +180,7 @@ export async function* readRun(
   store: Store,
   run: JournalId,
   after = 0,
-): AsyncGenerator<{ version: number; event: RunEvent }> {
+): AsyncGenerator<{ version: number; event: RunEvent; erased: boolean }> {
   let head = after === 0 ? genesis(run) : null;
   for await (const { row, opened } of readJournal(store, run, after)) {
     const { event } = opened;
@@ -195,7 +195,7 @@ export async function* readRun(
         details: { run, version: row.version },
       });
     }
-    yield { version: row.version, event: event as RunEvent };
+    yield { version: row.version, event: event as RunEvent, erased: opened.erased };
   }
 }
 

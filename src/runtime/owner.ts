@@ -17,6 +17,7 @@ import { type Agents, openAgents } from "./agents.ts";
 import type { FactSetRequest, OpenFleet, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
+import { Eraser, type EraseRequest } from "./erasure.ts";
 import { FleetView } from "./fleet-view.ts";
 import { workflowOf } from "./definitions.ts";
 import { plannerHere } from "./held-planner.ts";
@@ -74,6 +75,7 @@ const codesHere = new Map<string, FleetCode>();
 export class Owner implements OwnerControl {
   readonly #ports: OwnerPorts;
   readonly #coordinator: Coordinator;
+  readonly #eraser: Eraser;
   readonly #hosts: HostPool | null;
   readonly #local = new Map<string, { worker: { close(why: string): void }; agents: Agents }>();
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -105,6 +107,7 @@ export class Owner implements OwnerControl {
       notify: (notice) => ports.hub.publish(notice),
       signed: (head) => ports.signedHead?.save(head),
     });
+    this.#eraser = new Eraser({ store: ports.store, fleet: this.#coordinator.fleet, keys: ports.keys, failed });
     this.#hosts =
       ports.mode === "library"
         ? null
@@ -131,6 +134,7 @@ export class Owner implements OwnerControl {
       version: VERSION,
       definition: hash,
     });
+    await this.#eraser.resume();
     await this.#coordinator.recover();
     this.#keepHouse();
   }
@@ -322,6 +326,10 @@ export class Owner implements OwnerControl {
     note: string,
   ): Promise<boolean> {
     return this.#coordinator.settle(run, task, step, outcome, output, by, note);
+  }
+
+  erase(request: EraseRequest): Promise<number> {
+    return this.#eraser.erase(request);
   }
 
   setFact(run: string, set: FactSetRequest): Promise<number> {

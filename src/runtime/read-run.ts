@@ -43,12 +43,15 @@ function failureOf({ error, task }: EventData["run.failed"]): RunResult["error"]
 /** Late frames may follow a run's end; it is found among this many last events, or by reading all. */
 const TAIL = 20;
 
-/** The result of a run that has ended. */
+/** The result of a run that has ended. @throws {FlotillaError} PAYLOAD_ERASED, EVENT_INVALID, JOURNAL_DAMAGED */
 export async function readResult(store: Store, row: RunRow): Promise<RunResult> {
   for (const after of [Math.max(0, row.version - TAIL), 0]) {
-    for await (const { event } of readRun(store, row.id, after)) {
+    for await (const { version, event, erased } of readRun(store, row.id, after)) {
       const result = resultOf(event);
-      if (result !== null) return result;
+      if (result === null) continue;
+      if (!erased) return result;
+      const message = `the output of ${row.id} was erased on request; see: flotilla show fleet`;
+      throw new FlotillaError("PAYLOAD_ERASED", message, { details: { run: row.id, version } });
     }
   }
   throw new FlotillaError(

@@ -36,11 +36,13 @@ const PAGE = 500;
 
 /** Recomputes the hash chain of a journal from its first event, and with it every payload digest, column and schema
  *  (X6). Reads page by page: memory does not grow with the journal. `each` is given every event that can be read, also
- *  behind the first problem, since what is signed there counts on its own. */
+ *  behind the first problem, since what is signed there counts on its own. `mayBeErased`: whether the erasure of an
+ *  event's content is on record; default: of none. */
 export async function walkJournal(
   store: Pick<Store, "events" | "blob">,
   journal: JournalId,
   each: (walked: WalkedEvent) => void | Promise<void> = () => {},
+  mayBeErased: (version: number) => boolean | Promise<boolean> = () => false,
 ): Promise<JournalWalk> {
   const head = genesis(journal);
   const walk: JournalWalk = { journal, events: 0, erased: 0, version: 0, head, problem: null };
@@ -54,6 +56,10 @@ export async function walkJournal(
     }
     walk.problem ??= chainProblem(walk, row);
     const { event, erased, problem } = await opened(store, row);
+    if (erased && !(await mayBeErased(row.version))) {
+      const what = "was altered: its content is missing, and no erasure of it is on record";
+      walk.problem ??= broken("altered", walk, row.version, what);
+    }
     if (problem !== null) walk.problem ??= broken("altered", walk, row.version, `was altered: ${problem}`);
     const unknown = event && schemaProblem(journal, event);
     if (unknown !== null)
@@ -83,12 +89,13 @@ async function opened(store: Pick<Store, "blob">, row: EventRow): Promise<Opened
   }
 }
 
-/** The events of a journal that can be read, wherever it is broken. */
+/** The events of a journal after a version that can be read, wherever it is broken. */
 export async function* readableEvents(
   store: Pick<Store, "events" | "blob">,
   journal: JournalId,
+  after = 0,
 ): AsyncGenerator<{ version: number; event: JournalEvent }> {
-  const walk: JournalWalk = { journal, events: 0, erased: 0, version: 0, head: genesis(journal), problem: null };
+  const walk: JournalWalk = { journal, events: 0, erased: 0, version: after, head: genesis(journal), problem: null };
   for await (const row of rowsOf(store, walk)) {
     if (Number.isSafeInteger(row.version)) walk.version = row.version;
     const { event } = await opened(store, row);

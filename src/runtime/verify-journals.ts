@@ -4,6 +4,7 @@ import { FLEET_JOURNAL } from "../store/store.ts";
 import type { FleetEventData } from "./fleet-journal.ts";
 import { Coverage, type KeptHead } from "./verify-coverage.ts";
 import { DefinitionCheck } from "./verify-definition.ts";
+import { RecordedErasures } from "./verify-erasure.ts";
 import { type PublicKeys, RecordedKeys, SignedHeads } from "./verify-head.ts";
 import {
   broken,
@@ -87,6 +88,7 @@ class Verification {
   readonly #proofs: Proofs;
   readonly #definitions: DefinitionCheck;
   readonly #coverage: Coverage;
+  readonly #erasures: RecordedErasures;
   /** The fleet's own journal can be relied on for what it does not say. */
   #fleetSound = false;
   readonly #total = { journals: 0, events: 0, erased: 0, broken: 0 };
@@ -102,6 +104,7 @@ class Verification {
     this.#heads = new SignedHeads(store, keys, options.runs);
     this.#proofs = new Proofs(keys);
     this.#coverage = new Coverage(options.signedHead ?? null, keys);
+    this.#erasures = new RecordedErasures(store, keys);
     this.#definitions = new DefinitionCheck(store);
   }
 
@@ -118,7 +121,10 @@ class Verification {
     for await (const listed of this.#runs()) await this.#verifyRun(listed);
     const beside = fleetRowProblem(row, fleet, rowHead, this.#total.journals);
     const seals = await this.#proofs.checkSeals(this.#store);
-    this.#tell(fleet, fleet.problem ?? this.#heads.problem ?? whole ?? beside ?? seals ?? this.#beside);
+    this.#tell(
+      fleet,
+      fleet.problem ?? this.#heads.problem ?? whole ?? this.#erasures.problem ?? beside ?? seals ?? this.#beside,
+    );
     const signatures = {
       ...this.#proofs.counts(),
       heads: this.#heads.sound,
@@ -132,6 +138,7 @@ class Verification {
   async #seeFleet({ row, event }: WalkedEvent): Promise<void> {
     this.#recorded.see(event);
     this.#coverage.see(row, event);
+    this.#erasures.see(row.version, event);
     await this.#heads.see(row, event);
     if (event.type !== "definition.registered") return;
     const { definition } = event.data as FleetEventData["definition.registered"];
@@ -150,10 +157,11 @@ class Verification {
     const signed = this.#heads.seen(id);
     const witness = this.#proofs.run(id);
     const fold = new RowWitness(id);
-    const walk = await walkJournal(this.#store, id, (walked) => {
+    const see = (walked: WalkedEvent) => {
       witness.see(walked);
       fold.see(walked);
-    });
+    };
+    const walk = await walkJournal(this.#store, id, see, (version) => this.#erasures.has(id, version));
     const vanished = walk.events === 0 ? this.#heads.vanished(id) : null;
     if (vanished !== null) return this.#tell(walk, vanished);
     const { row, unreadable } = isOlder(listed.row, walk) ? await this.#look(id) : listed;

@@ -109,7 +109,11 @@ export class MemoryFleet {
     return { ok: true };
   }
 
-  erasePayloads(journal: JournalId, versions: readonly number[], undo: Undo[]): void {
+  erasePayloads(journal: JournalId, versions: readonly number[], blobs: readonly string[], undo: Undo[]): void {
+    for (const hash of blobs) this.#eraseBlob(journal, hash, undo);
+    for (const { id, run } of [...this.deadLetters.values()])
+      if (run === journal) this.#put(this.deadLetters, id, undefined, undo);
+    for (const { id, run } of [...this.inbox.values()]) if (run === journal) this.#put(this.inbox, id, undefined, undo);
     const events = this.#events.get(journal);
     for (const version of versions) {
       const event = events?.[version - 1];
@@ -119,6 +123,15 @@ export class MemoryFleet {
         events[version - 1] = event;
       });
     }
+  }
+
+  #eraseBlob(journal: JournalId, hash: string, undo: Undo[]): void {
+    const references = this.#references.get(journal);
+    const blob = this.blobs.get(hash);
+    if (!references?.has(hash) || !blob) return;
+    this.#put(this.#references, journal, new Set([...references].filter((one) => one !== hash)), undo);
+    const refs = blob.refs - 1;
+    this.#put(this.blobs, hash, refs === 0 ? undefined : { ...blob, refs }, undo);
   }
 
   heartbeat(

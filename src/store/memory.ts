@@ -136,8 +136,8 @@ class MemoryStore implements Store {
     });
   }
 
-  erasePayloads(journal: JournalId, versions: readonly number[]): Promise<void> {
-    return this.#write("erasePayloads", (undo) => this.#state.erasePayloads(journal, versions, undo));
+  erasePayloads(journal: JournalId, versions: readonly number[], blobs: readonly string[] = []): Promise<void> {
+    return this.#write("erasePayloads", (undo) => this.#state.erasePayloads(journal, versions, blobs, undo));
   }
 
   run(id: JournalId): Promise<RunRow | null> {

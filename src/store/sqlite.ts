@@ -146,6 +146,11 @@ const SQL = {
   head: "SELECT version, head FROM journal WHERE fleet = ? AND id = ?",
   erase:
     "UPDATE event SET payload = NULL WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND version = ?",
+  forget: "DELETE FROM blob_ref WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?) AND hash = ?",
+  forgotten: "UPDATE blob SET refs = refs - 1 WHERE fleet = ? AND hash = ?",
+  deadLettersErased: "DELETE FROM dead_letter WHERE fleet = ? AND run = ?",
+  inboxErased: "DELETE FROM inbox WHERE fleet = ? AND run = ?",
+  blobErased: "DELETE FROM blob WHERE fleet = ? AND hash = ? AND refs = 0",
   run: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ? AND id = ? AND status IS NOT NULL`,
   runs: `SELECT ${RUN_COLUMNS} FROM journal WHERE fleet = ?1 AND status = ?2 AND created_at <= ?3
     AND (created_at < ?3 OR ?4 IS NULL OR id < ?4) AND (?5 IS NULL OR workflow = ?5) ORDER BY created_at DESC, id DESC LIMIT ?6`,
@@ -239,17 +244,29 @@ class SqliteStore implements Store {
     return this.#read(() => this.#one<typeof nothing>("head", this.#no, journal) ?? nothing);
   }
 
-  async erasePayloads(journal: JournalId, versions: readonly number[]): Promise<void> {
+  async erasePayloads(journal: JournalId, versions: readonly number[], blobs: readonly string[] = []): Promise<void> {
     this.#write(() => {
       // Zeroes what was there, in the file and, by emptying it, in the -wal (unless a reader still needs that).
       this.#db.exec("PRAGMA secure_delete = ON");
       try {
-        this.#transaction(() => versions.map((version) => this.#run("erase", this.#no, journal, version)));
+        this.#transaction(() => {
+          for (const version of versions) this.#run("erase", this.#no, journal, version);
+          for (const hash of blobs) this.#eraseBlob(journal, hash);
+          this.#run("deadLettersErased", this.#no, journal);
+          this.#run("inboxErased", this.#no, journal);
+          return true;
+        });
         this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       } finally {
         this.#db.exec("PRAGMA secure_delete = OFF");
       }
     });
+  }
+
+  #eraseBlob(journal: JournalId, hash: string): void {
+    if (this.#run("forget", this.#no, journal, hash) === 0) return;
+    this.#run("forgotten", this.#no, hash);
+    this.#run("blobErased", this.#no, hash);
   }
 
   async run(id: JournalId): Promise<RunRow | null> {

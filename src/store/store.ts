@@ -245,8 +245,10 @@ export interface Store {
   events(journal: JournalId, after: number, limit: number): Promise<EventRow[]>;
   /** Version and head of a journal; version 0 and an empty head when it does not exist. */
   head(journal: JournalId): Promise<{ version: number; head: Uint8Array }>;
-  /** Erases the content of events and keeps their digests (S6); the chain still verifies. */
-  erasePayloads(journal: JournalId, versions: readonly number[]): Promise<void>;
+  /** Erases the content of events and keeps their digests (S6); the chain still verifies. Copies go in the same
+   *  transaction: this journal's references to `blobs`, with those blobs that nobody else refers to, and all dead letters
+   *  and items of the inbox of the run. What is not there is no error. */
+  erasePayloads(journal: JournalId, versions: readonly number[], blobs?: readonly string[]): Promise<void>;
 
   run(id: JournalId): Promise<RunRow | null>;
   /** Newest first. */

@@ -158,6 +158,32 @@ describe("a run", () => {
     });
   });
 
+  test("S6: whose content is erased says who, why and what it costs, and still verifies", async () => {
+    const folder = newProject();
+    expect(await flotilla(folder, ["run"])).toMatchObject({ code: 0 });
+    expect(await flotilla(folder, ["erase", "@last"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("why is it erased?"),
+    });
+    const asked = await flotilla(folder, ["erase", "@last", "--reason", "3 May"]);
+    expect(asked).toMatchObject({ code: 2, stderr: expect.stringContaining("would erase all content of letters") });
+    const odd = await flotilla(folder, ["erase", "@last", "--reason", "3 May", "--versions", "9-3", "--yes"]);
+    expect(odd).toMatchObject({ code: 2, stderr: expect.stringContaining("names no events") });
+    const beyond = await flotilla(folder, ["erase", "@last", "--reason", "3 May", "--versions", "900", "--yes"]);
+    expect(beyond).toMatchObject({ code: 2, stderr: expect.stringContaining("FLT506") });
+    const erased = await flotilla(folder, ["erase", "@last", "--reason", "3 May", "--yes"]);
+    expect(erased).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+ contents of r-\w+ erased\n$/) });
+    expect(await flotilla(folder, ["verify"])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("erased on request"),
+    });
+    expect(await flotilla(folder, ["show", "fleet"])).toMatchObject({
+      stdout: expect.stringContaining("erased by cli"),
+    });
+    for (const look of [["show"], ["show", "--all"], ["replay"], ["ls"], ["show", "--root-cause"]])
+      expect(await flotilla(folder, [...look, ...(look[0] === "ls" ? [] : ["@last"])])).toMatchObject({ code: 0 });
+  });
+
   test("whose record was altered with a database tool does not verify: exit code 1, the event is named", async () => {
     const folder = newProject();
     await flotilla(folder, ["run"]);

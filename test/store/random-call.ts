@@ -223,10 +223,15 @@ export class RandomCalls {
     const [after, limit] = [this.#int(12), this.#int(9)];
     const versions = this.#some(3, () => 1 + this.#int(12));
     const version = this.#chance(0.5) ? this.#int(12) : undefined;
+    const blobs = this.#some(2, () => this.#pick(BLOBS).hash);
     return this.#pick<RandomCall>([
       { name: "events", input: [journal, after, limit], make: (store) => store.events(journal, after, limit) },
       { name: "head", input: [journal], make: (store) => store.head(journal) },
-      { name: "erasePayloads", input: [journal, versions], make: (store) => store.erasePayloads(journal, versions) },
+      {
+        name: "erasePayloads",
+        input: [journal, versions, blobs],
+        make: (store) => store.erasePayloads(journal, versions, blobs),
+      },
       { name: "snapshot", input: [journal, version], make: (store) => store.snapshot(journal, version) },
     ]);
   }

@@ -31,6 +31,8 @@ export function fleetSentence(given: JournalEvent): string {
       return `a ${event.data.what} of ${event.data.sender} from ${event.data.worker} was refused: ${event.data.why}`;
     case "heads.signed":
       return `heads of ${plural(event.data.heads.length, "run")} signed`;
+    case "content.erased":
+      return `content of ${event.data.run} erased by ${event.data.by} (events ${event.data.versions.map(spanOf).join(", ")}): ${event.data.reason}`;
     case "journal.cut":
       return `this journal is not the one that was signed up to event ${event.data.version}: it was found with ${plural(event.data.found, "event")}`;
     case "run.removed":
@@ -48,3 +50,5 @@ export function fleetSentence(given: JournalEvent): string {
       return given.type;
   }
 }
+
+const spanOf = ([from, to]: readonly [number, number]): string => (from === to ? String(from) : `${from}-${to}`);
