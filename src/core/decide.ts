@@ -27,6 +27,7 @@ import { retryDelayMs } from "./retry.ts";
 import {
   evolve,
   hasOpenQuestion,
+  normalNeed,
   type RunState,
   SETTLED,
   type StepState,
@@ -238,7 +239,7 @@ class Decision {
 
   /** Made when a planner is asked, which most commands do not need. */
   private get view(): RunView {
-    this.#view ??= runView(this.state, this.context);
+    this.#view ??= viewFor(this.state, this.context);
     return this.#view;
   }
 
@@ -1083,7 +1084,7 @@ class Decision {
         ...(depth === 0 ? {} : { depth }),
         ...(task.group === undefined ? {} : { group: task.group }),
         kind: task.agent === PLAN_AGENT ? "plan" : kind,
-        needs: (task.needs ?? []).map(normalNeed),
+        needs: (task.needs ?? []).map(recordedNeed),
         ...(task.output === undefined ? {} : { output: task.output }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
         ...(routeOf(task) === null ? {} : { route: routeOf(task) ?? "" }),
@@ -1135,8 +1136,21 @@ function advances(known: StepState, step: StepRecord): boolean {
   return known.status === "started" || known.status === "unknown" || known.status === "settled";
 }
 
-function normalNeed(need: string | Need): Need {
-  return typeof need === "string" ? { on: "completed", task: need } : { on: need.on, task: need.task };
+/** As an event holds it: what nearly every need is takes its id alone. */
+function recordedNeed(need: string | Need): string | Need {
+  if (typeof need === "string") return need;
+  return need.on === "completed" ? need.task : { on: need.on, task: need.task };
+}
+
+/** Views by context: whoever decides on one run many times, in one context, makes the view of it once. */
+const views = new WeakMap<DecideContext, { state: RunState; view: RunView }>();
+
+function viewFor(state: RunState, context: DecideContext): RunView {
+  const known = views.get(context);
+  if (known?.state === state) return known.view;
+  const view = runView(state, context);
+  views.set(context, { state, view });
+  return view;
 }
 
 function runView(state: RunState, { options, describe }: DecideContext): RunView {

@@ -39,7 +39,8 @@ const taskSpec = z.strictObject({
   task: id,
   kind: z.enum(["agent", "group", "plan"]),
   agent: z.string().nullable(),
-  needs: z.array(need),
+  /** An id alone: the task must have completed. */
+  needs: z.array(z.union([id, need])),
   priority: z.number().int().min(0).max(3).optional(),
   /** The group that this task is a member of; the group completes when its members have settled. */
   group: id.optional(),

@@ -25,6 +25,9 @@ export function quickCheck(schema: z.ZodType): QuickCheck {
       return orElse(null, quickCheck(def.innerType as z.ZodType));
     case "optional":
       return orElse(undefined, quickCheck(def.innerType as z.ZodType));
+    case "union":
+      // An exclusive one refuses what two options take.
+      return def.inclusive === false ? unsure : anyOf(def.options.map((option) => quickCheck(option as z.ZodType)));
     case "array":
       return all(arrayOf(quickCheck(def.element as z.ZodType)), def);
     case "object":
@@ -74,6 +77,10 @@ function oneOf(values: readonly unknown[]): QuickCheck {
 
 function orElse(other: null | undefined, check: QuickCheck): QuickCheck {
   return (value) => value === other || check(value);
+}
+
+function anyOf(checks: readonly QuickCheck[]): QuickCheck {
+  return (value) => checks.some((check) => check(value));
 }
 
 function arrayOf(check: QuickCheck): QuickCheck {

@@ -498,13 +498,20 @@ function startRun(state: RunState, data: EventData["run.started"], at: number, i
   state.startedAt = at;
 }
 
+const NO_NEEDS: readonly Need[] = [];
+
+/** A need as tasks hold it, from the short form or the long one. */
+export function normalNeed(need: string | Need): Need {
+  return typeof need === "string" ? { on: "completed", task: need } : { on: need.on, task: need.task };
+}
+
 function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, at: number): void {
   const task: TaskState = {
     id: spec.task,
     kind: spec.kind,
     agent: spec.agent,
     status: "waiting",
-    needs: spec.needs,
+    needs: spec.needs.length === 0 ? NO_NEEDS : spec.needs.map(normalNeed),
     openNeeds: 0,
     priority: (spec.priority ?? state.priority) as Priority,
     group: spec.group ?? null,

@@ -28,7 +28,7 @@ export interface EventFields {
   readonly scope?: string;
   readonly add?: readonly {
     readonly task: string;
-    readonly needs: readonly RecordedNeed[];
+    readonly needs: readonly (string | RecordedNeed)[];
     readonly agent: string | null;
     readonly asker?: { readonly task: string };
   }[];

@@ -21,7 +21,7 @@ export const edges: CheckerMaker = (_scene, fail) => {
       if (type === "plan.revised") {
         const { add = [], cancel = [] } = data;
         for (const { task } of cancel) settled.set(`${journal}/${task}`, "cancelled");
-        for (const spec of add) needs.set(`${journal}/${spec.task}`, spec.needs);
+        for (const spec of add) needs.set(`${journal}/${spec.task}`, spec.needs.map(inFull));
         for (const spec of add) depthOf(journal, spec.task, []);
       }
       if (type === "tasks.assigned") for (const task of data.tasks ?? []) assigned(journal, task);
@@ -49,3 +49,8 @@ export const edges: CheckerMaker = (_scene, fail) => {
     return depth;
   }
 };
+
+/** An id alone stands for a task that must have completed. */
+function inFull(need: string | RecordedNeed): RecordedNeed {
+  return typeof need === "string" ? { task: need, on: "completed" } : need;
+}
