@@ -93,7 +93,13 @@ export function itemDetail(item: InboxItem, now: number): string {
 
 /** The command that decides on an item, as its first option. */
 export function itemCommand({ id, kind }: InboxItem): string {
-  return kind === "approval"
-    ? `flotilla approve ${shortId(id)}   flotilla reject ${shortId(id)}`
-    : `flotilla decide ${shortId(id)} done   flotilla decide ${shortId(id)} not-done`;
+  const item = shortId(id);
+  switch (kind) {
+    case "approval":
+      return `flotilla approve ${item}   flotilla reject ${item}`;
+    case "escalation":
+      return `flotilla decide ${item} retry   (or reassign, edit, skip, fail, abort)`;
+    case "outcome":
+      return `flotilla decide ${item} done   flotilla decide ${item} not-done`;
+  }
 }

@@ -244,12 +244,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: "<item> <choice>",
     description: "decide on an item of the inbox by any choice that it offers (F9)",
     options: [
-      { flags: "--edit <json>", description: "approve: other arguments; done: what the write returned" },
+      {
+        flags: "--edit <json>",
+        description: "approve: other arguments; edit: the task's output; done: what the write returned",
+      },
+      { flags: "--agent <name>", description: "reassign: to whom" },
       { flags: "--note <text>", description: "why; goes on record" },
       { flags: "--as <name>", description: "who decides, for the record; default: your user name" },
     ],
     uses: ["definition", "owner"],
-    examples: ["flotilla decide a-3f9c done --note 'seen in the log'"],
+    examples: ["flotilla decide a-3f9c retry", "flotilla decide a-3f9c done --note 'seen in the log'"],
     load: () => import("./command/decide.ts"),
   },
   {

@@ -1,10 +1,11 @@
 import { type ApprovalDecision, approvalDue, decideApproval, unapproved } from "./approval.ts";
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
-import type { ApprovalPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
+import type { ApprovalPolicy, EscalationPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { answerFact, propagate, setFact } from "./correction.ts";
 import type { FactPolicy } from "./fact.ts";
+import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalate } from "./escalation.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import { heldMs, type Hold, isHeld } from "./hold.ts";
@@ -115,6 +116,8 @@ export type Command =
     }
   /** A person decides on a call that waits for approval (F9). */
   | ({ type: "approval.decide" } & ApprovalDecision)
+  /** A person says what is done about a task that failed for good (F9). */
+  | ({ type: "escalation.decide" } & EscalationDecision)
   | { type: "run.stop"; why: string; by: string }
   | { type: "run.pause"; why: string; by: string }
   | { type: "run.resume"; why: string; by: string };
@@ -133,6 +136,8 @@ export interface DecideContext {
   /** What one agent passes on to another that it calls: tools by name; null: it may not call it (X3). Absent: nobody may
    *  call anybody. */
   grant?(caller: string, agent: string): readonly string[] | null;
+  /** Whether failed tasks of an agent wait for a person. Default: none does. */
+  escalation?(agent: string | null): EscalationPolicy | null;
   /** Whether calls of a tool by an agent wait for a person. Default: none does. */
   approval?(agent: string | null, tool: string): ApprovalPolicy | null;
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
@@ -217,6 +222,9 @@ class Decision {
         return this.setFact(command);
       case "approval.decide":
         decideApproval(this, command);
+        return this.react();
+      case "escalation.decide":
+        decideEscalation(this, command);
         return this.react();
       case "run.stop":
         this.emit({ type: "run.stopped", at: this.context.now, data: { why: command.why, by: command.by } });
@@ -483,7 +491,7 @@ class Decision {
       this.emit({ type: "task.retried", at: this.now, data: { ...data, delayMs: 0, readyAt: this.now } });
       return;
     }
-    this.emit({ type: "task.failed", at: this.now, data });
+    failOrEscalate(this, task, command.error, command.proof);
     this.react();
   }
 
@@ -510,7 +518,7 @@ class Decision {
     // A person is asked by its being on record.
     if (ask.ask === "approval") return;
     if (ask.ask !== "call") return answerFact(this, task, key, ask, input);
-    const id = `${task.id}/${key}`;
+    const id = this.newId(`${task.id}/${key}`);
     const spec: TaskSpec = {
       id,
       ...(ask.agent === undefined ? {} : { agent: ask.agent }),
@@ -527,6 +535,13 @@ class Decision {
       asker: { key, task: task.id },
       tools: hired.tools,
     });
+  }
+
+  /** A task that a person has tried again may ask again. */
+  private newId(wanted: string): string {
+    let id = wanted;
+    for (let again = 2; this.state.tasks.has(id); again++) id = `${wanted}~${again}`;
+    return id;
   }
 
   /** Answers a question of a task; the first answer counts. */
@@ -623,7 +638,7 @@ class Decision {
       const who = task.kind === "plan" ? `pattern "${this.state.pattern}"` : (task.agent ?? task.id);
       const message = `${who} killed its process ${task.crashes} times, ${task.crashesAlone} of them alone in it: ${command.why}`;
       const error = errorRecord("AGENT_CONVICTED", message);
-      this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
+      failOrEscalate(this, task, error);
       this.react();
     }
   }
@@ -652,7 +667,7 @@ class Decision {
       "TASK_EXPIRED",
       `task ${id} waited for a worker longer than limits.queueMs, ${this.state.limits.queueMs} ms`,
     );
-    this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt: task.attempt, error } });
+    failOrEscalate(this, task, error);
     this.react();
   }
 
@@ -664,6 +679,11 @@ class Decision {
       const message = `the run took longer than ${this.state.limits.timeMs} ms`;
       this.endFailed(errorRecord("LIMIT_TIME", message), null);
       return;
+    }
+    if (name.startsWith("escalation/")) {
+      const task = this.state.tasks.get(name.slice("escalation/".length));
+      if (task !== undefined) escalationDue(this, task);
+      return this.react();
     }
     if (name.startsWith("ask/")) return this.askDue(name.slice("ask/".length));
     const id = name.startsWith("wake/") ? name.slice("wake/".length) : null;
@@ -1097,7 +1117,7 @@ class Decision {
     this.emit({ type: "plan.revised", at: this.now, data: { add: specs, cancel, why }, payload });
   }
 
-  private endFailed(error: ErrorRecord, task: string | null): void {
+  endFailed(error: ErrorRecord, task: string | null): void {
     this.emit({ type: "run.failed", at: this.now, data: { error, task } });
   }
 }

@@ -68,6 +68,16 @@ export interface ApprovalPolicy {
   to: readonly string[];
 }
 
+/** When a task that failed for good waits for a person (F7, F9). */
+export interface EscalationPolicy {
+  /** Milliseconds from the failure; null: it waits as long as the run lasts. */
+  deadlineMs: number | null;
+  /** What is done when nobody decides in time. `fail`: as if nobody had been asked. */
+  onDeadline: "fail" | "retry" | "skip" | "abort";
+  /** Names of those who are asked; none: anybody. */
+  to: readonly string[];
+}
+
 export type ToolDefinition = {
   description: string;
   /** F13: `write` is written ahead and never repeated silently. */
@@ -148,6 +158,8 @@ export interface AgentDefinition {
   calls?: readonly CallGrant[];
   /** Approvals that this agent's calls need, by tool, beside what the tools declare: a grant can only tighten. */
   approvals?: Readonly<Record<string, ApprovalPolicy>>;
+  /** Its tasks that failed for good wait for a person; absent: as its workflow says. */
+  escalation?: EscalationPolicy;
   input: JsonSchema | null;
   output: JsonSchema | null;
   retry: RetryPolicy;
@@ -206,6 +218,8 @@ export interface WorkflowDefinition {
   input: JsonSchema | null;
   output: JsonSchema | null;
   limits: Limits;
+  /** Tasks of this workflow that failed for good wait for a person; absent: they have failed. */
+  escalation?: EscalationPolicy;
   priority: Priority;
   /** What follows when a fact is corrected on which finished work rests (C10). */
   facts: { onCorrection: "flag" | "rerun" };

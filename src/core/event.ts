@@ -177,6 +177,24 @@ const schemas = {
   }),
   "task.completed": z.strictObject({ task: id, attempt: count, proof: proof.optional() }),
   "task.failed": z.strictObject({ task: id, attempt: count, error: errorRecordSchema, proof: proof.optional() }),
+  /** It failed for good, and waits for a person to say what is done about it (F9). */
+  "task.escalated": z.strictObject({
+    task: id,
+    attempt: count,
+    error: errorRecordSchema,
+    deadline: time.nullable(),
+    onDeadline: z.enum(["fail", "retry", "skip", "abort"]),
+    to: z.array(z.string()),
+    proof: proof.optional(),
+  }),
+  /** What is done about it: `retry` and `reassign` (to `agent`) make it ready again; of the others an event follows. */
+  "escalation.decided": z.strictObject({
+    task: id,
+    choice: z.enum(["retry", "reassign", "edit", "skip", "fail", "abort"]),
+    agent: id.nullable(),
+    by: z.string(),
+    note: z.string(),
+  }),
   "task.retried": z.strictObject({
     task: id,
     attempt: count,

@@ -1,5 +1,6 @@
 import { type ErrorRecord, invariant } from "../error.ts";
-import type { JsonSchema, Limits, Priority } from "./definition.ts";
+import { keptSteps } from "./escalation.ts";
+import type { EscalationPolicy, JsonSchema, Limits, Priority } from "./definition.ts";
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { RunHold, Stretch } from "./hold.ts";
@@ -23,6 +24,8 @@ export type TaskStatus =
   | "suspended"
   /** A write's outcome is unknown and only a person can say (F13). */
   | "blocked"
+  /** It failed for good, and a person says what is done about it (F9). */
+  | "escalated"
   /** A group with open members. */
   | "open"
   | "completed"
@@ -100,6 +103,8 @@ export interface TaskState {
   snapshot: number | null;
   /** Versions of facts that it read, 0 for one that was absent (C10). */
   reads: Map<string, number>;
+  /** Set while it waits for a person because it failed. */
+  escalated: { at: number; deadline: number | null; onDeadline: EscalationPolicy["onDeadline"]; to: string[] } | null;
   /** How often it was done anew. */
   reruns: number;
   /** Its outcome before it was done anew. */
@@ -184,8 +189,10 @@ export const SETTLED: ReadonlySet<TaskStatus> = new Set(["completed", "failed", 
 
 /** The timers that a task needs, by name: pure, so that the store's rows follow from the state alone. */
 export function timersOf(task: TaskState): ReadonlyMap<string, number> {
-  if (task.status !== "suspended" && task.steps.size === 0) return NO_TIMERS;
+  if (task.status !== "suspended" && task.escalated === null && task.steps.size === 0) return NO_TIMERS;
   const timers = new Map<string, number>();
+  if (task.status === "escalated" && task.escalated?.deadline != null)
+    timers.set(escalationTimer(task.id), task.escalated.deadline);
   if (task.status === "suspended" && Number.isFinite(task.readyAt)) timers.set(wakeTimer(task.id), task.readyAt);
   for (const { key, asked, status } of task.steps.values()) {
     if (status === "asked" && asked !== null && asked.ask.deadline !== null)
@@ -195,6 +202,7 @@ export function timersOf(task: TaskState): ReadonlyMap<string, number> {
 }
 
 const NO_TIMERS: ReadonlyMap<string, number> = new Map();
+export const escalationTimer = (task: string) => `escalation/${task}`;
 export const wakeTimer = (task: string) => `wake/${task}`;
 /** Keys hold no line break: what follows the last one is the key. */
 export const askTimer = (task: string, key: string) => `ask/${task}\n${key}`;
@@ -317,6 +325,20 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       settle(state, task, "failed", event.at);
       break;
     }
+    case "task.escalated": {
+      const { task: id, error, deadline, onDeadline, to } = event.data;
+      const task = taskOf(state, id);
+      task.error = error;
+      task.status = "escalated";
+      task.worker = null;
+      task.waits = [];
+      task.escalated = { at: event.at, deadline, onDeadline, to };
+      state.scratch.touched.add(task.id);
+      break;
+    }
+    case "escalation.decided":
+      takeUp(state, taskOf(state, event.data.task), event.data, event.at);
+      break;
     case "task.retried": {
       const task = taskOf(state, event.data.task);
       task.error = event.data.error;
@@ -540,6 +562,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     wrote: false,
     snapshot: null,
     reads: new Map(),
+    escalated: null,
     reruns: 0,
     before: null,
   };
@@ -667,6 +690,27 @@ function settle(
   }
 }
 
+/** A person said what is done about a failed task: again, by the same agent or by another, or what follows. */
+function takeUp(
+  state: RunState,
+  task: TaskState,
+  { choice, agent }: EventData["escalation.decided"],
+  at: number,
+): void {
+  task.escalated = null;
+  if (choice !== "retry" && choice !== "reassign") return;
+  if (choice === "reassign") {
+    unload(state, task);
+    task.agent = agent;
+    load(state, task);
+  }
+  task.steps = choice === "retry" ? keptSteps(task.steps) : new Map();
+  task.tries = 0;
+  task.crashes = 0;
+  task.crashesAlone = 0;
+  requeue(state, task, "ready", at);
+}
+
 /** Takes a task back to be done from its start. */
 function reopen(state: RunState, task: TaskState, input: Json | undefined, at: number): void {
   if (SETTLED.has(task.status)) {
@@ -682,6 +726,7 @@ function reopen(state: RunState, task: TaskState, input: Json | undefined, at: n
     if (group !== undefined && !SETTLED.has(group.status)) group.openMembers += 1;
   }
   task.reruns += 1;
+  task.escalated = null;
   forgetReads(state, task);
   task.steps.clear();
   task.waits = [];
@@ -711,7 +756,14 @@ function unload(state: RunState, { id, agent, status }: TaskState): void {
 }
 
 /** What goes on without the planner. */
-export const UNDER_WAY: ReadonlySet<TaskStatus> = new Set(["ready", "assigned", "delayed", "suspended", "blocked"]);
+export const UNDER_WAY: ReadonlySet<TaskStatus> = new Set([
+  "ready",
+  "assigned",
+  "delayed",
+  "suspended",
+  "blocked",
+  "escalated",
+]);
 
 function putStep(
   state: RunState,

@@ -1,14 +1,23 @@
 import { z } from "zod";
-import type { AgentDefinition, Capabilities, ContextPolicy, RetryPolicy } from "../core/definition.ts";
+import type {
+  AgentDefinition,
+  ApprovalPolicy,
+  Capabilities,
+  ContextPolicy,
+  EscalationPolicy,
+  RetryPolicy,
+} from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { AgentContext } from "./context.ts";
-import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially } from "./default.ts";
+import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially, peopleOf } from "./default.ts";
 import { checkOptions } from "./option.ts";
 import {
   AgentLimitsShape,
+  ApprovalsShape,
   CapabilitiesShape,
   ContextShape,
   DurationMs,
+  EscalationShape,
   FactGrantShape,
   RetryShape,
   Temperature,
@@ -72,6 +81,10 @@ interface AgentCommon<Input, Parsed> {
   timeoutMs?: number;
   /** Milliseconds for one model call. Default 120,000. */
   stepTimeoutMs?: number;
+  /** Approvals that its calls need, by the tool's name, beside what the tools declare: a grant can only tighten (F9). */
+  approvals?: Readonly<Record<string, Partially<ApprovalPolicy>>>;
+  /** Its tasks that failed for good wait for a person (F9). Default: as the workflow says. */
+  escalation?: Partially<EscalationPolicy>;
   /** What happens when the conversation outgrows the context window (F15). */
   context?: Partially<ContextPolicy>;
   temperature?: number;
@@ -129,6 +142,8 @@ const AgentOptionsShape = z
     retry: RetryShape.optional(),
     timeoutMs: DurationMs.optional(),
     stepTimeoutMs: DurationMs.optional(),
+    approvals: ApprovalsShape.optional(),
+    escalation: EscalationShape.optional(),
     context: ContextShape.optional(),
     temperature: Temperature.optional(),
     capabilities: CapabilitiesShape.optional(),
@@ -214,6 +229,8 @@ export function agentDefinition(given: {
   retry?: Partially<RetryPolicy> | undefined;
   timeoutMs?: number | undefined;
   stepTimeoutMs?: number | undefined;
+  approvals?: Readonly<Record<string, Partially<ApprovalPolicy>>> | undefined;
+  escalation?: Partially<EscalationPolicy> | undefined;
   context?: Partially<ContextPolicy> | undefined;
   temperature?: number | undefined;
   capabilities?: Partially<Capabilities> | undefined;
@@ -233,6 +250,7 @@ export function agentDefinition(given: {
     stepTimeoutMs: given.stepTimeoutMs ?? DEFAULTS.stepTimeoutMs,
     limits: completeAgentLimits(given.limits),
     facts: { read: given.facts?.read ?? [], write: given.facts?.write ?? [] },
+    ...peopleOf(given),
     context: completeContext(given.context, given.model ?? null),
     temperature: given.temperature ?? null,
     ...capabilitiesOf(given.capabilities),

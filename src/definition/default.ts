@@ -4,6 +4,7 @@ import {
   type ContextPolicy,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
+  type EscalationPolicy,
   type Limits,
   PRIORITY,
   type Priority,
@@ -38,6 +39,24 @@ function over<T extends object>(defaults: T, wanted: Partially<T> | undefined): 
 
 export function completeApproval({ deadlineMs, onDeadline, to }: Partially<ApprovalPolicy>): ApprovalPolicy {
   return { deadlineMs: deadlineMs ?? null, onDeadline: onDeadline ?? "reject", to: to ?? [] };
+}
+
+export function completeEscalation({ deadlineMs, onDeadline, to }: Partially<EscalationPolicy>): EscalationPolicy {
+  return { deadlineMs: deadlineMs ?? null, onDeadline: onDeadline ?? "fail", to: to ?? [] };
+}
+
+/** The parts of a definition that say when people are asked: none where nothing is declared, so that definitions without
+ *  are hashed as they were before there were any. */
+export function peopleOf(given: {
+  escalation?: Partially<EscalationPolicy> | undefined;
+  approvals?: Readonly<Record<string, Partially<ApprovalPolicy>>> | undefined;
+}): { escalation?: EscalationPolicy; approvals?: Record<string, ApprovalPolicy> } {
+  const { escalation, approvals = {} } = given;
+  const complete = Object.entries(approvals).map(([tool, policy]) => [tool, completeApproval(policy)] as const);
+  return {
+    ...(escalation === undefined ? {} : { escalation: completeEscalation(escalation) }),
+    ...(complete.length === 0 ? {} : { approvals: Object.fromEntries(complete) }),
+  };
 }
 
 export function completeRetry(wanted: Partially<RetryPolicy> | undefined): RetryPolicy {

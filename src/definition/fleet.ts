@@ -12,6 +12,7 @@ import { callFindings, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
+import { approvalFindings } from "./yaml-check.ts";
 import { checkPatternOptions } from "./pattern-option.ts";
 import { patterns } from "../pattern/index.ts";
 import type { Pattern } from "../pattern/pattern.ts";
@@ -316,8 +317,9 @@ function agentProblems(name: string, agent: Agent, given: Required<Given>, names
         hint: "add it: fleet({ agents: { …, NAME: thatAgent } })",
       };
     });
-  const { tools: granted, calls: named = [] } = agentOf(agent, names);
-  return problems([...ungranted, ...strangers, ...at(name, callFindings(name, granted, named)), ...models]);
+  const { tools: granted, calls: named = [], approvals = {} } = agentOf(agent, names);
+  const own = [...callFindings(name, granted, named), ...approvalFindings(name, Object.keys(approvals), granted)];
+  return problems([...ungranted, ...strangers, ...at(name, own), ...models]);
 }
 
 function at(agent: string, findings: readonly Finding[]): Finding[] {

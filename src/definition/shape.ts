@@ -98,6 +98,29 @@ export const ApprovalShape = z
   })
   .describe("A person must allow each call; it waits at no cost until then.");
 
+export const EscalationShape = z
+  .strictObject({
+    deadlineMs: z
+      .int()
+      .min(1)
+      .max(DEADLINE_MS_MAX)
+      .optional()
+      .describe("Milliseconds that a person has to decide. Default: as long as the run lasts."),
+    onDeadline: z
+      .enum(["fail", "retry", "skip", "abort"])
+      .optional()
+      .describe("What is done when nobody decides in time. Default fail: as if nobody had been asked."),
+    to: z
+      .array(z.string().min(1))
+      .optional()
+      .describe("Names of those who are asked, for `flotilla inbox --mine`. Default: anybody."),
+  })
+  .describe("Tasks that failed for good wait for a person: retry, reassign, edit the output, skip, fail or abort.");
+
+export const ApprovalsShape = z
+  .record(z.string(), ApprovalShape)
+  .describe("Approvals that this agent's calls need, by tool, beside those of the tools: they can only be tightened.");
+
 export const AgentLimitsShape = z
   .strictObject({
     stepsMax: z

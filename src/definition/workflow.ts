@@ -1,11 +1,18 @@
 import { z } from "zod";
-import type { JsonSchema, Limits, Priority, PriorityName, WorkflowDefinition } from "../core/definition.ts";
+import type {
+  EscalationPolicy,
+  JsonSchema,
+  Limits,
+  Priority,
+  PriorityName,
+  WorkflowDefinition,
+} from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { type Agent, isAgent } from "./agent.ts";
-import { completeLimits, priorityOf, type WorkflowLimits } from "./default.ts";
+import { completeEscalation, completeLimits, type Partially, priorityOf, type WorkflowLimits } from "./default.ts";
 import { checkOptions } from "./option.ts";
 import type { Pattern } from "../pattern/pattern.ts";
-import { PriorityShape, WorkflowFactsShape, WorkflowLimitsShape } from "./shape.ts";
+import { EscalationShape, PriorityShape, WorkflowFactsShape, WorkflowLimitsShape } from "./shape.ts";
 import { inputSchema, isZodSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
 
 export interface WorkflowParts {
@@ -19,6 +26,7 @@ export interface WorkflowParts {
   limits: Limits;
   priority: Priority;
   facts: WorkflowDefinition["facts"];
+  escalation?: EscalationPolicy;
 }
 
 const MARK = Symbol.for("flotilla.workflow");
@@ -42,6 +50,8 @@ export interface WorkflowCommon<Input, Parsed, Output> {
   priority?: PriorityName;
   /** What follows for work that rests on a shared fact when that is corrected: `flag` (default) or `rerun` (C10). */
   facts?: { onCorrection?: "flag" | "rerun" };
+  /** Tasks that failed for good wait for a person (F9); an agent's own declaration goes first. Default: they have failed. */
+  escalation?: Partially<EscalationPolicy>;
 }
 
 export interface WorkflowOptions<Input, Parsed, Output> extends WorkflowCommon<Input, Parsed, Output> {
@@ -60,6 +70,7 @@ const WorkflowOptionsShape = z.strictObject({
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
   facts: WorkflowFactsShape.optional(),
+  escalation: EscalationShape.optional(),
   pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern, made by definePattern()" }),
   options: z.unknown(),
   agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
@@ -81,6 +92,7 @@ export function workflow<Input = Json, Parsed = Input, Output = Json>(
     limits: completeLimits(given.limits),
     priority: priorityOf(given.priority),
     facts: { onCorrection: given.facts?.onCorrection ?? "flag" },
+    ...(given.escalation === undefined ? {} : { escalation: completeEscalation(given.escalation) }),
   };
   return Object.freeze({ [MARK]: parts });
 }

@@ -11,7 +11,7 @@ import type {
 import type { Json } from "../core/json.ts";
 import { type AgentParts, agentDefinition, capabilitiesOf } from "./agent.ts";
 import { callGrants } from "./call-grant.ts";
-import { completeApproval, completeLimits, priorityOf } from "./default.ts";
+import { completeApproval, completeLimits, peopleOf, priorityOf } from "./default.ts";
 import type { Descriptions } from "./module-reader.ts";
 import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
@@ -157,6 +157,8 @@ function merged(
     context,
     capabilities,
     facts,
+    approvals,
+    escalation,
     ...given
   }: Omit<Parameters<typeof agentDefinition>[0], "kind">,
 ): AgentParts["definition"] {
@@ -169,6 +171,7 @@ function merged(
     retry: { ...own.retry, ...defined(retry ?? {}) },
     limits: { ...own.limits, ...defined(limits ?? {}) },
     context: { ...own.context, ...defined(context ?? {}) },
+    ...peopleOf({ approvals, escalation }),
     facts: { read: facts?.read ?? own.facts.read, write: facts?.write ?? own.facts.write },
   };
 }
@@ -195,6 +198,7 @@ function buildWorkflow(name: string, given: FleetYaml["workflows"][string], part
     limits: completeLimits(given.limits),
     priority: priorityOf(given.priority),
     facts: { onCorrection: given.facts?.onCorrection ?? "flag" },
+    ...peopleOf({ escalation: given.escalation }),
     agents: checked?.agents ?? [],
   };
 }

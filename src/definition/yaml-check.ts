@@ -128,6 +128,7 @@ function checkAgent(name: string, given: Fields, tools: Fields, providers: Field
     ...checkAgentKind(name, given),
     ...schemas(given, []),
     ...checkGrants(name, given.tools, tools),
+    ...checkApprovals(name, given.approvals, given.tools),
     ...modelsOf(given).flatMap(({ model, path }): Finding[] => {
       const wrong = checkModel(model, providers, `agent "${name}"`);
       return wrong === null ? [] : [{ ...wrong, path, part: "value" }];
@@ -184,6 +185,21 @@ function checkCalls(name: string, given: Fields, tools: Fields, agents: Fields):
       calls,
     ),
   ];
+}
+
+function checkApprovals(name: string, approvals: unknown, granted: unknown): Finding[] {
+  const tools = Array.isArray(granted) ? granted.filter((tool) => typeof tool === "string") : [];
+  return isRecord(approvals) ? approvalFindings(name, Object.keys(approvals), tools) : [];
+}
+
+/** An approval of a tool that the agent is not granted would never be asked for. Paths start at the agent. */
+export function approvalFindings(name: string, approvals: readonly string[], granted: readonly string[]): Finding[] {
+  return approvals
+    .filter((tool) => !granted.includes(tool))
+    .map((tool): Finding => {
+      const path = ["approvals", tool];
+      return { ...missingReference(`approvals of agent "${name}"`, "granted tool", tool, granted), path, part: "key" };
+    });
 }
 
 function modelsOf(given: Fields): { model: string; path: Path }[] {

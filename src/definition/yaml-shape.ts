@@ -6,6 +6,8 @@ import {
   AgentLimitsShape,
   ApprovalShape,
   CapabilitiesShape,
+  ApprovalsShape,
+  EscalationShape,
   ContextShape,
   FactGrantShape,
   DurationMs,
@@ -89,6 +91,8 @@ const AgentShape = z
     temperature: Temperature.optional(),
     capabilities: CapabilitiesShape.optional(),
     facts: FactGrantShape.optional(),
+    approvals: ApprovalsShape.optional(),
+    escalation: EscalationShape.optional(),
   })
   .describe("An agent: a model with instructions, or a module with code.");
 
@@ -107,6 +111,7 @@ export const workflowFields = {
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
   facts: WorkflowFactsShape.optional(),
+  escalation: EscalationShape.optional(),
 };
 
 const WorkflowShape = z.looseObject(workflowFields).describe("How agents are coordinated.");

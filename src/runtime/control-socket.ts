@@ -87,6 +87,7 @@ const Request = z.discriminatedUnion("method", [
       choice: z.enum(Object.values(CHOICES).flat() as [Choice, ...Choice[]]),
       arguments: z.json().optional(),
       output: z.json().optional(),
+      agent: text.optional(),
       by: text,
       note: text,
     }),

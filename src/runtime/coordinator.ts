@@ -611,6 +611,7 @@ export class Coordinator {
       (event) =>
         (event.type === "task.completed" ||
           event.type === "task.failed" ||
+          event.type === "task.escalated" ||
           event.type === "task.retried" ||
           event.type === "task.suspended") &&
         event.data.task === task.id &&
@@ -632,6 +633,7 @@ export class Coordinator {
       if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
       if (event.type === "run.resumed") this.#lookNow();
       if (event.type === "task.suspended" && event.data.wakeAt !== null) this.#wakeBefore(event.data.wakeAt);
+      if (event.type === "task.escalated" && event.data.deadline !== null) this.#wakeBefore(event.data.deadline);
       if (event.type === "step.asked" && event.data.ask.deadline !== null) this.#wakeBefore(event.data.ask.deadline);
       this.#ports.notify({ type: "event", run: hot.id, version, event });
       version += 1;

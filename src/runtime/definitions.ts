@@ -1,5 +1,6 @@
 import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { approvalPolicy } from "../core/approval.ts";
+import { escalationPolicy } from "../core/escalation.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
@@ -63,6 +64,7 @@ export class Definitions {
       hasAgent: (agent) => mayWork.has(agent),
       router: (name) => routers.get(name),
       grant: (caller, agent) => passedOn(definition, caller, agent),
+      escalation: (agent) => escalationPolicy(definition, workflow, agent),
       approval: (agent, tool) => approvalPolicy(definition, agent, tool),
       describe: (agent) => definition.agents[agent]?.description ?? routes[agent]?.description ?? "",
       facts: {

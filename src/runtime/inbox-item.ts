@@ -1,18 +1,20 @@
 import { isOpenApproval } from "../core/approval.ts";
+import { ESCALATION_CHOICES } from "../core/escalation.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
-import { type RunState, SETTLED, type StepState, type TaskState } from "../core/state.ts";
+import { type RunState, SETTLED, type StepState, type StepStatus, type TaskState } from "../core/state.ts";
 import type { ErrorRecord } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { InboxRow } from "../store/store.ts";
 
-/** `approval`: a tool call that a person must allow. `outcome`: a write of which only a person can say whether it
- *  happened (F13). */
-export type InboxKind = "approval" | "outcome";
+/** `approval`: a tool call that a person must allow. `escalation`: a task that failed for good, where that is declared to
+ *  wait. `outcome`: a write of which only a person can say whether it happened (F13). */
+export type InboxKind = "approval" | "escalation" | "outcome";
 
 /** What can be decided, by kind. */
 export const CHOICES = {
   approval: ["approve", "reject"],
+  escalation: ESCALATION_CHOICES,
   outcome: ["done", "not-done"],
 } as const satisfies Record<InboxKind, readonly string[]>;
 
@@ -27,17 +29,17 @@ export interface InboxItem {
   workflow: string;
   task: string;
   agent: string | null;
-  /** The step that waits. */
-  step: string;
+  /** The step that waits; null when the whole task does. */
+  step: string | null;
   /** What is asked, in a sentence. */
   title: string;
-  tool: string;
-  /** What it is to be called with; null when that is too long for a list: `flotilla show RUN --step` has it. */
+  tool: string | null;
+  /** What the tool is to be called with, or what the failed task was given; null when that is too long for a list: `flotilla show RUN --step` has it. */
   arguments: Json | null;
   /** Hash of the exact action: definition, run, task, step, tool and arguments. */
   action: string;
-  /** Attempts at the task so far, and what the last one failed with. */
-  tried: { attempts: number; error: ErrorRecord | null };
+  /** Attempts at the task so far, what the last one failed with, and its last steps. */
+  tried: { attempts: number; error: ErrorRecord | null; steps: readonly { step: string; status: StepStatus }[] };
   options: readonly Choice[];
   /** Milliseconds since the epoch. */
   at: number;
@@ -61,12 +63,14 @@ export interface InboxDecided {
 }
 
 const ID_HEX = 20;
+const STEPS_SHOWN = 5;
 const ARGUMENTS_CHARACTERS_MAX = 32_768;
 
 /** What a task asks of people, as it follows from the run's state alone. */
 export function openItems(state: RunState, task: TaskState): InboxRow[] {
   if (SETTLED.has(task.status)) return [];
   const rows: InboxRow[] = [];
+  if (task.escalated !== null) rows.push(escalationRow(state, task, task.escalated));
   for (const step of task.steps.values()) {
     if (isOpenApproval(step)) rows.push(approvalRow(state, task, step));
     else if (task.status === "blocked" && step.status === "unknown" && step.settle === "person")
@@ -107,10 +111,27 @@ function outcomeRow(state: RunState, task: TaskState, step: StepState): InboxRow
   });
 }
 
+function escalationRow(state: RunState, task: TaskState, { at, deadline, onDeadline, to }: Escalated): InboxRow {
+  const { code, message } = task.error ?? { code: "AGENT_FAILED", message: "it failed" };
+  return rowOf(state, task, null, {
+    kind: "escalation",
+    title: `${task.agent ?? task.id} failed: ${code}: ${message}`,
+    tool: null,
+    given: task.input ?? null,
+    about: { attempt: task.attempt, code, failedAt: at },
+    at,
+    deadline,
+    onDeadline: deadline === null ? null : onDeadline,
+    to,
+  });
+}
+
+type Escalated = NonNullable<TaskState["escalated"]>;
+
 interface Asking {
   kind: InboxKind;
   title: string;
-  tool: string;
+  tool: string | null;
   given: Json;
   /** What tells this question from every other of its step. */
   about: { [key: string]: Json };
@@ -122,26 +143,37 @@ interface Asking {
 
 type Body = Omit<InboxItem, "id" | "kind" | "run" | "at" | "deadline">;
 
-function rowOf(state: RunState, task: TaskState, step: StepState, asking: Asking): InboxRow {
+function rowOf(state: RunState, task: TaskState, step: StepState | null, asking: Asking): InboxRow {
   const { kind, title, tool, given, about, at, deadline, onDeadline, to } = asking;
-  const identity = { ...about, definition: state.definition, kind, run: state.id, step: step.key, task: task.id };
+  const identity = {
+    ...about,
+    definition: state.definition,
+    kind,
+    run: state.id,
+    step: step?.key ?? null,
+    task: task.id,
+  };
   const action = sha256(canonicalJson(identity)).toString("hex");
   const body: Body = {
     workflow: state.workflow,
     task: task.id,
     agent: task.agent,
-    step: step.key,
+    step: step?.key ?? null,
     title,
     tool,
     arguments: JSON.stringify(given).length > ARGUMENTS_CHARACTERS_MAX ? null : given,
     action,
-    tried: { attempts: task.attempt, error: task.error ?? null },
+    tried: { attempts: task.attempt, error: task.error ?? null, steps: lastSteps(task) },
     options: CHOICES[kind],
     onDeadline,
     to,
     decided: null,
   };
   return { id: idOf(action), run: state.id, kind, at, deadline, decidedAt: null, bytes: bytesOf(body) };
+}
+
+function lastSteps({ steps }: TaskState): { step: string; status: StepStatus }[] {
+  return [...steps.values()].slice(-STEPS_SHOWN).map(({ key, status }) => ({ step: key, status }));
 }
 
 const idOf = (action: string): string => `a-${action.slice(0, ID_HEX)}`;
@@ -160,8 +192,10 @@ export function decidedRow(row: InboxRow, events: readonly RunEvent[]): InboxRow
   return { ...row, decidedAt: decided.at, bytes: bytesOf(body) };
 }
 
-function decisionIn({ task, step }: InboxItem, events: readonly RunEvent[]): InboxDecided {
+function decisionIn({ kind, task, step }: InboxItem, events: readonly RunEvent[]): InboxDecided {
   for (const { type, data, at } of events) {
+    if (type === "escalation.decided" && kind === "escalation" && data.task === task)
+      return { at, choice: data.choice, by: data.by, note: data.note, edited: data.choice === "edit" };
     if ((type !== "approval.decided" && type !== "step.settled") || data.task !== task || data.key !== step) continue;
     const { by, note } = data;
     if (type === "step.settled") return { at, choice: data.outcome, by, note, edited: false };

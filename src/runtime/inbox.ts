@@ -2,7 +2,7 @@ import { inputHashOf } from "../agent/step.ts";
 import type { Command } from "../core/decide.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
-import { taskOf } from "../core/state.ts";
+import { type TaskState, taskOf } from "../core/state.ts";
 import { FlotillaError } from "../error.ts";
 import type { Store } from "../store/store.ts";
 import { problemsOf } from "../tool/validate.ts";
@@ -14,8 +14,10 @@ export interface Decision {
   choice: Choice;
   /** `approve`: other arguments than those that were asked about, held to the tool's schema. */
   arguments?: Json;
-  /** `done`: what the write returned. */
+  /** `done`: what the write returned. `edit`: the task's output, held to its schema. */
   output?: Json;
+  /** `reassign`: to whom, an agent of the workflow. */
+  agent?: string;
   by: string;
   note: string;
 }
@@ -29,7 +31,7 @@ export interface InboxPorts {
 /** Takes a person's decision on an item in; resolves with the item as decided when that is durable. What is decided is
  *  exactly what the item's id names, once.
  *  @throws {FlotillaError} INBOX_UNKNOWN, INBOX_DECIDED (by somebody else, by the deadline, or what it asks about is
- *  over), INBOX_CHOICE, TOOL_INPUT_INVALID for edited arguments */
+ *  over), INBOX_CHOICE, TOOL_INPUT_INVALID for edited arguments, OUTPUT_INVALID for an edited output */
 export async function decideItem(ports: InboxPorts, id: string, decision: Decision): Promise<InboxItem> {
   const item = await itemById(ports.store, id);
   if (item.decided !== null) throw decidedBefore(item);
@@ -51,34 +53,71 @@ async function itemById(store: Store, id: string): Promise<InboxItem> {
 async function commandOf(ports: InboxPorts, item: InboxItem, decision: Decision): Promise<Command | null> {
   const { state } = await ports.ledger.open(item.run);
   if (state.status !== "running") return null;
-  const open = openItems(state, taskOf(state, item.task)).some(({ id }) => id === item.id);
-  if (!open) return null;
+  const task = taskOf(state, item.task);
+  if (!openItems(state, task).some(({ id }) => id === item.id)) return null;
+  const definition = await ports.definition(state.definition);
   const { choice, by, note } = decision;
-  const head = { task: item.task, key: item.step, by, note };
-  if (choice === "done" || choice === "not-done")
-    return { type: "step.settle", ...head, outcome: choice, output: decision.output ?? null };
-  const argumentsHash = taskOf(state, item.task).steps.get(item.step)?.asked?.ask.argumentsHash ?? "";
-  const edited = choice === "approve" && decision.arguments !== undefined ? decision.arguments : null;
-  if (edited !== null) checkEdited(await ports.definition(state.definition), item.tool, edited);
-  return {
-    type: "approval.decide",
-    ...head,
-    action: item.action,
-    argumentsHash,
-    approved: choice === "approve",
-    edited: edited === null ? null : { arguments: edited, argumentsHash: inputHashOf(edited) },
-  };
+  const head = { task: item.task, by, note };
+  const key = item.step ?? "";
+  switch (choice) {
+    case "done":
+    case "not-done":
+      return { type: "step.settle", ...head, key, outcome: choice, output: decision.output ?? null };
+    case "approve":
+    case "reject": {
+      const argumentsHash = task.steps.get(key)?.asked?.ask.argumentsHash ?? "";
+      const edited = editedOf(definition, item, decision);
+      const { action } = item;
+      return { type: "approval.decide", ...head, key, action, argumentsHash, approved: choice === "approve", edited };
+    }
+    default: {
+      if (choice === "edit") checkOutput(definition, task, decision.output);
+      const agent = choice === "reassign" ? agentOf(definition, item, decision.agent) : null;
+      const { attempt } = task;
+      return { type: "escalation.decide", ...head, attempt, choice, agent, output: decision.output ?? null };
+    }
+  }
 }
 
-function checkEdited({ tools }: FleetDefinition, tool: string, edited: Json): void {
-  const schema = Object.hasOwn(tools, tool) ? tools[tool]?.input : undefined;
+/** @throws {FlotillaError} TOOL_INPUT_INVALID */
+function editedOf({ tools }: FleetDefinition, { tool }: InboxItem, decision: Decision) {
+  const { arguments: edited, choice } = decision;
+  if (choice !== "approve" || edited === undefined) return null;
+  const schema = tool !== null && Object.hasOwn(tools, tool) ? tools[tool]?.input : undefined;
   const problems = schema === undefined ? [] : problemsOf(schema, edited);
-  if (problems.length === 0) return;
+  if (problems.length === 0) return { arguments: edited, argumentsHash: inputHashOf(edited) };
   throw new FlotillaError(
     "TOOL_INPUT_INVALID",
     `the edited arguments do not match what ${tool} takes: ${problems.join("; ")}`,
     { hint: "Correct them; nothing was decided.", details: { tool } },
   );
+}
+
+/** What a person gives in place of a task's output is held to the same schema. @throws {FlotillaError} OUTPUT_INVALID */
+function checkOutput({ agents }: FleetDefinition, { agent, outputSchema }: TaskState, output: Json | undefined): void {
+  const declared = agent === null ? undefined : agents[agent];
+  const schema = outputSchema ?? declared?.output ?? (declared?.kind === "model" ? { type: "string" } : {});
+  const problems = output === undefined ? ["there is none"] : problemsOf(schema, output);
+  if (problems.length === 0) return;
+  throw new FlotillaError(
+    "OUTPUT_INVALID",
+    `the output does not match what ${agent} promises: ${problems.join("; ")}`,
+    {
+      hint: "Correct it; nothing was decided.",
+      details: { agent },
+    },
+  );
+}
+
+/** @throws {FlotillaError} INBOX_CHOICE when the workflow may not give it work */
+function agentOf({ workflows }: FleetDefinition, item: InboxItem, wanted: string | undefined): string {
+  const agents = workflows[item.workflow]?.agents ?? [];
+  if (wanted !== undefined && agents.includes(wanted)) return wanted;
+  const who = wanted === undefined ? "nobody is named" : `"${wanted}" is not among the agents of ${item.workflow}`;
+  throw new FlotillaError("INBOX_CHOICE", `${item.id} cannot be reassigned: ${who}`, {
+    hint: `Name one of: ${agents.join(", ")}.`,
+    details: { id: item.id, agents: [...agents] },
+  });
 }
 
 function decidedBefore({ id, decided, run }: InboxItem): FlotillaError {

@@ -48,6 +48,7 @@ const ASKED: ReadonlySet<Command["type"]> = new Set([
   "approval.decide",
   "run.pause",
   "run.resume",
+  "escalation.decide",
 ]);
 /** Events after which a run is over. */
 const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.stopped"]);

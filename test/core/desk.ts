@@ -3,6 +3,7 @@ import {
   type ApprovalPolicy,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
+  type EscalationPolicy,
   type Limits,
   type RetryPolicy,
 } from "../../src/core/definition.ts";
@@ -36,6 +37,8 @@ export interface DeskOptions {
   retry?: Partial<RetryPolicy>;
   input?: Json;
   onCorrection?: "flag" | "rerun";
+  /** Agents whose failed tasks wait for a person. */
+  escalation?: Record<string, EscalationPolicy>;
   /** Tools whose calls need a person. */
   approval?: Record<string, ApprovalPolicy>;
 }
@@ -43,7 +46,7 @@ export interface DeskOptions {
 /** A started run under a planner of the test's own. */
 export function desk(
   planner: Planner | readonly TaskSpec[],
-  { limits = {}, retry = {}, input = null, onCorrection = "rerun", approval = {} }: DeskOptions = {},
+  { limits = {}, retry = {}, input = null, onCorrection = "rerun", approval = {}, escalation = {} }: DeskOptions = {},
 ): Desk {
   const state = emptyRun("r-1");
   const events: RunEvent[] = [];
@@ -60,6 +63,7 @@ export function desk(
         options: null,
         retry: () => ({ ...DEFAULT_RETRY, ...retry }),
         facts: { may: (agent) => agent !== "stranger", onCorrection },
+        escalation: (agent) => escalation[agent ?? ""] ?? null,
         approval: (_, tool) => approval[tool] ?? null,
         hasAgent: (agent) => agent !== "nobody",
         grant: (caller, agent) => (agent === "nobody" ? null : [`tool of ${caller}`, "common"]),

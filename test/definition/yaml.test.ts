@@ -189,6 +189,13 @@ const WRONG: readonly [name: string, yaml: string, problems: readonly string[]][
     [`DEFINITION_UNKNOWN_KEY fleet.yaml:6 [deadlineMS] unknown key "deadlineMS" → deadlineMs`],
   ],
   [
+    "an approval of a tool that is not granted",
+    agent("model: anthropic/M, instructions: x, tools: [], approvals: { publsh: {} }"),
+    [
+      `DEFINITION_REFERENCE fleet.yaml:4 [publsh] approvals of agent "reader" uses granted tool "publsh", which is not defined`,
+    ],
+  ],
+  [
     "a misspelt section",
     fleet({ more: "tool: {}\n" }),
     [`DEFINITION_UNKNOWN_KEY fleet.yaml:5 [tool] unknown key "tool" → tools`],

@@ -15,6 +15,8 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "tasks.assigned": ["Attempts at tasks were given to a worker.", ""],
   "task.completed": ["A task's result was accepted.", "`output`; none for a group, whose members have theirs"],
   "task.failed": ["A task failed for good.", ""],
+  "task.escalated": ["A task failed for good, and a person is asked what is done about it.", ""],
+  "escalation.decided": ["Somebody said what is done about a task that failed for good.", ""],
   "task.retried": ["An attempt failed and the task is tried again from `readyAt`.", ""],
   "task.released": ["An attempt was taken back: its worker is gone. `suspect`: its process died with it.", ""],
   "task.suspended": ["A task waits until `wakeAt`, or for an answer to one of `waits`, and holds no process.", ""],

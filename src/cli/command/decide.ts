@@ -16,6 +16,7 @@ import { openSession } from "../session.ts";
 import { itemDocument } from "./inbox.ts";
 
 const SAMPLE = 3;
+const EDITABLE: readonly Choice[] = ["approve", "edit", "done"];
 
 /** `flotilla decide ITEM CHOICE`: any choice that an item of the inbox offers. */
 export function run(
@@ -64,10 +65,12 @@ export async function decide(
 function decisionOf(choice: Choice, options: Options): Decision {
   const edit = text(options.edit);
   const value = edit === undefined ? undefined : jsonOf(edit);
-  if (value !== undefined && choice !== "approve" && choice !== "done")
-    throw usageError(`--edit does not go with ${choice}`, "It goes with approve and done.");
+  if (value !== undefined && !EDITABLE.includes(choice))
+    throw usageError(`--edit does not go with ${choice}`, `It goes with ${EDITABLE.join(", ")}.`);
   const said = value === undefined ? {} : choice === "approve" ? { arguments: value } : { output: value };
-  return { choice, by: whoDecides(options), note: text(options.note) ?? "", ...said };
+  const agent = text(options.agent);
+  const to = agent === undefined ? {} : { agent };
+  return { choice, by: whoDecides(options), note: text(options.note) ?? "", ...said, ...to };
 }
 
 function jsonOf(given: string): Json {
@@ -126,5 +129,9 @@ function print({ terminal }: Context, decided: readonly InboxItem[], asked: numb
   const missed = asked - decided.length;
   if (missed > 0) terminal.note(`${plural(missed, "item")} had been decided meanwhile.`);
   const [first] = decided;
-  terminal.note(first === undefined ? "Nothing that waits fits." : `Next: flotilla watch ${shortId(first.run)}`);
+  terminal.note(
+    first === undefined
+      ? "Nothing that waits fits."
+      : `Next: flotilla watch ${shortId(first.run)}   flotilla run ${first.workflow} --resume`,
+  );
 }

@@ -74,7 +74,7 @@ export class RunProgress {
   }
 
   #active(): TaskState[] {
-    const order = { blocked: 0, assigned: 1, delayed: 2, suspended: 3 } as const;
+    const order = { blocked: 0, escalated: 0, assigned: 1, delayed: 2, suspended: 3 } as const;
     const rank = ({ status }: TaskState): number | undefined => (order as { [status: string]: number })[status];
     const active = [...this.state.tasks.values()].filter((task) => rank(task) !== undefined);
     return active.toSorted((a, b) => (rank(a) ?? 0) - (rank(b) ?? 0));
@@ -95,6 +95,8 @@ export class RunProgress {
       }
       case "delayed":
         return `again in ${duration(Math.max(0, task.readyAt - now))}: ${task.error === undefined ? "" : errorText(task.error)}`;
+      case "escalated":
+        return this.#waitOf(task);
       case "suspended":
         if (!Number.isFinite(task.readyAt)) return this.#waitOf(task);
         return `waits ${duration(Math.max(0, task.readyAt - now))}`;
@@ -112,7 +114,7 @@ export class RunProgress {
     const [item] = openItems(this.state, task).map(itemOf);
     return item === undefined
       ? `waits for ${task.waits.join(", ")}`
-      : `waiting for you: ${shortId(item.id)} ${item.tool} ${brief(item.arguments, SAID_WIDTH)}`;
+      : `waiting for you: ${shortId(item.id)} ${item.tool ?? item.title} ${brief(item.arguments, SAID_WIDTH)}`;
   }
 
   #note(task: string, event: RunEvent): void {
@@ -144,6 +146,12 @@ export class RunProgress {
         return `${paint.yellow("↻")} ${this.#named(event.data.task)}  again in ${duration(event.data.delayMs)}: ${errorText(event.data.error)}`;
       case "task.released":
         return `${paint.yellow("↻")} ${this.#named(event.data.task)}  taken back: ${event.data.why}${event.data.suspect ? "; goes on alone" : ""}`;
+      case "task.escalated":
+        return this.#escalated(event.data.task);
+      case "escalation.decided": {
+        const { choice, by, note, task } = event.data;
+        return `${paint.yellow("↻")} ${this.#named(task)}  ${choice} by ${by}${note === "" ? "" : `: ${note}`}`;
+      }
       case "step.asked":
         return event.data.ask.ask === "approval" ? this.#asked(event.data.task, event.data.key) : null;
       case "approval.decided": {
@@ -180,6 +188,18 @@ export class RunProgress {
     if (item === undefined) return null;
     const what = `waits for you: ${item.tool} ${brief(item.arguments, SAID_WIDTH)}`;
     return `${this.#options.paint.yellow("◐")} ${this.#named(id)}  ${what}  flotilla approve ${shortId(item.id)}`;
+  }
+
+  #escalated(id: string): string | null {
+    const task = this.state.tasks.get(id);
+    const item =
+      task &&
+      openItems(this.state, task)
+        .map(itemOf)
+        .find(({ kind }) => kind === "escalation");
+    if (item === undefined) return null;
+    const what = `waits for you: ${oneLine(item.title, 160)}`;
+    return `${this.#options.paint.yellow("◐")} ${this.#named(id)}  ${what}  flotilla decide ${shortId(item.id)} retry`;
   }
 
   #completed(id: string, at: number): string | null {

@@ -41,6 +41,13 @@ export function sentence(event: RunEvent, cast: Cast): string {
     }
     case "task.failed":
       return `${who(event.data.task)} failed: ${errorText(event.data.error)}`;
+    case "task.escalated":
+      return `${who(event.data.task)} failed and waits for a person: ${errorText(event.data.error)}`;
+    case "escalation.decided": {
+      const { task, choice, agent, by, note } = event.data;
+      const what = `${by} chose ${choice}${agent === null ? "" : ` to ${agent}`} for ${who(task)}`;
+      return note === "" ? what : `${what}: ${note}`;
+    }
     case "task.retried": {
       const { task, attempt, delayMs, error } = event.data;
       return `${who(task)} is tried again in ${duration(delayMs)} after attempt ${attempt}: ${errorText(error)}`;

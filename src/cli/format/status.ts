@@ -32,6 +32,7 @@ export function taskSign(status: TaskStatus, paint: Paint): string {
       return paint.yellow("↻");
     case "suspended":
     case "blocked":
+    case "escalated":
       return paint.yellow("◐");
     case "ready":
     case "unbound":
