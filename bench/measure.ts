@@ -17,6 +17,10 @@ export interface Measured {
   /** W5: tasks per second of the large fan-out over that of the small one; 1 is flat. */
   growth?: number;
   pssMiB?: number;
+  /** As `tasksPerSecond`, `cpuMsPerTask` and `pssMiB`, in a process with the heap caps that `docs/performance.md` gives. */
+  cappedTasksPerSecond?: number;
+  cappedCpuMsPerTask?: number;
+  cappedPssMiB?: number;
   coldStartMs?: number;
   resumeMs?: number;
   /** Durable transactions for each run (W1) or each task (others). */

@@ -30,6 +30,7 @@ const COLUMNS: readonly (readonly [title: string, figure: keyof Result])[] = [
   ["commits", "ratioToCommit"],
   ["flushes", "flushes"],
   ["MiB", "pssMiB"],
+  ["capped", "cappedPssMiB"],
   ["B/task", "bytesPerTask"],
   ["cold ms", "coldStartMs"],
   ["resume ms", "resumeMs"],
@@ -56,6 +57,7 @@ export function render({ machine, quick, limits, results }: Document): string {
     "",
     ...results.filter(isFirstOfWorkload).map(({ workload }) => `${workload}: ${TITLES[workload]}`),
     "commits: the time over that of one raw durable commit in the same minutes",
+    "capped: MiB in processes with the heap caps of docs/performance.md, which has what they cost",
     ...chart(results),
     ...(quick ? [] : verdicts(results)),
   ];

@@ -12,14 +12,20 @@ export interface Result extends Measured {
   rounds: number;
 }
 
-/** Median of each figure; `n` is what one round did. */
-export function resultOf(workload: Workload, mode: Mode, store: StoreKind, rounds: readonly Measured[]): Result {
-  const figures = new Set(rounds.flatMap((round) => Object.keys(round) as (keyof Measured)[]));
+/** Median of each figure over what processes found in so many rounds; `n` is what one round did. */
+export function resultOf(
+  workload: Workload,
+  mode: Mode,
+  store: StoreKind,
+  found: readonly Measured[],
+  rounds: number,
+): Result {
+  const figures = new Set(found.flatMap((round) => Object.keys(round) as (keyof Measured)[]));
   const medians = [...figures].map((figure) => [
     figure,
-    significant(median(rounds.flatMap((round) => round[figure] ?? []))),
+    significant(median(found.flatMap((round) => round[figure] ?? []))),
   ]);
-  return { workload, mode, store, broker: null, ...(Object.fromEntries(medians) as Measured), rounds: rounds.length };
+  return { workload, mode, store, broker: null, ...(Object.fromEntries(medians) as Measured), rounds };
 }
 
 /** W4 gathers memory after W3 and flushes of W1, which were measured there. */
@@ -30,7 +36,12 @@ export function withCosts(results: readonly Result[]): Result[] {
       results.find(
         (other) => other.workload === workload && other.mode === result.mode && other.store === result.store,
       );
-    const [flushes, pssMiB] = [of("W1")?.flushes, of("W3")?.pssMiB];
-    return { ...result, ...(flushes === undefined ? {} : { flushes }), ...(pssMiB === undefined ? {} : { pssMiB }) };
+    const [flushes, pssMiB, cappedPssMiB] = [of("W1")?.flushes, of("W3")?.pssMiB, of("W3")?.cappedPssMiB];
+    return {
+      ...result,
+      ...(flushes === undefined ? {} : { flushes }),
+      ...(pssMiB === undefined ? {} : { pssMiB }),
+      ...(cappedPssMiB === undefined ? {} : { cappedPssMiB }),
+    };
   });
 }

@@ -59,6 +59,14 @@ export const TARGETS: readonly Target[] = [
   { workload: "W3", figure: "pssMiB", label: "memory afterwards, MiB", bound: "at most", library: 130, hosts: 180 },
   {
     workload: "W3",
+    figure: "cappedPssMiB",
+    label: "memory afterwards with capped heaps, MiB",
+    bound: "at most",
+    library: 130,
+    hosts: 180,
+  },
+  {
+    workload: "W3",
     figure: "bytesPerTask",
     label: "disk for a task, bytes",
     bound: "at most",

@@ -210,6 +210,8 @@ export class HostPool {
       [
         `--max-old-space-size=${this.#options.heapMbMax}`,
         "--max-semi-space-size=4",
+        // Each thread of V8's pool has an arena of malloc; a machine's cores are shared with the other hosts.
+        "--v8-pool-size=1",
         "--disable-warning=ExperimentalWarning",
         fileURLToPath(ownModule("runtime/host-main")),
         String(process.pid),

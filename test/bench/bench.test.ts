@@ -25,6 +25,9 @@ const result = z.strictObject({
   tasksPerSecond: figure.optional(),
   growth: figure.optional(),
   pssMiB: figure.optional(),
+  cappedTasksPerSecond: figure.optional(),
+  cappedCpuMsPerTask: figure.optional(),
+  cappedPssMiB: figure.optional(),
   coldStartMs: figure.optional(),
   resumeMs: figure.optional(),
   flushes: figure.optional(),
@@ -63,6 +66,7 @@ describe("npm run bench", () => {
     }
     expect(found.results.filter(({ coldStartMs }) => coldStartMs !== undefined)).toHaveLength(1);
     expect(found.results.filter(({ resumeMs }) => resumeMs !== undefined)).toHaveLength(2);
+    expect(found.results.filter(({ cappedTasksPerSecond }) => cappedTasksPerSecond !== undefined)).toHaveLength(2);
   });
 
   test("prints a table and a chart for people", async () => {
