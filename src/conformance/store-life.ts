@@ -153,6 +153,7 @@ function everyCall(store: Store): Record<Exclude<keyof Store, "fleet" | "close">
     events: () => store.events("r", 0, 1),
     head: () => store.head("r"),
     erasePayloads: () => store.erasePayloads("r", [1]),
+    account: () => store.account("a", "w"),
     run: () => store.run("r"),
     runs: () => store.runs({ limit: 1 }),
     runIdsByPrefix: () => store.runIdsByPrefix("", 1),

@@ -84,6 +84,33 @@ export function recordTests(test: StoreTest): void {
     expect(await store.inbox({ state: "decided", limit: 9 })).toEqual([first]);
   });
 
+  test("K2: an account is drawn on up to its bound, by all together, whole or not at all", async ({ open }) => {
+    const store = await open();
+    const draw = (tokens: number, costMicroUsd: number, max: number | null = 100) => {
+      return { account: "agent/a", window: "day 1", tokens, costMicroUsd, tokensMax: max, costMicroUsdMax: max };
+    };
+    expect(await store.account("agent/a", "day 1")).toEqual({
+      account: "agent/a",
+      window: "day 1",
+      tokens: 0,
+      costMicroUsd: 0,
+    });
+    const overdrawn = { ok: false, reason: "overdrawn", account: "agent/a", window: "day 1" };
+    expect(
+      await store.commit([
+        append("a", 0, { accounts: [draw(60, 10), draw(40, 10)] }),
+        append("b", 0, { accounts: [{ ...draw(7, 7), account: "other" }, draw(1, 0)] }),
+        append("c", 0, { accounts: [draw(-10, -20), draw(0, 100)] }),
+        append("d", 0, { accounts: [draw(0, 1)] }),
+        append("e", 0, { accounts: [draw(500, 500, null), draw(-1, 0), { ...draw(1, 1), window: "day 2" }] }),
+      ]),
+    ).toEqual([{ ok: true }, overdrawn, { ok: true }, overdrawn, { ok: true }]);
+    expect(await store.account("agent/a", "day 1")).toMatchObject({ tokens: 589, costMicroUsd: 600 });
+    expect(await store.account("agent/a", "day 2")).toMatchObject({ tokens: 1, costMicroUsd: 1 });
+    expect(await store.account("other", "day 1")).toMatchObject({ tokens: 0, costMicroUsd: 0 });
+    expect((await store.head("b")).version).toBe(0);
+  });
+
   test("a blob stays as long as a journal refers to it, and until the second sweep", async ({ open }) => {
     const store = await open();
     const [shared, own, unused] = [sampleBlob("shared"), sampleBlob("own"), sampleBlob("unused")];

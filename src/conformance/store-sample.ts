@@ -130,6 +130,7 @@ export async function contents(
     deadLetters: await store.deadLetters({ limit: all }),
     inbox: await store.inbox({ state: "open", limit: all }),
     decided: await store.inbox({ state: "decided", limit: all }),
+    account: await store.account("q", "w1"),
   });
 }
 

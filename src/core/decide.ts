@@ -6,20 +6,22 @@ import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskS
 import { answerFact, propagate, setFact } from "./correction.ts";
 import type { FactPolicy } from "./fact.ts";
 import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalate } from "./escalation.ts";
+import { idleDraws, overdrafts } from "./account.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import { heldMs, type Hold, isHeld } from "./hold.ts";
 import type { Json } from "./json.ts";
 import {
+  accountAlerts,
   alertsOf,
   type CallRequest,
   callRefusal,
   chargedOf,
+  drawsFor,
   excessOf,
   isOpenCall,
   lostCalls,
-  NO_LIMITS,
-  type TaskLimits,
+  type MoneyContext,
   usd,
 } from "./money.ts";
 import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
@@ -78,6 +80,8 @@ export type Command =
   /** A model is about to be asked (K2). Changes nothing when it may not be. */
   | ({ type: "call.reserve" } & CallRequest)
   /** A call ended without a step on record. */
+  /** Others need what this run has drawn and does not use. */
+  | { type: "budget.return" }
   | { type: "call.settle"; task: string; attempt: number; call: string; outcome: "free" | "unsettled" }
   | { type: "task.complete"; task: string; attempt: number; output: Json; proof?: Proof }
   | { type: "task.fail"; task: string; attempt: number; error: ErrorRecord; proof?: Proof }
@@ -123,8 +127,7 @@ export type Command =
   | { type: "run.resume"; why: string; by: string };
 
 /** What a decision may look at beside the state: all of it passed in. */
-export interface DecideContext {
-  now: number;
+export interface DecideContext extends MoneyContext {
   /** A random number in [0, 1), for jitter. */
   roll: number;
   planner: Planner;
@@ -143,7 +146,6 @@ export interface DecideContext {
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
   outputProblems?(output: Json): readonly string[];
   /** Limits of one task of an agent (K2); none when absent. */
-  taskLimits?(agent: string | null): TaskLimits;
   /** The route of this name; absent or undefined: there is none (C6). */
   router?(name: string): Router | undefined;
   /** Open tasks of an agent in other runs, as far as they are known here; absent: none. */
@@ -160,6 +162,12 @@ export interface DecideContext {
 
 export { PLAN_AGENT };
 
+const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["run.completed", "run.failed", "run.stopped"] as const);
+/** After these an attempt may be over, or somebody asks. */
+const RETURNING: ReadonlySet<Command["type"]> = new Set([
+  ...(["budget.return", "task.complete", "task.fail", "task.release", "task.suspend"] as const),
+]);
+
 /** Our own observations, which say nothing when they are out of date. */
 const QUIETLY_LATE: ReadonlySet<Command["type"]> = new Set(["task.release", "call.reserve", "call.settle"]);
 
@@ -175,7 +183,7 @@ export const DEADLINE_TIMER = "deadline";
 export function decide(state: RunState, command: Command, context: DecideContext): RunEvent[] {
   const decision = new Decision(state, context);
   decision.handle(command);
-  decision.closeCalls();
+  decision.closeCalls(command.type);
   return decision.events;
 }
 
@@ -202,6 +210,8 @@ class Decision {
         return this.reserve(command);
       case "call.settle":
         return this.settleCall(command);
+      case "budget.return":
+        return; // As after every command: see `closeCalls`.
       case "task.complete":
         return this.complete(command);
       case "task.fail":
@@ -240,9 +250,22 @@ class Decision {
   }
 
   /** No call outlives its attempt. */
-  closeCalls(): void {
-    if (this.state.money.open.size === 0) return;
-    for (const event of lostCalls(this.state, this.now)) this.emit(event);
+  closeCalls(command: Command["type"]): void {
+    const { money } = this.state;
+    if (money.open.size > 0) for (const event of lostCalls(this.state, this.now)) this.emit(event);
+    if (money.allotments.size === 0 || !RETURNING.has(command)) return;
+    if (money.open.size === 0 || command === "budget.return") this.giveBack();
+  }
+
+  /** The run ends: calls that are under way will not be heard of any more. */
+  private closeBooks(): void {
+    for (const event of lostCalls(this.state, this.now, "all")) this.emit(event);
+    this.giveBack();
+  }
+
+  private giveBack(): void {
+    const accounts = idleDraws(this.state);
+    if (accounts.length > 0) this.emit({ type: "budget.returned", at: this.now, data: { accounts } });
   }
 
   /** Made when a planner is asked, which most commands do not need. */
@@ -252,6 +275,8 @@ class Decision {
   }
 
   emit(event: RunEvent): void {
+    // Nothing follows the end of a run but what comes too late.
+    if (ENDS.has(event.type)) this.closeBooks();
     this.events.push(event);
     evolve(this.state, event);
   }
@@ -401,16 +426,24 @@ class Decision {
       };
       this.emit({ type: "step.failed", at: this.now, data, payload: input });
     }
-    if (excess !== null) this.emit({ type: "budget.exceeded", at: this.now, data: excess });
+    if (excess !== null) {
+      const accounts = overdrafts(this.state);
+      const data = accounts.length === 0 ? excess : { accounts, ...excess };
+      this.emit({ type: "budget.exceeded", at: this.now, data });
+    }
     this.alert();
     this.checkUsage(task);
   }
 
   private reserve(command: Extract<Command, { type: "call.reserve" }>): void {
     const { task, attempt, call, model, tokens, costMicroUsd } = command;
-    const limits = this.context.taskLimits?.(this.state.tasks.get(task)?.agent ?? null) ?? NO_LIMITS;
-    if (isOpenCall(this.state, command) || callRefusal(this.state, command, limits) !== null) return;
-    this.emit({ type: "call.reserved", at: this.now, data: { attempt, call, costMicroUsd, model, task, tokens } });
+    if (isOpenCall(this.state, command) || callRefusal(this.state, command, this.context) !== null) return;
+    const draws = drawsFor(this.state, command, this.context);
+    const alerts = accountAlerts(draws, this.context.accounts);
+    const accounts = draws.length === 0 ? {} : { accounts: draws };
+    const data = { ...accounts, attempt, call, costMicroUsd, model, task, tokens };
+    this.emit({ type: "call.reserved", at: this.now, data });
+    for (const alert of alerts) this.emit({ type: "budget.alerted", at: this.now, data: alert });
   }
 
   private settleCall({ task, attempt, call, outcome }: Extract<Command, { type: "call.settle" }>): void {

@@ -165,7 +165,14 @@ export interface AgentDefinition {
   retry: RetryPolicy;
   timeoutMs: number;
   stepTimeoutMs: number;
-  limits: { stepsMax: number; tokensMax: number; repairsMax: number; outputTokensMax: number };
+  limits: {
+    stepsMax: number;
+    tokensMax: number;
+    repairsMax: number;
+    outputTokensMax: number;
+    /** Of one task; absent: no bound. */
+    costMicroUsdMax?: number;
+  };
   /** Shared facts that it may read and propose: keys, prefixes and `.*`, or `*`. None by default (X3). */
   facts: { read: readonly string[]; write: readonly string[] };
   context: ContextPolicy;
@@ -227,6 +234,20 @@ export interface WorkflowDefinition {
   agents: readonly string[];
 }
 
+/** What may be used in a window of time, in UTC, or ever (K2). Null: no bound. */
+export interface Budget {
+  per: "hour" | "day" | "month" | "total";
+  tokensMax: number | null;
+  costMicroUsdMax: number | null;
+}
+
+/** Budgets beyond one run. */
+export interface Budgets {
+  fleet: readonly Budget[];
+  workflows: Readonly<Record<string, readonly Budget[]>>;
+  agents: Readonly<Record<string, readonly Budget[]>>;
+}
+
 /** What YAML and TypeScript both become (I1). Plain data: it can be hashed, stored and sent. */
 export interface FleetDefinition {
   name: string;
@@ -237,6 +258,8 @@ export interface FleetDefinition {
   workflows: Record<string, WorkflowDefinition>;
   /** Absent when there are none. */
   routes?: Record<string, RouteDefinition>;
+  /** Absent: none. */
+  budgets?: Budgets;
   /** SHA-256 of each local module by path relative to the definition's folder. */
   modules: Record<string, string>;
 }

@@ -77,6 +77,16 @@ export const usageSchema = z.strictObject({
 /** Tokens in and out together, and micro-USD. */
 const amount = z.strictObject({ tokens: count, costMicroUsd: count });
 
+/** What a run draws from an account in one window, and what may be drawn there by all; null: no bound. */
+const draw = z.strictObject({
+  account: id,
+  window: id,
+  tokens: count,
+  costMicroUsd: count,
+  tokensMax: count.nullable(),
+  costMicroUsdMax: count.nullable(),
+});
+
 /** The sender's signature that covers this record: session and sequence name the leaf, `digest` is the leaf (design: trust on the wire). */
 const proof = z.strictObject({ session: id, seq: count, digest: z.string() });
 
@@ -302,15 +312,31 @@ const schemas = {
     model: z.string(),
     tokens: count,
     costMicroUsd: count.nullable(),
+    /** The accounts that it is charged to, and what the run draws from each for it; zeros when it had enough. */
+    accounts: z.array(draw).optional(),
+  }),
+  /** What the run had drawn and does not need. */
+  "budget.returned": z.strictObject({
+    accounts: z.array(z.strictObject({ account: id, window: id, tokens: count, costMicroUsd: count })),
   }),
   /** A call without a step on record. `free`: it certainly cost nothing. `unsettled`: nobody knows, so that what was
    *  reserved stays charged. */
   "call.settled": z.strictObject({ task: id, attempt: count, call: id, outcome: z.enum(["free", "unsettled"]) }),
   /** A provider billed more than was reserved: a violation, after which no model is asked any more. */
-  "budget.exceeded": z.strictObject({ task: id, attempt: count, call: id, reserved: amount, billed: amount }),
+  "budget.exceeded": z.strictObject({
+    task: id,
+    attempt: count,
+    call: id,
+    reserved: amount,
+    billed: amount,
+    /** What was drawn for it beyond all that was reserved. */
+    accounts: z.array(draw).optional(),
+  }),
   /** Four fifths of a budget are used. */
   "budget.alerted": z.strictObject({
+    /** `run`, or the account. */
     scope: id,
+    window: id.optional(),
     unit: z.enum(["tokens", "costMicroUsd"]),
     charged: count,
     max: count,

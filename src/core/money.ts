@@ -1,4 +1,14 @@
 import { catalogue, type ErrorCode, type ErrorRecord } from "../error.ts";
+import {
+  type Accounts,
+  type AccountTerms,
+  type Allotment,
+  drawFor,
+  type Draw,
+  drew,
+  missingFor,
+  released,
+} from "./account.ts";
 import type { EventData, RunEvent, Usage } from "./event.ts";
 import type { RunState } from "./state.ts";
 
@@ -14,6 +24,8 @@ export interface Reservation extends Amount {
   attempt: number;
   /** Names the call within its attempt: the step's key and the try. */
   call: string;
+  /** What it is charged to beside its run. */
+  accounts: readonly Draw[];
 }
 
 /** What a run's calls have reserved and used (K2): folded from its journal, so that a crash forgets none of it. */
@@ -29,6 +41,8 @@ export interface Money {
   readonly alerted: Set<string>;
   /** What is charged to each task. */
   readonly tasks: Map<string, Amount>;
+  /** By `accountKey`. */
+  readonly allotments: Map<string, Allotment>;
 }
 
 /** What a model call may need at worst. Money is null for a model without a price. */
@@ -49,10 +63,21 @@ export interface TaskLimits {
 
 export const NO_LIMITS: TaskLimits = { tokensMax: null, costMicroUsdMax: null };
 
-/** Why a call may not be made. `wait`: it may be once calls that are open now have settled. */
+/** Why a call may not be made. `wait`: it may be once calls that are open now have settled, of the run or, with
+ *  `account`, of any run that holds something of it. */
 export interface Refusal {
   error: ErrorRecord;
   wait: boolean;
+  account?: AccountTerms;
+}
+
+/** What deciding on a call looks at beside the run. */
+export interface MoneyContext {
+  now: number;
+  /** Limits of one task of an agent; none when absent. */
+  taskLimits?(agent: string | null): TaskLimits;
+  /** Budgets beyond the run; none when absent. */
+  accounts?: Accounts;
 }
 
 /** Share of a budget at which an alert goes on record (K2). */
@@ -66,6 +91,7 @@ export function emptyMoney(): Money {
     exceeded: null,
     alerted: new Set(),
     tasks: new Map(),
+    allotments: new Map(),
   };
 }
 
@@ -83,29 +109,37 @@ export function chargedOf({ usage, money }: RunState): Amount {
 
 // Folding: each of these applies one event.
 
-export function callReserved({ money }: RunState, data: EventData["call.reserved"]): void {
-  const { task, attempt, call, tokens } = data;
-  const reservation = { task, attempt, call, tokens, costMicroUsd: data.costMicroUsd ?? 0 };
-  money.open.set(callKey(data), reservation);
-  add(money.reserved, reservation);
+export function callReserved(state: RunState, data: EventData["call.reserved"]): void {
+  const { task, attempt, call, tokens, accounts = [] } = data;
+  const reservation = { task, attempt, call, tokens, costMicroUsd: data.costMicroUsd ?? 0, accounts };
+  state.money.open.set(callKey(data), reservation);
+  add(state.money.reserved, reservation);
+  drew(state, accounts, reservation);
 }
 
 /** A step has what its call used. */
 export function callRecorded(
-  { money }: RunState,
+  state: RunState,
   data: { task: string; attempt: number; call?: string | undefined; usage?: Usage | undefined },
 ): void {
   const { task, attempt, call, usage } = data;
   if (usage === undefined) return;
-  charge(money, task, amountOf(usage));
-  if (call !== undefined) release(money, { task, attempt, call });
+  charge(state.money, task, amountOf(usage));
+  const reservation = call === undefined ? undefined : release(state.money, { task, attempt, call });
+  if (reservation !== undefined) released(state, reservation, amountOf(usage));
 }
 
-export function callSettled({ money }: RunState, data: EventData["call.settled"]): void {
-  const reservation = release(money, data);
-  if (reservation === undefined || data.outcome === "free") return;
-  add(money.unsettled, reservation);
-  charge(money, data.task, reservation);
+export function callSettled(state: RunState, data: EventData["call.settled"]): void {
+  const reservation = release(state.money, data);
+  if (reservation === undefined) return;
+  if (data.outcome === "free") return released(state, reservation, nothing());
+  add(state.money.unsettled, reservation);
+  charge(state.money, data.task, reservation);
+}
+
+export function budgetExceeded(state: RunState, data: EventData["budget.exceeded"]): void {
+  state.money.exceeded = data;
+  drew(state, data.accounts ?? [], nothing());
 }
 
 function release(money: Money, call: { task: string; attempt: number; call: string }): Reservation | undefined {
@@ -136,7 +170,7 @@ const amountOf = ({ inputTokens, outputTokens, costMicroUsd }: Usage): Amount =>
 // Deciding.
 
 /** Whether a call may be made: null, or why not. What is reserved counts as spent (invariant 5). */
-export function callRefusal(state: RunState, request: CallRequest, taskLimits: TaskLimits): Refusal | null {
+export function callRefusal(state: RunState, request: CallRequest, context: MoneyContext): Refusal | null {
   const { limits, money } = state;
   if (state.status !== "running") return final("CANCELLED", `the run is ${state.status}`);
   const task = state.tasks.get(request.task);
@@ -148,10 +182,37 @@ export function callRefusal(state: RunState, request: CallRequest, taskLimits: T
     what: `${task.agent} in task ${task.id}`,
     charged: money.tasks.get(task.id) ?? nothing(),
     reserved: reservedBy(money, task.id),
-    ...taskLimits,
+    ...(context.taskLimits?.(task.agent) ?? NO_LIMITS),
   };
-  return scopeRefusal(run, request) ?? scopeRefusal(ofTask, request);
+  return scopeRefusal(run, request) ?? scopeRefusal(ofTask, request) ?? accountRefusal(state, request, context);
 }
+
+function accountRefusal(state: RunState, request: CallRequest, { accounts, now }: MoneyContext): Refusal | null {
+  for (const terms of accounts?.terms(agentOf(state, request), state.workflow, now) ?? []) {
+    const { account, window } = terms;
+    const drawn = accounts?.drawn(account, window);
+    // What is not known here will be looked up, and the call asked for again.
+    if (drawn === null || drawn === undefined) return { ...final("LIMIT_COST", `${account} is looked up`), wait: true };
+    const missing = missingFor(state, terms, { ...request, costMicroUsd: request.costMicroUsd ?? 0 });
+    const needed = request.costMicroUsd === null ? { ...missing, costMicroUsd: null } : missing;
+    const scope = { what: `${account} (${window})`, charged: drawn, reserved: nothing(), ...terms };
+    const refusal = scopeRefusal(scope, needed);
+    if (refusal === null) continue;
+    const mayChange = request.costMicroUsd !== null || terms.costMicroUsdMax === null;
+    const open = state.money.open.size > 0 || accounts?.othersHold(account, window, state.id) === true;
+    return { error: refusal.error, wait: mayChange && open, account: terms };
+  }
+  return null;
+}
+
+/** What a call draws from each account that it is charged to; it is known that it may be made. */
+export function drawsFor(state: RunState, request: CallRequest, { accounts, now }: MoneyContext): Draw[] {
+  const terms = accounts?.terms(agentOf(state, request), state.workflow, now) ?? [];
+  const needed = { tokens: request.tokens, costMicroUsd: request.costMicroUsd ?? 0 };
+  return terms.map((one) => drawFor(state, one, needed, accounts?.drawn(one.account, one.window) ?? nothing()));
+}
+
+const agentOf = (state: RunState, { task }: CallRequest): string | null => state.tasks.get(task)?.agent ?? null;
 
 /** Where amounts are counted against a budget. */
 export interface Scope extends TaskLimits {
@@ -197,12 +258,12 @@ export function isOpenCall({ money }: RunState, call: { task: string; attempt: n
   return money.open.has(callKey(call));
 }
 
-/** Calls of attempts that are over: what became of them nobody will say. */
-export function lostCalls(state: RunState, at: number): RunEvent[] {
+/** Calls of attempts that are over, or all of them: what became of them nobody will say. */
+export function lostCalls(state: RunState, at: number, which: "over" | "all" = "over"): RunEvent[] {
   const lost: RunEvent[] = [];
   for (const { task, attempt, call } of state.money.open.values()) {
     const known = state.tasks.get(task);
-    if (state.status === "running" && known?.status === "assigned" && known.attempt === attempt) continue;
+    if (which === "over" && known?.status === "assigned" && known.attempt === attempt) continue;
     lost.push({ type: "call.settled", at, data: { attempt, call, outcome: "unsettled", task } });
   }
   return lost;
@@ -219,6 +280,23 @@ export function excessOf(
   if (billed.tokens <= reservation.tokens && billed.costMicroUsd <= reservation.costMicroUsd) return null;
   const { tokens, costMicroUsd } = reservation;
   return { attempt, billed, call, reserved: { costMicroUsd, tokens }, task };
+}
+
+/** Alerts of accounts that these draws take up to `ALERT_SHARE`: they go on record with the draw that did it. */
+export function accountAlerts(draws: readonly Draw[], accounts: Accounts | undefined): EventData["budget.alerted"][] {
+  const due: EventData["budget.alerted"][] = [];
+  for (const { account, window, ...draw } of draws) {
+    const drawn = accounts?.drawn(account, window) ?? nothing();
+    const look = (unit: "tokens" | "costMicroUsd", max: number | null) => {
+      if (max === null || max === 0) return;
+      const [before, charged] = [drawn[unit], drawn[unit] + draw[unit]];
+      if (before < max * ALERT_SHARE && charged >= max * ALERT_SHARE)
+        due.push({ charged, max, scope: account, unit, window });
+    };
+    look("tokens", draw.tokensMax);
+    look("costMicroUsd", draw.costMicroUsdMax);
+  }
+  return due;
 }
 
 /** Alerts that are due and not on record: a budget of the run is used up to `ALERT_SHARE`. */

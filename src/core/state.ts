@@ -5,7 +5,16 @@ import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecDa
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { RunHold, Stretch } from "./hold.ts";
 import type { Json } from "./json.ts";
-import { budgetAlerted, callRecorded, callReserved, callSettled, emptyMoney, type Money } from "./money.ts";
+import { returned } from "./account.ts";
+import {
+  budgetAlerted,
+  budgetExceeded,
+  callRecorded,
+  callReserved,
+  callSettled,
+  emptyMoney,
+  type Money,
+} from "./money.ts";
 import type { TaskView } from "./planner.ts";
 
 export type TaskStatus =
@@ -419,7 +428,10 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       callSettled(state, event.data);
       break;
     case "budget.exceeded":
-      state.money.exceeded = event.data;
+      budgetExceeded(state, event.data);
+      break;
+    case "budget.returned":
+      returned(state, event.data);
       break;
     case "budget.alerted":
       budgetAlerted(state, event.data);

@@ -9,7 +9,15 @@ import type {
 } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { AgentContext } from "./context.ts";
-import { completeAgentLimits, completeContext, completeRetry, DEFAULTS, type Partially, peopleOf } from "./default.ts";
+import {
+  type AgentLimits,
+  completeAgentLimits,
+  completeContext,
+  completeRetry,
+  DEFAULTS,
+  type Partially,
+  peopleOf,
+} from "./default.ts";
 import { checkOptions } from "./option.ts";
 import {
   AgentLimitsShape,
@@ -73,7 +81,7 @@ interface AgentCommon<Input, Parsed> {
   calls?: readonly (AnyAgent | string | { agent: AnyAgent | string; tools: readonly Tool[] })[];
   /** Absent: any JSON. */
   input?: z.ZodType<Parsed, Input>;
-  limits?: Partially<AgentDefinition["limits"]>;
+  limits?: AgentLimits;
   /** `provider/name`, tried in order when the model is unavailable. */
   fallbackModels?: readonly string[];
   retry?: Partially<RetryPolicy>;
@@ -224,7 +232,7 @@ export function agentDefinition(given: {
   instructions?: string | undefined;
   input: AgentDefinition["input"];
   output: AgentDefinition["output"];
-  limits?: Partially<AgentDefinition["limits"]> | undefined;
+  limits?: AgentLimits | undefined;
   fallbackModels?: readonly string[] | undefined;
   retry?: Partially<RetryPolicy> | undefined;
   timeoutMs?: number | undefined;

@@ -1,6 +1,8 @@
 import {
   type AgentDefinition,
   type ApprovalPolicy,
+  type Budget,
+  type Budgets,
   type ContextPolicy,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
@@ -70,10 +72,45 @@ export function completeContext(wanted: Partially<ContextPolicy> | undefined, mo
   return over<ContextPolicy>({ ...DEFAULTS.context, windowTokens }, wanted);
 }
 
-export function completeAgentLimits(
-  wanted: Partially<AgentDefinition["limits"]> | undefined,
-): AgentDefinition["limits"] {
-  return over<AgentDefinition["limits"]>(DEFAULTS.agentLimits, wanted);
+/** Limits of a task as people write them: money in US dollars. */
+export interface AgentLimits extends Partially<Omit<AgentDefinition["limits"], "costMicroUsdMax">> {
+  costUsdMax?: number | undefined;
+}
+
+export function completeAgentLimits(wanted: AgentLimits | undefined): AgentDefinition["limits"] {
+  return over<AgentDefinition["limits"]>(DEFAULTS.agentLimits, givenAgentLimits(wanted));
+}
+
+/** Those limits that were given, money in micro-USD. */
+export function givenAgentLimits({ costUsdMax, ...rest }: AgentLimits = {}): Partial<AgentDefinition["limits"]> {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return { ...given, ...(costUsdMax === undefined ? {} : { costMicroUsdMax: microUsd(costUsdMax) }) };
+}
+
+/** Budgets as people write them. */
+export function completeBudgets({ fleet, workflows = {}, agents = {} }: BudgetsOptions): Budgets {
+  const named = (given: Readonly<Record<string, BudgetOption | readonly BudgetOption[]>>) =>
+    Object.fromEntries(Object.entries(given).map(([name, one]) => [name, budgetsOf(one)]));
+  return { fleet: budgetsOf(fleet ?? []), workflows: named(workflows), agents: named(agents) };
+}
+
+function budgetsOf(given: BudgetOption | readonly BudgetOption[]): Budget[] {
+  return [given].flat().map(({ per = "day", tokensMax, costUsdMax }: BudgetOption) => {
+    const costMicroUsdMax = costUsdMax === undefined ? null : microUsd(costUsdMax);
+    return { per, tokensMax: tokensMax ?? null, costMicroUsdMax };
+  });
+}
+
+interface BudgetOption {
+  per?: Budget["per"] | undefined;
+  tokensMax?: number | undefined;
+  costUsdMax?: number | undefined;
+}
+
+interface BudgetsOptions {
+  fleet?: BudgetOption | readonly BudgetOption[] | undefined;
+  workflows?: Readonly<Record<string, BudgetOption | readonly BudgetOption[]>> | undefined;
+  agents?: Readonly<Record<string, BudgetOption | readonly BudgetOption[]>> | undefined;
 }
 
 /** Limits of a run as people write them: money in US dollars. */

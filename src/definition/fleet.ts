@@ -10,6 +10,8 @@ import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
 import { callFindings, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
+import { budgetFindings } from "./budget.ts";
+import { completeBudgets } from "./default.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
 import { approvalFindings } from "./yaml-check.ts";
@@ -29,7 +31,7 @@ import {
   providerDefinition,
 } from "./provider.ts";
 import { checkRoute, isRoute, type Route, routeDefinition, routeParts } from "./route.ts";
-import { Name } from "./shape.ts";
+import { type BudgetsOptions, BudgetsShape, Name } from "./shape.ts";
 import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
 import { isWorkflow, type Workflow, workflowParts } from "./workflow.ts";
 import { isZodSchema, outputSchema } from "./zod-schema.ts";
@@ -85,6 +87,8 @@ export interface FleetOptions<
   /** openai, anthropic and google need no declaration. */
   providers?: Readonly<Record<string, ProviderOptions>>;
   mcpServers?: Readonly<Record<string, McpServerOptions>>;
+  /** What may be used beyond one run (K2). */
+  budgets?: BudgetsOptions;
 }
 
 const named = <T extends z.ZodType>(value: T) => z.record(Name, value);
@@ -97,9 +101,11 @@ const FleetOptionsShape = z.strictObject({
   routes: named(z.custom<Route>(isRoute, { error: "must be a route, made by route()" })).optional(),
   providers: named(ProviderOptionsShape).optional(),
   mcpServers: named(McpServerShape).optional(),
+  budgets: BudgetsShape.optional(),
 });
 
 type Given = z.output<typeof FleetOptionsShape>;
+type Complete = Required<Omit<Given, "budgets">> & Pick<Given, "budgets">;
 
 /** Puts a fleet together: tools and agents get their names, and everything that refers to them is checked.
  *  @throws {FlotillaError} DEFINITION_*, MODEL_UNKNOWN: all mistakes at once in `details.problems` */
@@ -109,7 +115,7 @@ export function fleet<
   const Workflows extends Readonly<Record<string, AnyWorkflow>>,
 >(options: FleetOptions<Tools, Agents, Workflows>): Fleet<Workflows>;
 export function fleet(options: unknown): Fleet {
-  const given: Required<Given> = {
+  const given: Complete = {
     tools: {},
     providers: {},
     mcpServers: {},
@@ -136,6 +142,7 @@ export function fleet(options: unknown): Fleet {
     ),
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
     ...problems(patternNamesakes(given.workflows)),
+    ...problems(budgetFindings(given.budgets ?? {}, given.agents, given.workflows)),
   ]);
   const definition: FleetDefinition = {
     name: given.name,
@@ -147,6 +154,7 @@ export function fleet(options: unknown): Fleet {
     agents,
     workflows: mapValues(workflows, ({ definition }) => definition),
     ...(Object.keys(routes).length === 0 ? {} : { routes }),
+    ...(given.budgets === undefined ? {} : { budgets: completeBudgets(given.budgets) }),
     modules: functionHashes(given),
   };
   return Object.freeze({ [MARK]: true as const, definition, code: codeOf(given) });
@@ -279,14 +287,14 @@ function isSame(one: Pattern, other: Pattern): boolean {
   return one === other || (patterns.has(one.name) && String(one.agents) === String(other.agents));
 }
 
-function toolProblems(name: string, tool: Tool, given: Required<Given>): Problem[] {
+function toolProblems(name: string, tool: Tool, given: Complete): Problem[] {
   const { definition } = toolParts(tool);
   if (definition.kind !== "mcp" || Object.hasOwn(given.mcpServers, definition.server)) return [];
   const missing = missingReference(`tool "${name}"`, "MCP server", definition.server, Object.keys(given.mcpServers));
   return problems([{ ...missing, path: ["tools", name, "server"], part: "value" }]);
 }
 
-function agentProblems(name: string, agent: Agent, given: Required<Given>, names: Names): Problem[] {
+function agentProblems(name: string, agent: Agent, given: Complete, names: Names): Problem[] {
   const { definition, tools, calls } = agentParts(agent);
   const ungranted = [...tools, ...calls.flatMap((one) => one.tools)]
     .filter((tool) => !names.tools.has(tool))
@@ -330,7 +338,7 @@ function problems(findings: readonly Finding[]): Problem[] {
   return findings.map((finding) => located(finding, {}));
 }
 
-function codeOf(given: Required<Given>): FleetCode {
+function codeOf(given: Complete): FleetCode {
   const codes = <C>(entries: [string, { code: C | null }][]): Map<string, C> =>
     new Map(entries.flatMap(([name, { code }]) => (code === null ? [] : [[name, code]])));
   return {
@@ -348,7 +356,7 @@ function codeOf(given: Required<Given>): FleetCode {
 /** Stands in for the hashes of modules while the fleet is a value whose files are unknown: the text of each function,
  *  so that a run is not resumed on functions that changed. What they call lies outside; a fleet that is loaded from its
  *  file is pinned to all of its modules instead. */
-function functionHashes(given: Required<Given>): Record<string, string> {
+function functionHashes(given: Complete): Record<string, string> {
   const entries = [
     ...Object.entries(given.tools).map(([name, tool]) => [`tools.${name}`, toolParts(tool).functions] as const),
     ...Object.entries(given.agents).map(([name, agent]) => [`agents.${name}`, agentParts(agent).functions] as const),

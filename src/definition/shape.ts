@@ -121,6 +121,33 @@ export const ApprovalsShape = z
   .record(z.string(), ApprovalShape)
   .describe("Approvals that this agent's calls need, by tool, beside those of the tools: they can only be tightened.");
 
+const Usd = z.number().min(0).max(1_000_000);
+
+const BudgetShape = z
+  .strictObject({
+    per: z
+      .enum(["hour", "day", "month", "total"])
+      .optional()
+      .describe("The window, in UTC, in which it may be used. Default day."),
+    tokensMax: z.int().min(1).optional().describe("Tokens, in and out."),
+    costUsdMax: Usd.optional().describe("US dollars."),
+  })
+  .refine(({ tokensMax, costUsdMax }) => tokensMax !== undefined || costUsdMax !== undefined, {
+    error: "needs tokensMax or costUsdMax",
+  });
+
+const SeveralBudgets = z.union([BudgetShape, z.array(BudgetShape).readonly()]);
+
+export const BudgetsShape = z
+  .strictObject({
+    fleet: SeveralBudgets.optional().describe("For all together."),
+    workflows: z.record(Name, SeveralBudgets).optional().describe("For all runs of a workflow, by its name."),
+    agents: z.record(Name, SeveralBudgets).optional().describe("For an agent in all runs, by its name."),
+  })
+  .describe("What may be used beyond one run: { per, tokensMax, costUsdMax }, one or a list of them.");
+
+export type BudgetsOptions = z.output<typeof BudgetsShape>;
+
 export const AgentLimitsShape = z
   .strictObject({
     stepsMax: z
@@ -146,6 +173,7 @@ export const AgentLimitsShape = z
       .min(1)
       .optional()
       .describe(`Tokens of one answer. Default ${DEFAULTS.agentLimits.outputTokensMax}.`),
+    costUsdMax: Usd.optional().describe("US dollars that one task may cost."),
   })
   .describe("Bounds of one task of this agent.");
 

@@ -11,7 +11,14 @@ import type {
 import type { Json } from "../core/json.ts";
 import { type AgentParts, agentDefinition, capabilitiesOf } from "./agent.ts";
 import { callGrants } from "./call-grant.ts";
-import { completeApproval, completeLimits, peopleOf, priorityOf } from "./default.ts";
+import {
+  completeApproval,
+  completeBudgets,
+  completeLimits,
+  givenAgentLimits,
+  peopleOf,
+  priorityOf,
+} from "./default.ts";
 import type { Descriptions } from "./module-reader.ts";
 import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
@@ -53,6 +60,7 @@ export function buildFleet(
     agents: mapValues(yaml.agents, (given, name) => buildAgent(name, given, parts, findings)),
     workflows: mapValues(yaml.workflows, (given, name) => buildWorkflow(name, given, parts)),
     ...(yaml.routes === undefined ? {} : { routes: mapValues(yaml.routes, (given) => routeDefinition(given, String)) }),
+    ...(yaml.budgets === undefined ? {} : { budgets: completeBudgets(yaml.budgets) }),
   };
   return { definition, findings };
 }
@@ -169,7 +177,7 @@ function merged(
     input: input ?? own.input,
     output: output ?? own.output,
     retry: { ...own.retry, ...defined(retry ?? {}) },
-    limits: { ...own.limits, ...defined(limits ?? {}) },
+    limits: { ...own.limits, ...defined(givenAgentLimits(limits)) },
     context: { ...own.context, ...defined(context ?? {}) },
     ...peopleOf({ approvals, escalation }),
     facts: { read: facts?.read ?? own.facts.read, write: facts?.write ?? own.facts.write },

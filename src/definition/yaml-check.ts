@@ -1,4 +1,5 @@
 import type { CallGrant } from "../core/definition.ts";
+import { budgetFindings } from "./budget.ts";
 import { callFindings } from "./call-grant.ts";
 import { checkExpressions } from "./expression.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
@@ -24,6 +25,7 @@ export function checkMeaning(raw: Fields): Finding[] {
     ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, tools, agents))),
     ...each(section("routes"), (name, given) => routeFindings(name, given, agents)),
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
+    ...budgetFindings(section("budgets"), agents, section("workflows")),
   ];
 }
 

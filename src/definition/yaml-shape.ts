@@ -8,6 +8,7 @@ import {
   CapabilitiesShape,
   ApprovalsShape,
   EscalationShape,
+  BudgetsShape,
   ContextShape,
   FactGrantShape,
   DurationMs,
@@ -133,6 +134,7 @@ export const FleetShape = z.strictObject({
   routes: named(RouteShape)
     .optional()
     .describe("Routes by name. A route stands wherever an agent may stand in a workflow."),
+  budgets: BudgetsShape.optional(),
 });
 
 export type FleetYaml = z.output<typeof FleetShape>;

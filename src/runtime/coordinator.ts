@@ -145,6 +145,7 @@ export class Coordinator {
         committed: (hot, events, batch) => this.#committed(hot, events, batch),
         dropped: (run) => {
           this.#dispatcher.forget(run);
+          this.#definitions.accounts.forget(run);
           // What was given out and taken back waits in the store, where nobody looks before something becomes due.
           this.#lookAgain();
         },
@@ -158,6 +159,8 @@ export class Coordinator {
     });
     this.#permits = new Permits({
       ledger: this.#ledger,
+      accounts: this.#definitions.accounts,
+      now: () => this.#clock.now(),
       soon: (fn) => this.#clock.soon(fn),
       failed: (error) => ports.failed(error),
     });

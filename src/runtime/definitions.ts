@@ -9,6 +9,7 @@ import type { Planner } from "../core/planner.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import type { Blob, Store } from "../store/store.ts";
+import { FleetAccounts } from "./accounts.ts";
 import { digestOf } from "./journal.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { agentsOfRoute } from "../definition/route.ts";
@@ -26,8 +27,12 @@ export class Definitions {
   readonly #planners: PlannerSource;
   readonly #known = new Map<string, FleetDefinition>();
 
+  /** The accounts of the fleet, whose budgets are those of the newest definition (K2). */
+  readonly accounts: FleetAccounts;
+
   constructor(store: Store, planners: PlannerSource) {
     this.#store = store;
+    this.accounts = new FleetAccounts(store);
     this.#planners = planners;
   }
 
@@ -36,6 +41,7 @@ export class Definitions {
     const bytes = canonicalBytes(definition);
     const hash = digestOf(definition as never);
     this.#known.set(hash, definition);
+    this.accounts.budgets = definition.budgets;
     return { hash, blob: { hash, bytes } };
   }
 
@@ -72,6 +78,7 @@ export class Definitions {
           definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
         onCorrection: declared.facts.onCorrection,
       },
+      accounts: this.accounts,
       taskLimits: (agent) => taskLimitsOf(agent === null ? undefined : definition.agents[agent]),
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
@@ -87,7 +94,7 @@ function passedOn({ agents }: FleetDefinition, caller: string, agent: string): r
 }
 
 function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {
-  return { tokensMax: agent?.limits.tokensMax ?? null, costMicroUsdMax: null };
+  return { tokensMax: agent?.limits.tokensMax ?? null, costMicroUsdMax: agent?.limits.costMicroUsdMax ?? null };
 }
 
 function agentsBehind(route: RouteDefinition | undefined): readonly string[] {

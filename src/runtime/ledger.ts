@@ -17,6 +17,7 @@ import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type {
+  AccountWrite,
   Blob,
   Commit,
   CommitResult,
@@ -29,6 +30,7 @@ import type {
   TimerWrite,
 } from "../store/store.ts";
 import { decidedRow, openItems } from "./inbox-item.ts";
+import { accountWrites } from "./accounts.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -499,7 +501,7 @@ export class Ledger {
       const error = new FlotillaError("QUEUE_FULL", `the queue holds ${result.depth} tasks; the run was not accepted`);
       this.#drop(hot, (pending) => pending.reject(error));
     } else {
-      // Somebody else decided first: fold what is on record and decide again.
+      // Somebody else decided first, or drew first: fold what is on record and decide again.
       this.#again(hot, 0);
     }
     void batch;
@@ -585,6 +587,7 @@ export class Ledger {
       ...(timers.length === 0 ? {} : { timers }),
       ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
       ...(inbox.length === 0 ? {} : { inbox }),
+      ...accountsOf(batch),
       ...deadLettersOf(hot, batch),
     };
   }
@@ -701,6 +704,12 @@ function projectInbox(hot: HotRun, id: string, events: readonly RunEvent[], rows
   for (const item of before) if (!has(now, item)) rows.push(decidedRow(item, events));
   if (now.length === 0) hot.inbox.delete(id);
   else hot.inbox.set(id, now);
+}
+
+/** K2: what its calls draw, and what it gives back. */
+function accountsOf({ events }: Batch): { accounts?: AccountWrite[] } {
+  const accounts = events.flatMap(accountWrites);
+  return accounts.length === 0 ? {} : { accounts };
 }
 
 /** M9: tasks that failed for good, with what was asked of them, for a person to look at. */

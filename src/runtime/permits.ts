@@ -1,7 +1,9 @@
 import type { CallOutcome, TaskRef } from "../carrier/frame.ts";
+import type { AccountTerms } from "../core/account.ts";
 import type { RunEvent } from "../core/event.ts";
-import { type CallRequest, callRefusal, isOpenCall, NO_LIMITS } from "../core/money.ts";
+import { type CallRequest, callRefusal, isOpenCall } from "../core/money.ts";
 import { type ErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
+import type { FleetAccounts } from "./accounts.ts";
 import type { HotRun, Ledger } from "./ledger.ts";
 
 export type Asked = CallRequest & TaskRef;
@@ -13,16 +15,27 @@ interface Waiting {
 }
 
 /** Grants calls: a call may be made once what it needs at worst is reserved on record (K2). What does not fit waits, in
- *  order, while calls of its run are open that may leave something over. It holds nothing but who waits: what is
- *  reserved is the run's state. */
+ *  order, while calls are open that may leave something over: of its run, or of any run that holds something of the
+ *  account that is short. It holds nothing but who waits: what is reserved is the run's state. */
 export class Permits {
   readonly #ledger: Ledger;
+  readonly #accounts: FleetAccounts;
+  readonly #now: () => number;
   readonly #soon: (fn: () => void) => void;
   readonly #failed: (error: unknown) => void;
+  /** By the run whose calls they wait for; `""`: any run's. */
   readonly #waiting = new Map<string, Waiting[]>();
 
-  constructor(ports: { ledger: Ledger; soon: (fn: () => void) => void; failed: (error: unknown) => void }) {
+  constructor(ports: {
+    ledger: Ledger;
+    accounts: FleetAccounts;
+    now: () => number;
+    soon: (fn: () => void) => void;
+    failed: (error: unknown) => void;
+  }) {
     this.#ledger = ports.ledger;
+    this.#accounts = ports.accounts;
+    this.#now = ports.now;
     this.#soon = ports.soon;
     this.#failed = ports.failed;
   }
@@ -30,19 +43,22 @@ export class Permits {
   /** Answers with null once the call may be made, or with why it may not. */
   ask(asked: Asked, answer: Answer): void {
     const hot = this.#ledger.hot(asked.run);
-    if (hot === undefined) {
-      this.#ledger.open(asked.run).then(
+    const terms = hot === undefined ? [] : this.#termsOf(hot, asked);
+    if (hot === undefined || !this.#accounts.knows(terms)) {
+      const ready = hot === undefined ? this.#ledger.open(asked.run) : this.#accounts.load(terms);
+      ready.then(
         () => this.ask(asked, answer),
         (error: unknown) => this.#unable(error, answer),
       );
       return;
     }
-    const refusal = callRefusal(hot.state, asked, limitsOf(hot, asked));
+    const { taskLimits } = hot.context ?? {};
+    const context = { now: this.#now(), accounts: this.#accounts, ...(taskLimits === undefined ? {} : { taskLimits }) };
+    const refusal = callRefusal(hot.state, asked, context);
     if (refusal === null) return this.#reserve(asked, answer);
     if (!refusal.wait) return answer(refusal.error);
-    const waiting = this.#waiting.get(asked.run);
-    if (waiting === undefined) this.#waiting.set(asked.run, [{ asked, answer }]);
-    else waiting.push({ asked, answer });
+    this.#wait(refusal.account === undefined ? asked.run : ANY_RUN, { asked, answer });
+    if (refusal.account !== undefined) this.#callBack(refusal.account);
   }
 
   /** A call ended without a record of what it used. */
@@ -54,12 +70,35 @@ export class Permits {
 
   /** Something was decided that may leave room for those who wait, or nothing to wait for. */
   decided(hot: HotRun, events: readonly RunEvent[]): void {
-    if (!this.#waiting.has(hot.id) || !events.some(({ type }) => SETTLING.has(type))) return;
+    this.#accounts.decided(hot.state, events);
+    if (this.#waiting.size === 0 || !events.some(({ type }) => SETTLING.has(type))) return;
     this.#soon(() => {
-      const waiting = this.#waiting.get(hot.id) ?? [];
-      this.#waiting.delete(hot.id);
-      for (const { asked, answer } of waiting) this.ask(asked, answer);
+      for (const key of [hot.id, ANY_RUN]) {
+        const waiting = this.#waiting.get(key) ?? [];
+        this.#waiting.delete(key);
+        for (const { asked, answer } of waiting) this.ask(asked, answer);
+      }
     });
+  }
+
+  #wait(key: string, waiting: Waiting): void {
+    const others = this.#waiting.get(key);
+    if (others === undefined) this.#waiting.set(key, [waiting]);
+    else others.push(waiting);
+  }
+
+  /** Has what others drew and do not use given back. */
+  #callBack(terms: AccountTerms): void {
+    for (const run of this.#accounts.holders(terms)) {
+      const hot = this.#ledger.hot(run);
+      const idle = hot?.state.money.allotments.get(`${terms.account}\n${terms.window}`)?.free;
+      if (idle !== undefined && (idle.tokens > 0 || idle.costMicroUsd > 0))
+        this.#ledger.submit(run, { type: "budget.return" }).catch(this.#failed);
+    }
+  }
+
+  #termsOf({ state }: HotRun, { task }: Asked): readonly AccountTerms[] {
+    return this.#accounts.terms(state.tasks.get(task)?.agent ?? null, state.workflow, this.#now());
   }
 
   #reserve(asked: Asked, answer: Answer): void {
@@ -82,10 +121,9 @@ export class Permits {
   }
 }
 
-const limitsOf = ({ context, state }: HotRun, { task }: Asked) =>
-  context?.taskLimits?.(state.tasks.get(task)?.agent ?? null) ?? NO_LIMITS;
+const ANY_RUN = "";
 
 const SETTLING: ReadonlySet<string> = new Set([
-  ...["step.completed", "step.failed", "call.settled", "budget.exceeded"],
+  ...["step.completed", "step.failed", "call.settled", "budget.exceeded", "budget.returned"],
   ...["run.completed", "run.failed", "run.stopped"],
 ]);

@@ -144,6 +144,7 @@ function toolOf({ faults, outside }: Parts, attempt: Attempt, tool: string): Too
 }
 
 function modelsOf(parts: Parts, attempt: Attempt): ModelRegistry {
+  parts.outside.metered = true;
   const model: Model = { call: (request, options) => answer(parts, attempt, request, options.signal) };
   return { resolve: (ref) => ({ model, name: ref, provider: ref.split("/")[0] ?? "" }) };
 }
@@ -166,9 +167,14 @@ async function answer(
   });
   const random = new Prng(world.seed, `model ${run}/${task} ${turn}`);
   await sleep(attempt.port.clock, random.int(5, 400), signal);
-  await modelFault(faults);
-  const usage = { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 };
   const { attempt: number } = attempt.port.assignment;
+  try {
+    await modelFault(faults);
+  } catch (error) {
+    outside.bill({ run, task, attempt: number, tokens: null });
+    throw error;
+  }
+  const usage = { inputTokens: 10 + turn, outputTokens: 5, cachedInputTokens: 0, reasoningTokens: 0 };
   outside.bill({ run, task, attempt: number, tokens: usage.inputTokens + usage.outputTokens });
   const content = say(random, turn, task);
   const response: ModelResponse = {

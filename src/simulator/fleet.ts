@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  type Budgets,
   DEFAULT_LIMITS,
   type FleetDefinition,
   type RouteDefinition,
@@ -95,7 +96,15 @@ export function simulatedFleet(seed: number): FleetDefinition {
     swarm: builtIn("swarm", swarmOptions(random)),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
-  return { ...declared.definition, routes: { anyone: routeOf(random) }, workflows };
+  return { ...declared.definition, routes: { anyone: routeOf(random) }, workflows, ...budgets(random) };
+}
+
+/** Some fleets share a budget that their runs may meet together. */
+function budgets(random: Prng): { budgets?: Budgets } {
+  if (!random.chance(0.3)) return {};
+  const budget = () => [{ per: "total" as const, tokensMax: random.int(8_000, 60_000), costMicroUsdMax: null }];
+  const [fleet, muse] = [budget(), budget()];
+  return { budgets: { fleet: random.chance(0.5) ? fleet : [], workflows: {}, agents: { muse } } };
 }
 
 /** A route to two agents, at times by what a third one says of the task. */

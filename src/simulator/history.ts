@@ -8,6 +8,12 @@ export interface EventFields {
   readonly attempt?: number;
   readonly key?: string;
   readonly call?: string;
+  readonly accounts?: readonly {
+    readonly account: string;
+    readonly window: string;
+    readonly tokens: number;
+    readonly tokensMax?: number | null;
+  }[];
   readonly tokens?: number;
   readonly kind?: string;
   readonly name?: string | null;

@@ -22,12 +22,12 @@ export interface Call extends Caller {
   readonly atMs: number;
 }
 
-/** What a provider charges for, and to whom. */
+/** What a provider charges to whom for an answer; for a refusal, nothing. */
 export interface Bill {
   readonly run: string;
   readonly task: string;
   readonly attempt: number;
-  readonly tokens: number;
+  readonly tokens: number | null;
 }
 
 /** What one write did to the world. */
@@ -43,6 +43,8 @@ export interface Effect {
  *  done to it, so that whoever claims that nothing happens twice can be held to it. */
 export class Outside {
   readonly effects: Effect[] = [];
+  /** Providers tell of everything that they answer or refuse. */
+  metered = false;
   readonly #world: World;
   readonly #faults: Faults;
   readonly #random: Prng;
@@ -74,7 +76,7 @@ export class Outside {
     this.#billing.push(listener);
   }
 
-  /** A provider has answered, and charges for it whether or not anybody hears the answer. */
+  /** A provider has answered or refused: it charges whether or not anybody hears the answer. */
   bill(bill: Bill): void {
     for (const listener of this.#billing) listener(bill);
   }

@@ -3,6 +3,8 @@ import { SNAPSHOTS_KEPT, tasksAdded } from "./commit.ts";
 import { compareText, SortedIndex } from "./memory-index.ts";
 import { type HeldTask, TaskTable } from "./memory-task.ts";
 import type {
+  AccountRow,
+  AccountWrite,
   Blob,
   Commit,
   CommitResult,
@@ -47,6 +49,9 @@ interface StoredBlob {
   unreferencedAt: number | null;
 }
 
+const accountKey = (account: string, window: string): string => `${account}\n${window}`;
+const passes = (drawn: number, total: number, max: number | null): boolean => drawn > 0 && max !== null && total > max;
+
 /** The state of one fleet in memory, with the changes that commits make to it. Values are replaced, never changed, and
  *  each change pushes what undoes it onto `undo`: so a refused commit, a failed flush and a crash are taken back. */
 export class MemoryFleet {
@@ -55,6 +60,7 @@ export class MemoryFleet {
   readonly deadLetters = new Map<string, DeadLetter>();
   readonly inbox = new Map<string, InboxRow>();
   readonly outbox = new Map<number, OutboxRow>();
+  readonly accounts = new Map<string, AccountRow>();
   readonly blobs = new Map<string, StoredBlob>();
   readonly #events = new Map<JournalId, EventRow[]>();
   readonly #snapshots = new Map<JournalId, readonly Snapshot[]>();
@@ -81,6 +87,10 @@ export class MemoryFleet {
     return this.#due.items;
   }
 
+  account(account: string, window: string): AccountRow {
+    return this.accounts.get(accountKey(account, window)) ?? { account, window, tokens: 0, costMicroUsd: 0 };
+  }
+
   run(id: JournalId): RunRow | null {
     const journal = this.journals.get(id);
     if (!journal?.run) return null;
@@ -96,6 +106,11 @@ export class MemoryFleet {
     if (fenced !== null) {
       takeBack(undo, mark);
       return { ok: false, reason: "fenced", task: fenced };
+    }
+    const overdrawn = this.#draw(commit.accounts ?? [], undo);
+    if (overdrawn !== null) {
+      takeBack(undo, mark);
+      return overdrawn;
     }
     this.#writeJournal(commit, undo);
     this.#writeTimers(commit, undo);
@@ -199,6 +214,17 @@ export class MemoryFleet {
         const { worker, leaseUntil, attempt } = write;
         this.#setTask({ ...common, readyAt: held?.readyAt ?? 0, worker, leaseUntil, fence: attempt }, undo);
       }
+    }
+    return null;
+  }
+
+  #draw(writes: readonly AccountWrite[], undo: Undo[]): CommitResult | null {
+    for (const { account, window, tokens, costMicroUsd, tokensMax, costMicroUsdMax } of writes) {
+      const drawn = this.account(account, window);
+      const row = { ...drawn, tokens: drawn.tokens + tokens, costMicroUsd: drawn.costMicroUsd + costMicroUsd };
+      if (passes(tokens, row.tokens, tokensMax) || passes(costMicroUsd, row.costMicroUsd, costMicroUsdMax))
+        return { ok: false, reason: "overdrawn", account, window };
+      this.#put(this.accounts, accountKey(account, window), row, undo);
     }
     return null;
   }

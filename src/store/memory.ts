@@ -4,6 +4,7 @@ import { copy, MemoryFleet, takeBack, type Undo } from "./memory-fleet.ts";
 import { compareText } from "./memory-index.ts";
 import { earliest } from "./memory-task.ts";
 import type {
+  AccountRow,
   Commit,
   CommitResult,
   DeadLetter,
@@ -269,6 +270,10 @@ class MemoryStore implements Store {
         .sort(compareText)
         .slice(0, limit),
     );
+  }
+
+  account(account: string, window: string): Promise<AccountRow> {
+    return this.#read("account", () => copy(this.#state.account(account, window)));
   }
 
   blob(hash: string): Promise<Uint8Array | null> {

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { FlotillaError, invariant } from "../error.ts";
 import { SNAPSHOTS_KEPT, tasksAdded } from "./commit.ts";
-import type { Commit, CommitResult, EventRow, JournalId, RunWrite, TaskWrite } from "./store.ts";
+import type { AccountWrite, Commit, CommitResult, EventRow, JournalId, RunWrite, TaskWrite } from "./store.ts";
 
 type Refusal = Exclude<CommitResult, { ok: true }>;
 
@@ -50,6 +50,11 @@ const SQL = {
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   inbox: `INSERT OR REPLACE INTO inbox (fleet, id, run, kind, at, deadline, decided_at, bytes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  openAccount: `INSERT INTO account (fleet, account, period, tokens, cost_micro_usd) VALUES (?, ?, ?, 0, 0)
+    ON CONFLICT DO NOTHING`,
+  draw: `UPDATE account SET tokens = tokens + ?4, cost_micro_usd = cost_micro_usd + ?5
+    WHERE fleet = ?1 AND account = ?2 AND period = ?3
+    AND (?4 <= 0 OR ?6 IS NULL OR tokens + ?4 <= ?6) AND (?5 <= 0 OR ?7 IS NULL OR cost_micro_usd + ?5 <= ?7)`,
   blob: "INSERT INTO blob (fleet, hash, refs, bytes) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING",
   refer: "INSERT INTO blob_ref (journal, hash) VALUES (?, ?) ON CONFLICT DO NOTHING",
   referred: "UPDATE blob SET refs = refs + 1, unreferenced_at = NULL WHERE fleet = ? AND hash = ?",
@@ -247,6 +252,7 @@ export class CommitWriter {
       else this.#run("clearTimer", fleet, commit.journal, timer.name);
     }
     for (const { topic, bytes } of commit.outbox ?? []) this.#run("outbox", fleet, topic, bytes);
+    for (const write of commit.accounts ?? []) this.#draw(write);
     for (const { id, at, kind, reason, run, task, bytes } of commit.deadLetters ?? []) {
       this.#run("deadLetter", fleet, id, at, kind, reason, run, task, bytes);
     }
@@ -263,6 +269,12 @@ export class CommitWriter {
       this.#run("snapshotsOld", journal);
     }
     for (const run of commit.remove ?? []) this.#remove(run);
+  }
+
+  #draw({ account, window, tokens, costMicroUsd, tokensMax, costMicroUsdMax }: AccountWrite): void {
+    this.#run("openAccount", this.#fleet, account, window);
+    if (this.#run("draw", this.#fleet, account, window, tokens, costMicroUsd, tokensMax, costMicroUsdMax) === 0)
+      throw new LateRefusal({ ok: false, reason: "overdrawn", account, window });
   }
 
   #refer(id: JournalId, journal: number, hash: string): void {

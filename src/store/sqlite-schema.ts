@@ -90,6 +90,15 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX dead_letter_by_at ON dead_letter (fleet, at, id);
 
+  CREATE TABLE account (
+    fleet INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    period TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    cost_micro_usd INTEGER NOT NULL,
+    PRIMARY KEY (fleet, account, period)
+  ) WITHOUT ROWID;
+
   CREATE TABLE blob (
     fleet INTEGER NOT NULL,
     hash TEXT NOT NULL,

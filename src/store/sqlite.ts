@@ -8,6 +8,7 @@ import { holdFile } from "./sqlite-held.ts";
 import { checkFileSchema, checkSchema, migrate, userVersion } from "./sqlite-migrate.ts";
 import { MIGRATIONS } from "./sqlite-schema.ts";
 import type {
+  AccountRow,
   Commit,
   CommitResult,
   DeadLetter,
@@ -196,6 +197,7 @@ const SQL = {
   blob: "SELECT bytes FROM blob WHERE fleet = ? AND hash = ?",
   sweep: "DELETE FROM blob WHERE fleet = ? AND refs = 0 AND unreferenced_at < ?",
   sweepMark: "UPDATE blob SET unreferenced_at = ?2 WHERE fleet = ?1 AND refs = 0 AND unreferenced_at IS NULL",
+  account: `SELECT tokens, cost_micro_usd AS costMicroUsd FROM account WHERE fleet = ? AND account = ? AND period = ?`,
   snapshot: `SELECT version, bytes FROM snapshot WHERE journal = (SELECT no FROM journal WHERE fleet = ? AND id = ?)
     AND version <= ? ORDER BY version DESC LIMIT 1`,
 } as const;
@@ -384,6 +386,14 @@ class SqliteStore implements Store {
         .map((row) => row.id)
         .filter((id) => id.startsWith(prefix)),
     );
+  }
+
+  async account(account: string, window: string): Promise<AccountRow> {
+    const nothing = { tokens: 0, costMicroUsd: 0 };
+    return this.#read(() => {
+      const drawn = this.#one<typeof nothing>("account", this.#no, account, window) ?? nothing;
+      return { account, window, ...drawn };
+    });
   }
 
   async blob(hash: string): Promise<Uint8Array | null> {

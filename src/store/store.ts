@@ -166,6 +166,25 @@ export interface Snapshot {
   bytes: Uint8Array;
 }
 
+/** What a commit draws from an account in one of its windows; less than nothing is given back (K2). */
+export interface AccountWrite {
+  account: string;
+  window: string;
+  tokens: number;
+  costMicroUsd: number;
+  /** What may be drawn in this window, by all together; null: no bound. */
+  tokensMax: number | null;
+  costMicroUsdMax: number | null;
+}
+
+/** What is drawn from an account in one window. */
+export interface AccountRow {
+  account: string;
+  window: string;
+  tokens: number;
+  costMicroUsd: number;
+}
+
 /** All that one transition of one journal changes. Applied whole or not at all. */
 export interface Commit {
   journal: JournalId;
@@ -180,6 +199,8 @@ export interface Commit {
   deadLetters?: readonly DeadLetter[];
   /** Items of the inbox; one written again under its id replaces the first. */
   inbox?: readonly InboxRow[];
+  /** In order. What gives back is never refused. */
+  accounts?: readonly AccountWrite[];
   /** Blobs that the events refer to; writing one that exists adds a reference. */
   blobs?: readonly Blob[];
   /** References to blobs that are already stored (by this or another journal). */
@@ -201,6 +222,8 @@ export type CommitResult =
   | { ok: false; reason: "duplicate"; run: JournalId; inputDigest: string }
   /** A lease was not newer than the newest one of its task. */
   | { ok: false; reason: "fenced"; task: string }
+  /** It would draw more from an account than may be drawn in that window. */
+  | { ok: false; reason: "overdrawn"; account: string; window: string }
   /** A `ready` or `create` would pass the bound of the queue (M8): `depth` is what it
    *  holds now, all queues of the fleet together. Only commits that create a run are refused so. */
   | { ok: false; reason: "full"; depth: number };
@@ -236,7 +259,7 @@ export interface Store {
 
   /** Applies each commit whole or not at all, all of them in one durable transaction, in the order given; resolves
    *  only when they survive a crash of process and power (F14). A refused commit does not stop the others; each is
-   *  checked against what the ones before it left, for conflict, duplicate, full and fenced in this order.
+   *  checked against what the ones before it left, for conflict, duplicate, full, fenced and overdrawn in this order.
    *  @throws {FlotillaError} STORE_FULL, STORE_READONLY, INVARIANT (a malformed commit, or one that removes a run that
    *  has not ended), BLOB_MISSING (`blobRefs` names what is not stored), each with nothing applied; STORE_UNAVAILABLE */
   commit(commits: readonly Commit[]): Promise<CommitResult[]>;
@@ -292,6 +315,8 @@ export interface Store {
   inboxItem(id: string): Promise<InboxRow | null>;
   /** Ids of items, also decided ones, that start with `prefix`, in order, at most `limit`. */
   inboxIdsByPrefix(prefix: string, limit: number): Promise<string[]>;
+  /** What is drawn from an account in a window; zeros when nothing ever was. */
+  account(account: string, window: string): Promise<AccountRow>;
 
   blob(hash: string): Promise<Uint8Array | null>;
   /** Notes at `now` which blobs no journal refers to, and removes those noted so before `unreferencedBefore` and not

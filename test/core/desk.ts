@@ -1,3 +1,4 @@
+import type { Accounts } from "../../src/core/account.ts";
 import { type Command, type DecideContext, decide, type StepRecord } from "../../src/core/decide.ts";
 import {
   type ApprovalPolicy,
@@ -41,12 +42,21 @@ export interface DeskOptions {
   escalation?: Record<string, EscalationPolicy>;
   /** Tools whose calls need a person. */
   approval?: Record<string, ApprovalPolicy>;
+  accounts?: Accounts;
 }
 
 /** A started run under a planner of the test's own. */
 export function desk(
   planner: Planner | readonly TaskSpec[],
-  { limits = {}, retry = {}, input = null, onCorrection = "rerun", approval = {}, escalation = {} }: DeskOptions = {},
+  {
+    limits = {},
+    retry = {},
+    input = null,
+    onCorrection = "rerun",
+    approval = {},
+    escalation = {},
+    accounts,
+  }: DeskOptions = {},
 ): Desk {
   const state = emptyRun("r-1");
   const events: RunEvent[] = [];
@@ -62,6 +72,7 @@ export function desk(
         planner: used,
         options: null,
         retry: () => ({ ...DEFAULT_RETRY, ...retry }),
+        ...(accounts === undefined ? {} : { accounts }),
         facts: { may: (agent) => agent !== "stranger", onCorrection },
         escalation: (agent) => escalation[agent ?? ""] ?? null,
         approval: (_, tool) => approval[tool] ?? null,

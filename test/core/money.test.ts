@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { Accounts } from "../../src/core/account.ts";
 import type { Command } from "../../src/core/decide.ts";
-import { callRefusal, NO_LIMITS } from "../../src/core/money.ts";
+import type { Budgets } from "../../src/core/definition.ts";
+import { callRefusal } from "../../src/core/money.ts";
+import { termsOf, windowOf } from "../../src/runtime/accounts.ts";
 import { type Desk, desk, work } from "./desk.ts";
 
 const reserve = (task: string, call: string, tokens: number, costMicroUsd: number | null = null) =>
@@ -28,7 +31,7 @@ describe("K2: a call's worst case is on record before it is made", () => {
     const at = pair({ tokensMax: 1_000 });
     expect(at.send(reserve("a", "m/1", 600))).toEqual(["call.reserved"]);
     expect(at.send(reserve("b", "m/1", 600))).toEqual([]);
-    expect(callRefusal(at.state, reserve("b", "m/1", 600), NO_LIMITS)).toMatchObject({
+    expect(callRefusal(at.state, reserve("b", "m/1", 600), { now: 0 })).toMatchObject({
       wait: true,
       error: {
         code: "LIMIT_TOKENS",
@@ -44,18 +47,18 @@ describe("K2: a call's worst case is on record before it is made", () => {
   test("money is kept in the same way, and says what is missing", () => {
     const at = pair({ costMicroUsdMax: 1_000 });
     at.send(reserve("a", "m/1", 1, 700));
-    expect(callRefusal(at.state, reserve("b", "m/1", 1, 301), NO_LIMITS)).toMatchObject({
+    expect(callRefusal(at.state, reserve("b", "m/1", 1, 301), { now: 0 })).toMatchObject({
       wait: true,
       error: { message: "the run spent $0.00 of $0.001, $0.0007 are reserved; the next call may cost $0.000301" },
     });
     recorded(at, "a", "m/1", 1, 700);
-    expect(callRefusal(at.state, reserve("b", "m/1", 1, 301), NO_LIMITS)).toMatchObject({ wait: false });
+    expect(callRefusal(at.state, reserve("b", "m/1", 1, 301), { now: 0 })).toMatchObject({ wait: false });
     expect(at.send(reserve("b", "m/1", 1, 300))).toEqual(["call.reserved"]);
   });
 
   test("a model without a price is not asked where money is limited", () => {
     const at = pair({ costMicroUsdMax: 1_000 });
-    expect(callRefusal(at.state, reserve("a", "m/1", 1, null), NO_LIMITS)).toMatchObject({
+    expect(callRefusal(at.state, reserve("a", "m/1", 1, null), { now: 0 })).toMatchObject({
       wait: false,
       error: { code: "LIMIT_COST", hint: expect.stringContaining("prices") as string },
     });
@@ -63,7 +66,7 @@ describe("K2: a call's worst case is on record before it is made", () => {
 
   test("a task has limits of its own, which count over its attempts", () => {
     const at = pair({});
-    const limits = { tokensMax: 1_000, costMicroUsdMax: null };
+    const limits = { now: 0, taskLimits: () => ({ tokensMax: 1_000, costMicroUsdMax: null }) };
     at.send(reserve("a", "m/1", 600));
     expect(callRefusal(at.state, reserve("a", "m/2", 600), limits)).toMatchObject({ wait: true });
     expect(callRefusal(at.state, reserve("b", "m/1", 600), limits)).toBeNull();
@@ -122,7 +125,7 @@ test("K2: a provider that bills more than was reserved is on record, and is aske
   at.send(reserve("a", "m/1", 600, 60));
   expect(recorded(at, "a", "m/1", 601, 60)).toEqual(["step.completed", "budget.exceeded"]);
   expect(at.send(reserve("b", "m/1", 10, 1))).toEqual([]);
-  expect(callRefusal(at.state, reserve("b", "m/1", 10), NO_LIMITS)).toMatchObject({
+  expect(callRefusal(at.state, reserve("b", "m/1", 10), { now: 0 })).toMatchObject({
     wait: false,
     error: { code: "LIMIT_COST", message: expect.stringContaining("billed 601 tokens") as string },
   });
@@ -142,4 +145,124 @@ test("K2: at four fifths of a budget an alert goes on record, once", () => {
   expect(at.events.filter(({ type }) => type === "budget.alerted")).toMatchObject([
     { data: { scope: "run", unit: "tokens", charged: 850, max: 1_000 } },
   ]);
+});
+
+describe("K2: accounts beyond the run, in escrow", () => {
+  const DAY = Date.UTC(2026, 0, 31, 12);
+  const budgets: Budgets = {
+    fleet: [{ per: "day", tokensMax: 10_000, costMicroUsdMax: null }],
+    workflows: {},
+    agents: { x: [{ per: "total", tokensMax: 1_000, costMicroUsdMax: 100_000 }] },
+  };
+
+  /** Accounts of which all but one run drew this much. */
+  function accountsWith(drawn: Record<string, number> = {}, othersHold = false): Accounts {
+    return {
+      terms: (agent, workflow, now) => termsOf(budgets, agent, workflow, now),
+      drawn: (account) => ({ tokens: drawn[account] ?? 0, costMicroUsd: 0 }),
+      othersHold: () => othersHold,
+    };
+  }
+
+  function spender(accounts: Accounts): Desk {
+    const at = desk([work("a"), work("b")], { accounts });
+    at.now = DAY;
+    at.assign("a");
+    at.assign("b");
+    return at;
+  }
+
+  const draws = (at: Desk) =>
+    at.events.flatMap((event) => (event.type === "call.reserved" ? [event.data.accounts] : []));
+
+  test("a call draws from each account that it is charged to, in the window that holds", () => {
+    const at = spender(accountsWith());
+    at.send(reserve("a", "m/1", 500, 50));
+    expect(draws(at)[0]).toMatchObject([
+      { account: "fleet", window: "day 2026-01-31", tokens: 500 },
+      { account: "agent/x", window: "total", tokens: 500, costMicroUsd: 200 },
+    ]);
+    at.check();
+  });
+
+  test("what a call leaves over pays for the next; what nobody needs goes back with the attempt", () => {
+    const at = spender(accountsWith());
+    at.send(reserve("a", "m/1", 500, 50));
+    recorded(at, "a", "m/1", 100, 10);
+    at.send(reserve("a", "m/2", 450, 50));
+    expect(draws(at)[1]).toMatchObject([{ tokens: 200 }, { tokens: 50, costMicroUsd: 0 }]);
+    recorded(at, "a", "m/2", 100, 10);
+    expect(at.complete("a")).toContain("budget.returned");
+    expect(at.events.find(({ type }) => type === "budget.returned")).toMatchObject({
+      data: {
+        accounts: [
+          { account: "fleet", tokens: 500 },
+          { account: "agent/x", tokens: 350, costMicroUsd: 180 },
+        ],
+      },
+    });
+    expect(at.state.money.allotments.size).toBe(0);
+    at.check();
+  });
+
+  test("what was under way at a crash is not given back", () => {
+    const at = spender(accountsWith());
+    at.send(reserve("a", "m/1", 500, 50));
+    at.release("a", true);
+    expect(at.events.at(-1)).toMatchObject({
+      type: "budget.returned",
+      data: { accounts: [{ account: "agent/x", tokens: 0, costMicroUsd: 150 }] },
+    });
+  });
+
+  test("what an account does not hold is refused, at once when nobody may give any back", () => {
+    const at = spender(accountsWith({ "agent/x": 600 }));
+    const context = (othersHold: boolean) => ({ now: DAY, accounts: accountsWith({ "agent/x": 600 }, othersHold) });
+    expect(at.send(reserve("a", "m/1", 500, 50))).toEqual([]);
+    expect(callRefusal(at.state, reserve("a", "m/1", 500, 50), context(false))).toMatchObject({
+      wait: false,
+      error: {
+        code: "LIMIT_TOKENS",
+        message: "agent/x (total) used 600 tokens of 1000; the next call may need 500",
+      },
+    });
+    expect(callRefusal(at.state, reserve("a", "m/1", 500, 50), context(true))).toMatchObject({ wait: true });
+    expect(callRefusal(at.state, reserve("a", "m/1", 100, null), context(true))).toMatchObject({
+      wait: false,
+      error: { code: "LIMIT_COST" },
+    });
+  });
+
+  test("the draw that takes an account to four fifths puts the alert on record", () => {
+    const at = spender(accountsWith({ fleet: 7_900 }));
+    expect(at.send(reserve("a", "m/1", 200, 1))).toEqual(["call.reserved", "budget.alerted"]);
+    expect(at.events.at(-1)).toMatchObject({
+      data: { scope: "fleet", window: "day 2026-01-31", unit: "tokens", charged: 8_100, max: 10_000 },
+    });
+  });
+
+  test("what is billed beyond all reservations is drawn whatever the account holds", () => {
+    const at = spender(accountsWith());
+    at.send(reserve("a", "m/1", 500, 50));
+    recorded(at, "a", "m/1", 700, 50);
+    expect(at.events.at(-1)).toMatchObject({
+      type: "budget.exceeded",
+      data: {
+        accounts: [
+          { account: "fleet", tokens: 200, tokensMax: null },
+          { account: "agent/x", tokens: 200 },
+        ],
+      },
+    });
+    at.check();
+  });
+
+  test.each([
+    ["hour", "hour 2026-01-31T12"],
+    ["day", "day 2026-01-31"],
+    ["month", "month 2026-01"],
+    ["total", "total"],
+  ] as const)("a window of a budget: %s", (per, window) => {
+    expect(windowOf(per, DAY)).toBe(window);
+  });
 });

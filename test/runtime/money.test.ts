@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { chargedOf } from "../../src/core/money.ts";
 import type { OpenFleet } from "../../src/runtime/app-contract.ts";
+import { readRun } from "../../src/runtime/journal.ts";
 import { openFleet } from "../../src/runtime/open-fleet.ts";
 import { type Double, startDouble } from "../model/double.ts";
 import { fixtureText, type Place, placeWith } from "./place.ts";
@@ -66,3 +67,32 @@ test("K2: what was under way when everything was killed stays charged, and the b
   expect(chargedOf(state).costMicroUsd).toBeGreaterThanOrEqual(billed());
   expect(chargedOf(state).costMicroUsd).toBeLessThanOrEqual(BUDGET_MICRO_USD);
 });
+
+test("K2: 100 runs at once share the budget of one agent, and a restart knows what was used", async () => {
+  const { place, billed } = await counting();
+  const app = await opened(place, 2);
+  const runs = await Promise.all(items.map((n) => app.control.start({ workflow: "save", input: n })));
+  const ends = await Promise.all(runs.map((run) => app.result(run)));
+  const refused = ends.filter(({ error }) => error?.code === "LIMIT_COST").length;
+  const paid = ends.filter(({ status }) => status === "completed").length;
+  expect(refused + paid).toBe(CALLS);
+  expect(paid * PRICE_MICRO_USD).toBe(billed());
+  expect(billed()).toBeLessThanOrEqual(BUDGET_MICRO_USD);
+  expect(billed()).toBeGreaterThan(BUDGET_MICRO_USD - 2 * PRICE_MICRO_USD);
+  expect(await app.store.account("agent/saver", "total")).toMatchObject({ costMicroUsd: billed() });
+  const alerts = await eventsOf(app, runs, "budget.alerted");
+  expect(alerts).toMatchObject([{ data: { scope: "agent/saver", window: "total", max: BUDGET_MICRO_USD } }]);
+  await app.close();
+
+  const later = await opened(place, 1);
+  const run = await later.control.start({ workflow: "save", input: null });
+  expect((await later.result(run)).error?.code).toBe("LIMIT_COST");
+  expect(billed()).toBe(paid * PRICE_MICRO_USD);
+});
+
+async function eventsOf(app: OpenFleet, runs: readonly string[], type: string): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (const run of runs)
+    for await (const { event } of readRun(app.store, run)) if (event.type === type) found.push(event);
+  return found;
+}

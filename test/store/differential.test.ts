@@ -39,10 +39,12 @@ const WANTED = [
   ],
   ...["inbox", "inboxItem", "inboxIdsByPrefix", "inboxItem: not found"],
   ...["deadLetterRemove", "blob", "sweepBlobs", "snapshot"],
+  ...["account", "deadLetterRemove", "blob", "sweepBlobs", "snapshot"],
   ...[
     "commit: conflict",
     "commit: duplicate",
     "commit: fenced",
+    "commit: overdrawn",
     "commit: full",
     "commit: INVARIANT",
     "commit: BLOB_MISSING",

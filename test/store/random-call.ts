@@ -66,6 +66,7 @@ export class RandomCalls {
     if (this.#chance(0.3)) commit.timers = this.#some(2, () => this.#timer());
     if (this.#chance(0.2))
       commit.outbox = this.#some(2, () => ({ topic: this.#pick(QUEUES), bytes: utf8(`o${this.#int(99)}`) }));
+    if (this.#chance(0.3)) commit.accounts = this.#some(2, () => this.#draw());
     if (this.#chance(0.1)) commit.deadLetters = this.#some(2, () => this.#letter());
     if (isRun && this.#chance(0.2)) commit.inbox = this.#some(2, () => this.#item(journal));
     if (isRun && expectedVersion + count > 0) this.#attach(commit, expectedVersion + count);
@@ -109,6 +110,12 @@ export class RandomCalls {
   #timer() {
     const name = this.#pick(TASKS);
     return this.#chance(0.6) ? { op: "set" as const, name, dueAt: this.#time() } : { op: "clear" as const, name };
+  }
+
+  #draw() {
+    const [account, window] = [this.#pick(QUEUES), this.#pick(WORKERS)];
+    const [tokens, costMicroUsd] = [this.#int(9) - 3, this.#int(9) - 3];
+    return { account, window, tokens, costMicroUsd, tokensMax: 12, costMicroUsdMax: this.#chance(0.5) ? 12 : null };
   }
 
   #letter() {
@@ -202,6 +209,7 @@ export class RandomCalls {
     const ids = this.#some(3, () => this.#int(80));
     const letter = `d${this.#int(8)}`;
     const hash = this.#pick(BLOBS).hash;
+    const [queue, worker] = [this.#pick(QUEUES), this.#pick(WORKERS)];
     const [now, before] = [this.now, this.now - this.#int(4)];
     const filter = {
       limit,
@@ -209,6 +217,11 @@ export class RandomCalls {
       ...(this.#chance(0.4) ? { kind: this.#pick(KINDS) } : {}),
     };
     return this.#pick<RandomCall>([
+      {
+        name: "account",
+        input: [queue, worker],
+        make: (store) => store.account(queue, worker),
+      },
       { name: "outbox", input: [limit], make: (store) => store.outbox(limit) },
       { name: "outboxSent", input: [ids], make: (store) => store.outboxSent(ids) },
       { name: "deadLetters", input: [filter], make: (store) => store.deadLetters(filter) },

@@ -43,6 +43,7 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
     "A call ended without a record. `free`: it cost nothing; `unsettled`: nobody knows, what was reserved stays charged.",
     "",
   ],
+  "budget.returned": ["The run gave back what it had drawn from accounts and does not need.", ""],
   "budget.exceeded": ["A provider billed more than was reserved. No model is asked any more in this run.", ""],
   "budget.alerted": ["Four fifths of a budget are used.", ""],
   "result.late": ["Something came from an attempt that is over; it was not acted on.", ""],

@@ -111,15 +111,17 @@ export function sentence(event: RunEvent, cast: Cast): string {
         ? `${call} of ${who(task)} cost nothing`
         : `what ${call} of ${who(task)} cost is not known: what was reserved stays charged`;
     }
+    case "budget.returned":
+      return `gave back what it had drawn and does not need: ${event.data.accounts.map(({ account, tokens, costMicroUsd }) => `${tokens} tokens, ${money(costMicroUsd)} to ${account}`).join("; ")}`;
     case "budget.exceeded": {
       const { task, call, billed, reserved } = event.data;
       const bill = `${billed.tokens} tokens, ${money(billed.costMicroUsd)}`;
       return `the provider billed ${bill} for ${call} of ${who(task)}, more than the ${reserved.tokens} tokens, ${money(reserved.costMicroUsd)} that were reserved; no model is asked any more`;
     }
     case "budget.alerted": {
-      const { scope, unit, charged, max } = event.data;
+      const { scope, unit, charged, max, window } = event.data;
       const used = unit === "tokens" ? `${charged} of ${max} tokens` : `${money(charged)} of ${money(max)}`;
-      return `${scope} used ${used} (${Math.floor((100 * charged) / max)} %)`;
+      return `${scope}${window === undefined ? "" : ` (${window})`} used ${used} (${Math.floor((100 * charged) / max)} %)`;
     }
     case "result.late": {
       const { task, what, why } = event.data;

@@ -24,7 +24,7 @@ export interface Checker {
   event?(event: DurableEvent): void;
   /** Something outside is executed now. */
   call?(call: Call): void;
-  /** A provider charges for an answer. */
+  /** A provider answers and charges for it, or refuses. */
   bill?(bill: Bill): void;
   /** The coordinator tells watchers of an event. */
   notice?(run: string, version: number): void;
