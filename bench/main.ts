@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { nearest } from "../src/definition/nearest.ts";
 import { benchmark, type BenchmarkOptions, WORKLOADS } from "./benchmark.ts";
 import { render } from "./report.ts";
 import type { Mode, StoreKind } from "./subject.ts";
@@ -56,15 +57,17 @@ function read(): (BenchmarkOptions & { json: boolean; help: boolean }) | null {
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    process.stderr.write(`${error.message}\n\n`);
+    process.stderr.write(`FLT900 ${error.message}\n\n`);
     return null;
   }
 }
 
 function oneOf<T extends string>(text: string, what: string, allowed: readonly T[]): T {
   const found = allowed.find((one) => one === text);
-  if (found === undefined) throw new TypeError(`there is no ${what} ${text}; there are: ${allowed.join(", ")}`);
-  return found;
+  if (found !== undefined) return found;
+  const near = nearest(text, allowed) ?? nearest(text.slice(0, -1), allowed);
+  const meant = near === null ? "" : `  Did you mean ${near}?`;
+  throw new TypeError(`there is no ${what} ${text}; there are: ${allowed.join(", ")}.${meant}`);
 }
 
 function positive(text: string): number {

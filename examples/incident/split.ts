@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+import { FOLDER } from "./log/file.ts";
+
 /** What this agent needs of its context. */
 interface Context {
   tool(name: string, input: unknown): Promise<unknown>;
@@ -15,5 +18,5 @@ export async function split(context: Context, { log, report = "report.md" }: { l
   const windows = Array.from({ length: Math.ceil(lines / size) }, (_, place) => {
     return { log, from: place * size + 1, to: Math.min(lines, (place + 1) * size) };
   });
-  return { summary: `${lines} lines in ${windows.length} windows`, report, lines, windows };
+  return { summary: `${lines} lines in ${windows.length} windows`, report: resolve(FOLDER, report), lines, windows };
 }

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { CATALOGUE, hypothesis, signIn } from "./log/catalogue.ts";
 import { type Circumstances, circumstances } from "./log/change.ts";
 import { eachLine, FOLDER } from "./log/file.ts";
-import { findingOf } from "./log/finding.ts";
+import { type Finding, findingOf } from "./log/finding.ts";
 import {
   clock,
   frequent,
@@ -186,8 +186,19 @@ export async function findChange({
 }: {
   log: string;
   hypothesis: string;
-}): Promise<Circumstances | { trigger: null }> {
-  return circumstances(await openLog(log), id) ?? { trigger: null };
+}): Promise<(Circumstances | { trigger: null }) & { conclusion: Conclusion }> {
+  const index = await openLog(log);
+  return { ...(circumstances(index, id) ?? { trigger: null }), conclusion: conclusionOf(findingOf(index, id)) };
+}
+
+/** An investigation's end in a few words and numbers. */
+type Conclusion = Pick<Finding, "summary" | "verdict" | "cause" | "component" | "lines" | "action"> & {
+  /** The line that set it off. */
+  trigger: number | null;
+};
+
+function conclusionOf({ summary, verdict, cause, component, lines, trigger, action }: Finding): Conclusion {
+  return { summary, verdict, cause, component, lines, trigger: trigger?.line ?? null, action };
 }
 
 interface ReportRequest extends Said {
@@ -209,17 +220,7 @@ export async function writeReport(
   const finding = findingOf(index, cause);
   const path = resolve(FOLDER, report);
   replaceFile(path, renderReport(index, finding, judge(index, argued), said), context.idempotencyKey);
-  const { summary, lines, component, trigger, action } = finding;
-  return {
-    report: path,
-    summary,
-    verdict: finding.verdict,
-    cause: finding.cause,
-    component,
-    lines,
-    trigger: trigger?.line ?? null,
-    action,
-  };
+  return { report: path, ...conclusionOf(finding) };
 }
 
 /** Whole or not at all, also when the process dies in the middle. */

@@ -29,6 +29,7 @@ export interface YamlSource {
 
 /** Reads YAML 1.2 (JSON is YAML). `file` is how problems name it. Never throws for what the text holds. */
 export function yamlSource(text: string, file: string): YamlSource {
+  if (isBinary(text)) return binarySource(file);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, merge: true, prettyErrors: false, logLevel: "error" });
   const place = placer(text, file, lines);
@@ -42,6 +43,23 @@ export function yamlSource(text: string, file: string): YamlSource {
   const readable = !failed && broken === undefined;
   const locate: YamlSource["locate"] = (finding) => place(...span(document, text, finding));
   return { data, problems, readable, locate, place: (finding) => located(finding, locate(finding)) };
+}
+
+/** What stands for bytes that are no UTF-8, when there is more of it than a slip of an editor leaves. */
+const NO_TEXT = /\0|(?:\ufffd[^\ufffd]*){8}/;
+
+const isBinary = (text: string): boolean => NO_TEXT.test(text);
+
+function binarySource(file: string): YamlSource {
+  const place = { file };
+  const what = "this is no text: it holds bytes that no YAML file has";
+  return {
+    data: undefined,
+    problems: [problem("DEFINITION_SYNTAX", what, { ...place, hint: "name a YAML file, saved as UTF-8" })],
+    readable: false,
+    locate: () => place,
+    place: (finding) => located(finding, place),
+  };
 }
 
 function isBroken(error: YAMLError): boolean {

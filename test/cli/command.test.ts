@@ -204,6 +204,29 @@ describe("a run", () => {
   });
 });
 
+describe("bad input", () => {
+  test("a workload that is none: exit code 2, and what there is", async () => {
+    const folder = newProject({ empty: true });
+    expect(await flotilla(folder, ["bench", "W99"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^FLT900 there is no workload W99; there are: W1, .*Did you mean W\d\?/),
+    });
+  });
+
+  test("test cases that are not there, or are no text", async () => {
+    const folder = newProject();
+    const none = await flotilla(folder, ["test", "letter.test.yaml"]);
+    expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean") });
+    expect(none.stderr).not.toContain("ENOENT");
+    writeFileSync(join(folder, "odd.test.yaml"), Buffer.from(Array.from({ length: 400 }, (_, i) => (i * 151) % 256)));
+    const odd = await flotilla(folder, ["test", "odd.test.yaml"]);
+    expect(odd).toMatchObject({ code: 3, stderr: expect.stringContaining("this is no text") });
+    expect(odd.stderr.split("\n").length).toBeLessThan(5);
+    const definition = await flotilla(folder, ["check", "--file", "odd.test.yaml"]);
+    expect(definition).toMatchObject({ code: 3, stderr: expect.stringContaining("this is no text") });
+  });
+});
+
 describe("init", () => {
   test("makes a project that is valid, without a question off a terminal, and never over something", async () => {
     const folder = newProject({ empty: true });

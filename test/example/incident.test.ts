@@ -6,6 +6,7 @@ import { parse, stringify } from "yaml";
 import { findingIn } from "../../examples/incident/log/report.ts";
 import type { Json } from "../../src/core/json.ts";
 import { type App, open } from "../../src/open.ts";
+import { simulate } from "../../src/simulator/index.ts";
 import { bundledLines, EXAMPLE, FAULTLESS, HARMLESS, logFolder, outOfMemoryLog, SHIFT, TRUTH } from "./incident-log.ts";
 
 const LEFT_OUT = new Set(["capture", ".flotilla", "report.md"]);
@@ -41,6 +42,20 @@ async function investigate(log: string, name: string) {
   if (finding === null) throw new Error("the report holds no finding");
   return { run, output, text, finding };
 }
+
+it("T1: is simulated out of the box: tools that time out, and the same cause at the end of every seed", async () => {
+  const { runs, lost, duplicatedEffects, faults } = await simulate(
+    join(example, "fleet.yaml"),
+    "incident",
+    { log: "data/incident.log" },
+    { runs: 4, faults: ["tool.timeout=20%"] },
+  );
+  expect(new Set(runs.map(({ output }) => (output as { cause?: string } | null)?.cause))).toEqual(
+    new Set([TRUTH.cause]),
+  );
+  expect({ lost, duplicatedEffects }).toEqual({ lost: 0, duplicatedEffects: 0 });
+  expect(faults["tool.timeout"]).toBeGreaterThan(0);
+});
 
 describe("the incident example, through the whole engine", () => {
   it("names the known cause with evidence from its time, and reads with twelve readers", async () => {

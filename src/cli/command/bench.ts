@@ -18,5 +18,7 @@ export async function run({ json, terminal }: Context, workloads: readonly (stri
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   child.once("error", reject);
   child.once("close", resolve);
-  return (await promise) === 0 ? EXIT.ok : EXIT.failed;
+  const code = await promise;
+  if (code === EXIT.usage) return EXIT.usage;
+  return code === 0 ? EXIT.ok : EXIT.failed;
 }

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { similar } from "../../definition/file.ts";
 import { findDefinition } from "../../definition/load.ts";
 import { type CaseFile, readCaseFile, type TestCase } from "../../testing/case-file.ts";
 import { junit, type Suite } from "../../testing/junit.ts";
@@ -63,7 +64,14 @@ async function caseFiles({ terminal }: Context, project: Project, paths: readonl
 
 async function filesAt(place: string): Promise<string[]> {
   const info = await stat(place).catch((error: Error) => {
-    throw usageError(`${place} cannot be read: ${error.message}`);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+      throw usageError(`${place} cannot be read: ${error.message}`);
+    const near = similar(dirname(place), basename(place));
+    const hint =
+      near === null
+        ? "Name a folder, or a file such as fleet.test.yaml."
+        : `Did you mean ${join(dirname(place), near)}?`;
+    throw usageError(`there is no ${place}`, hint);
   });
   if (!info.isDirectory()) return [place];
   const entries = await readdir(place, { withFileTypes: true });
