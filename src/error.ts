@@ -390,6 +390,13 @@ export const catalogue = {
     "An item lay on a swarm's board that nobody takes.",
     "Add a member that takes it, or leave it to the report with onUnclaimed: report.",
   ),
+  DISAGREEMENT: entry(
+    "FLT341",
+    "business",
+    1,
+    "Agents gave different answers, and the declared policy could not make one of them.",
+    "See the record of the task that settles it; declare what a tie does with `resolve.tie`, or a lower quorum.",
+  ),
   ROUTE_NONE: entry(
     "FLT342",
     "business",

@@ -4,6 +4,8 @@ import type { Json } from "../core/json.ts";
 import { type Workflow, type WorkflowCommon, workflow } from "../definition/workflow.ts";
 import { lost } from "./failure.ts";
 import { type AgentRef, AgentName, duplicate, seatIds, TaskId } from "./option.ts";
+import { type Dispute, bindDispute, disputeEdits, settling } from "./resolve.ts";
+import { ResolveShape, type ResolveOptions } from "./resolve-option.ts";
 import { definePattern, type PatternView } from "./pattern.ts";
 
 const DebaterShape = z.union([
@@ -23,10 +25,15 @@ const DebateShape = z
       .max(100)
       .describe("Who answers; two with a `side` each make a two-sided debate."),
     rounds: z.int().min(1).max(20).default(1).describe("From the second round on, each sees the others' last answers."),
-    judge: AgentName.describe("Gets all answers; its output is the run's."),
+    judge: AgentName.optional().describe("Gets all answers; its output is the run's."),
+    resolve: ResolveShape.optional().describe("How one answer is made of the last ones, in place of a judge."),
     tolerate: z.int().min(0).default(0).describe("How many debaters may fail without failing the run."),
   })
-  .superRefine(({ debaters, tolerate }, issues) => {
+  .superRefine(({ debaters, judge, resolve, tolerate }, issues) => {
+    if ((judge === undefined) === (resolve === undefined)) {
+      const message = judge === undefined ? "must be given, or `resolve`" : "must not be given beside `resolve`";
+      issues.addIssue({ code: "custom", path: ["judge"], message });
+    }
     const twice = duplicate(seatIds(debaters.map(debaterOf)));
     if (twice !== null) {
       const message = `gives a second debater the id "${twice.id}"`;
@@ -51,43 +58,65 @@ type View = PatternView<Options>;
 export const debatePattern = definePattern({
   name: "debate",
   options: DebateShape,
-  agents: ({ debaters, judge }) => [...debaters.map((debater) => debaterOf(debater).agent), judge],
+  agents: ({ debaters, judge, resolve }) =>
+    [...debaters.map((debater) => debaterOf(debater).agent), judge, resolve?.judge].filter(
+      (agent) => agent !== undefined,
+    ),
   plan: (view, change) => {
     if (change.type === "started") return opening(view);
     const { task } = change;
-    if (task.id === JUDGE)
+    const dispute = disputeOf(view.options);
+    const edits = dispute === null ? [] : disputeEdits(view, dispute, change);
+    if (edits.length > 0 || change.type !== "settled") return edits;
+    if (task.id === JUDGE || task.id === RESOLVE)
       return [task.status === "completed" ? { edit: "finish", output: task.output ?? null } : lost(task)];
+    if (task.id.startsWith(`${RESOLVE}/`)) return [];
     return task.status === "failed" && failed(view).length > view.options.tolerate ? [lost(task)] : [];
   },
-  bind: (view, task) => (task.id === JUDGE ? { input: caseFor(view) } : reply(view, task)),
+  bind: (view, task) => {
+    if (task.id === JUDGE) return { input: caseFor(view) };
+    const dispute = disputeOf(view.options);
+    return (dispute && bindDispute(view, dispute, task)) ?? reply(view, task);
+  },
 });
 
 type Debater<Output = unknown> = AgentRef<Output> | { agent: AgentRef<Output>; side?: string; id?: string };
 
 export interface DebateWorkflowOptions<Input, Parsed, Output>
   extends WorkflowCommon<Input, Parsed, Output>,
-    Omit<z.input<typeof DebateShape>, "debaters" | "judge"> {
+    Omit<z.input<typeof DebateShape>, "debaters" | "judge" | "resolve"> {
   debaters: readonly Debater[];
-  judge: AgentRef<Output>;
+  judge?: AgentRef<Output>;
+  resolve?: ResolveOptions<Output>;
 }
 
 /** A workflow in which agents debate and one judges. @throws {FlotillaError} DEFINITION_* when an option is wrong */
 export function debate<Input = Json, Parsed = Input, Output = Json>(
   options: DebateWorkflowOptions<Input, Parsed, Output>,
 ): Workflow<Input, Output> {
-  const { debaters, rounds, judge, tolerate, ...common } = options;
+  const { debaters, rounds, judge, resolve, tolerate, ...common } = options;
   return workflow<Input, Parsed, Output>({
     ...common,
     pattern: debatePattern,
-    options: { debaters, rounds, judge, tolerate },
+    options: { debaters, rounds, judge, resolve, tolerate },
   });
 }
 
 const JUDGE = "judge";
+const RESOLVE = "resolve";
+
+/** The last answers, and how one is made of them; null where a judge is. */
+function disputeOf(options: Options): Dispute | null {
+  const { resolve, rounds } = options;
+  if (resolve === undefined) return null;
+  const sides = seatsOf(options).map(({ id, agent }) => ({ id, agent, task: `${id}/${rounds}` }));
+  return { id: RESOLVE, policy: resolve, sides };
+}
 
 /** All tasks at once, so that the whole debate can be seen from its start. */
 function opening(view: View): Edit[] {
   const { rounds, judge } = view.options;
+  const dispute = disputeOf(view.options);
   const seats = seatsOf(view.options);
   const inRound = (round: number) => seats.map(({ id }) => ({ task: `${id}/${round}`, on: "settled" as const }));
   const debaters = Array.from({ length: rounds }, (_, index) => index + 1).flatMap((round) =>
@@ -99,7 +128,8 @@ function opening(view: View): Edit[] {
       return { edit: "add", task: { id: `${id}/${round}`, agent, ...first } };
     }),
   );
-  return [...debaters, { edit: "add", task: { id: JUDGE, agent: judge, needs: inRound(rounds) } }];
+  if (dispute !== null) return [...debaters, ...settling(dispute).map((task): Edit => ({ edit: "add", task }))];
+  return [...debaters, { edit: "add", task: { id: JUDGE, agent: judge ?? null, needs: inRound(rounds) } }];
 }
 
 function reply(view: View, { id: task }: TaskView): Binding {

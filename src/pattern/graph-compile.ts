@@ -4,6 +4,8 @@ import type { Json } from "../core/json.ts";
 import { type Compiled, type Expression, type Language, language, type Template } from "../expression/expression.ts";
 import { splitText } from "../expression/split.ts";
 import type { GraphOptions, GraphTask } from "./graph-option.ts";
+import { type Seat, seatIds } from "./option.ts";
+import type { Dispute } from "./resolve.ts";
 
 /** A graph's options, made ready once. */
 export interface CompiledGraph {
@@ -19,7 +21,9 @@ export interface CompiledGraph {
 
 export interface CompiledTask {
   id: string;
+  /** Empty when several are asked. */
   agent: string;
+  dispute: Dispute | null;
   /** As declared, and those that expressions read. */
   needs: readonly Need[];
   priority: Priority | undefined;
@@ -39,6 +43,8 @@ export interface CompiledTemplate {
 
 const inTask = language(["input", "tasks"]);
 const inMember = language(["input", "tasks", "item", "index"]);
+
+const sideOf = (side: string | Seat): Seat => (typeof side === "string" ? { agent: side } : side);
 
 type Parts = Pick<GraphOptions, "tasks" | "result" | "onFailure">;
 
@@ -82,15 +88,20 @@ export function compileGraph({ tasks, result, onFailure }: Parts): CompiledGraph
 
 function compileTask(
   id: string,
-  { agent, needs = [], priority, why }: GraphTask,
+  { agent = "", agents = [], resolve, needs = [], priority, why }: GraphTask,
   templates: Pick<CompiledTask, "input" | "forEach" | "when">,
 ): CompiledTask {
   const declared = (Array.isArray(needs) ? needs : [needs]).map((need): Need => {
     return typeof need === "string" ? { task: need, on: "completed" } : need;
   });
+  const ids = seatIds(agents.map(sideOf));
+  const sides = agents.map((side, place) => {
+    return { id: ids[place] ?? "", agent: sideOf(side).agent, task: `${id}/answer/${ids[place]}` };
+  });
   return {
     id,
     agent,
+    dispute: resolve === undefined ? null : { id, policy: resolve, sides },
     needs: withInferred(declared, Object.values(templates)),
     priority: priority === undefined ? undefined : PRIORITY[priority],
     why,

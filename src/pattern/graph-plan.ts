@@ -1,7 +1,9 @@
 import type { Binding, Change, Edit, RunView, TaskSpec, TaskView } from "../core/planner.ts";
 import type { Json } from "../core/json.ts";
 import { bind, ExpressionFailure, type Bindings } from "../expression/expression.ts";
+import { invariant } from "../error.ts";
 import { failure, lost } from "./failure.ts";
+import { bindDispute, disputeEdits, settling } from "./resolve.ts";
 import type { CompiledGraph, CompiledTask, CompiledTemplate } from "./graph-compile.ts";
 
 /** What of a run a graph looks at. */
@@ -10,18 +12,25 @@ type View = Omit<RunView, "options">;
 /** All tasks at the start; afterwards nothing until the last one has settled, or one has failed that nobody watches. */
 export function planGraph(graph: CompiledGraph, view: View, change: Change): readonly Edit[] {
   if (change.type === "started") {
-    return [...graph.tasks.values()].map((task) => ({ edit: "add", task: specOf(task, view.input) }));
+    return [...graph.tasks.values()]
+      .flatMap((task) => specsOf(task, view.input))
+      .map((task) => ({ edit: "add", task }));
   }
+  const { dispute } = ownerOf(graph, change.task);
+  const edits = dispute === null ? [] : disputeEdits(view, dispute, change);
+  if (edits.length > 0 || change.type !== "settled") return edits;
   const failed = graph.stopOnFailure ? unwatchedFailure(graph, change.task) : null;
   if (failed !== null) return [failed];
   return view.open === 0 ? [conclude(graph, view)] : [];
 }
 
 /** The input of a task whose needs are met; a task over a list becomes its members. */
-export function bindGraph(graph: CompiledGraph, view: View, { id }: TaskView): Binding {
-  const task = graph.tasks.get(id);
-  if (task === undefined) return { fail: failure("INVARIANT", `the graph has no task ${id}`) };
+export function bindGraph(graph: CompiledGraph, view: View, given: TaskView): Binding {
+  const task = ownerOf(graph, given);
+  const { id } = task;
   return rendering(`task ${id}`, (): Binding => {
+    const settled = task.dispute === null ? null : bindDispute(view, task.dispute, given);
+    if (settled !== null) return settled;
     if (task.when !== null) {
       const met = render(graph, view, task.when);
       if (typeof met !== "boolean")
@@ -30,6 +39,22 @@ export function bindGraph(graph: CompiledGraph, view: View, { id }: TaskView): B
     }
     return task.forEach === null ? { input: inputOf(graph, view, task) } : membersOf(graph, view, task, task.forEach);
   });
+}
+
+/** The declared task to which one belongs: it itself, or the one whose answers it helps to settle. */
+function ownerOf(graph: CompiledGraph, { id }: TaskView): CompiledTask {
+  const task = graph.tasks.get(id) ?? graph.tasks.get(id.slice(0, id.indexOf("/")));
+  invariant(task, `the graph has no task ${id}`);
+  return task;
+}
+
+/** One task, or the answers of several and what settles them. */
+function specsOf(task: CompiledTask, input: Json): TaskSpec[] {
+  const { dispute, priority, why } = task;
+  if (dispute === null) return [specOf(task, input)];
+  const answers = dispute.sides.map((side) => specOf({ ...task, id: side.task, agent: side.agent }, input));
+  const shared = { ...(priority === undefined ? {} : { priority }), ...(why === undefined ? {} : { why }) };
+  return [...answers, ...settling(dispute).map((spec) => ({ ...shared, ...spec }))];
 }
 
 /** Tasks that can start at once get their input with the revision that adds them. */
@@ -74,6 +99,8 @@ function membersOf(graph: CompiledGraph, view: View, task: CompiledTask, forEach
 
 function unwatchedFailure(graph: CompiledGraph, task: TaskView): Edit | null {
   if (task.status !== "failed" || graph.watched.has(task.group ?? task.id)) return null;
+  // One of several answers that is missing is for the task that settles them.
+  if (ownerOf(graph, task).dispute !== null && !graph.tasks.has(task.id)) return null;
   return lost(task);
 }
 

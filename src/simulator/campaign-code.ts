@@ -58,6 +58,7 @@ function codeOf({ world, faults, outside, mayDie }: Parts, attempt: Attempt, nam
       const slow = faults.take("agent.slow");
       if (slow !== null) await world.wait(slow.int(50, 4_000), process, "slow agent");
       if (name === "lead") return leadAct(world.seed, input);
+      if (asksForMove(port.assignment.output)) return moveIn(world.seed, task, input);
       const program = programOf(world.seed, `${run}/${task}`);
       const results = await perform(context, program.acts, async (step) => {
         await world.wait(1, process, step);
@@ -105,6 +106,21 @@ function leadAct(seed: number, input: Json): Json {
 function asksForMore(output: JsonSchema | null | undefined): boolean {
   const { properties } = (output ?? {}) as { properties?: object };
   return properties !== undefined && "more" in properties;
+}
+
+function asksForMove(output: JsonSchema | null | undefined): boolean {
+  const { properties } = (output ?? {}) as { properties?: object };
+  return properties !== undefined && "move" in properties;
+}
+
+/** What a side says in a negotiation. */
+function moveIn(seed: number, task: string, input: Json): Json {
+  const random = new Prng(seed, `move ${task}`);
+  const { others } = input as { others: { side: string }[] };
+  const move = random.pick(["hold", "concede", "counter"]);
+  const why = "it is so";
+  if (move === "concede") return { move, to: random.pick(others).side, why };
+  return move === "counter" ? { move, answer: { task, results: [1] }, why } : { move, why };
 }
 
 function moreWork(seed: number, task: string, agent: string): Json {

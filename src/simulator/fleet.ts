@@ -88,7 +88,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
     debate: builtIn("debate", {
       debaters: ["ada", "bob", ...(random.chance(0.5) ? ["muse"] : [])],
       rounds: random.int(1, 2),
-      judge: random.pick(WORKERS),
+      ...(random.chance(0.5) ? { judge: random.pick(WORKERS) } : { resolve: resolveOptions(random) }),
       tolerate: 1,
     }),
     fan: workflow("fan", { width: random.int(1, 6) }),
@@ -165,9 +165,30 @@ function graphOptions(random: Prng): Json {
       ? { forEach: Array.from({ length: random.int(1, 3) }, (_, item) => item) }
       : {};
     const priority = random.pick(["CRITICAL", "HIGH", "NORMAL", "LOW"]);
+    if (random.chance(0.15)) {
+      tasks[`t${i}`] = {
+        agents: ["ada", "bob", { agent: "ada", id: "again" }],
+        resolve: resolveOptions(random),
+        needs,
+      };
+      continue;
+    }
     tasks[`t${i}`] = { agent: random.pick([...WORKERS, "anyone"]), needs, priority, ...each };
   }
   return { tasks, onFailure: random.pick(["stop", "continue"]), result: "done" };
+}
+
+/** How disagreement is settled: answers differ by whether the task's number is odd, or altogether. */
+function resolveOptions(random: Prng): Json {
+  const tie = random.pick(["first", "fail", "judge"]);
+  const policy = { tie, judge: "muse", on: "answer.results.size() % 2", quorum: random.int(1, 2) };
+  const by = random.pick(["vote", "vote", "confidence", "judge", "negotiation"]);
+  return {
+    ...policy,
+    by,
+    ...(by === "negotiation" ? { roundsMax: random.int(1, 2) } : {}),
+    confidence: "answer.results.size() / 10.0",
+  };
 }
 
 /** A board whose work makes more work, some of it for nobody. */

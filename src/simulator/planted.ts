@@ -1,6 +1,6 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import { type Command, decide } from "../core/decide.ts";
-import type { RunView } from "../core/planner.ts";
+import type { Binding, RunView, TaskView } from "../core/planner.ts";
 import type { RouteChoice, Router } from "../core/route.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
@@ -37,6 +37,8 @@ export const PLANTED = {
   "forget what is claimed": { decide: forgetfulOfClaims },
   /** A route does not look at who is busy. */
   "forget who is busy": { decide: blindToLoad },
+  /** Disagreement is settled by an answer of the coordinator's own. */
+  "make an answer up": { decide: inventive },
 } as const satisfies Record<string, PlantedHooks>;
 
 export type PlantedBug = keyof typeof PLANTED;
@@ -140,6 +142,16 @@ function busiest(choice: RouteChoice): RouteChoice {
   if (!("agent" in choice)) return choice;
   const fitting = choice.candidates.filter(({ fits }) => fits).toSorted((a, b) => b.load - a.load);
   return { ...choice, agent: fitting[0]?.agent ?? choice.agent };
+}
+
+function inventive(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const { planner } = context;
+  const bind = (view: RunView, task: TaskView): Binding => {
+    const binding = planner.bind?.(view, task) ?? { later: true };
+    if (!("output" in binding) || !task.id.endsWith("/settle")) return binding;
+    return { output: { ...(binding.output as object), answer: "I know better" } };
+  };
+  return decide(state, command, { ...context, planner: { ...planner, bind } });
 }
 
 /** A store in which one call is answered by something else. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { findCycle } from "../../src/core/graph.ts";
+import type { Json } from "../../src/core/json.ts";
 import type { Edit } from "../../src/core/planner.ts";
 import type { RunEvent } from "../../src/core/event.ts";
 import type { RunState } from "../../src/core/state.ts";
@@ -213,6 +214,63 @@ function expectClaims(events: readonly RunEvent[], claimsMax: ReadonlyMap<string
     expect(held).toBeLessThanOrEqual(claimsMax.get(agent) ?? 0);
   }
 }
+
+it("C9: any answers under any policy end in one of them, or in a disagreement that says why", () => {
+  const answer = fc.oneof(
+    fc.constantFrom<Json>(
+      "x",
+      "y",
+      null,
+      7,
+      { claim: "x", confidence: 0.5 },
+      { claim: "y", confidence: 0.2 },
+      { claim: "y", confidence: 3 },
+    ),
+    fc.json().map((text) => JSON.parse(text) as Json),
+  );
+  const move = fc.constantFrom<Json>(
+    { move: "hold", why: "" },
+    { move: "concede", to: "a", why: "" },
+    { move: "concede", to: "b", why: "" },
+    { move: "counter", answer: "x", why: "" },
+    "nonsense",
+  );
+  const policy = fc.record({
+    by: fc.constantFrom("vote", "confidence", "judge", "negotiation"),
+    tie: fc.constantFrom("fail", "first", "judge"),
+    share: fc.constantFrom(0, 0.5),
+    quorum: fc.integer({ min: 1, max: 3 }),
+    roundsMax: fc.integer({ min: 1, max: 3 }),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(answer, { minLength: 3, maxLength: 3 }),
+      fc.array(move, { minLength: 1 }),
+      policy,
+      dice,
+      picker,
+      (answers, moves, given, rolls, pick) => {
+        let said = 0;
+        const speak: Script = ({ id, agent }) => {
+          if (id.includes("/negotiate/")) return { output: moves[said++ % moves.length] ?? null };
+          return { output: agent === "j" ? "judged" : (answers["abc".indexOf(agent)] ?? null) };
+        };
+        const resolve = { ...given, judge: "j" };
+        const { state } = run({
+          pattern: graphPattern,
+          options: { tasks: { t: { agents: ["a", "b", "c"], resolve } } },
+          pick,
+          script: failingScript(rolls, speak),
+        });
+        expectEnded(state);
+        const possible = [...answers, "judged", "x"].map((one) => JSON.stringify(one ?? null));
+        if (state.status === "completed") expect(possible).toContain(JSON.stringify(state.output ?? null));
+        else expect(["DISAGREEMENT", "AGENT_FAILED", "MODEL_UNAVAILABLE"]).toContain(state.error?.code);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
 
 it("C1: whatever a pattern adds while the run goes on, no cycle ever enters the graph", () => {
   const batch = fc.array(fc.record({ id: fc.nat(9), needs: fc.array(fc.nat(9), { maxLength: 2 }) }), {

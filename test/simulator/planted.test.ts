@@ -27,8 +27,9 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
   "dispatch in spite of a hold": { promise: "6:", seedsMax: 40 },
-  "forget holds at a restart": { promise: "6:", seedsMax: 100 },
+  "forget holds at a restart": { promise: "6:", seedsMax: 400 },
   "forget who is busy": { promise: "C6:", seedsMax: 20 },
+  "make an answer up": { promise: "C9:", seedsMax: 40 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -11,6 +11,7 @@ import { nothingLost } from "./nothing-lost.ts";
 import { oneEnd } from "./one-end.ts";
 import { queueEmpty } from "./queue-empty.ts";
 import { routed } from "./routed.ts";
+import { settled } from "./settled.ts";
 import { stepsOnce } from "./steps-once.ts";
 import { stopped } from "./stopped.ts";
 import { withinLimits } from "./within-limits.ts";
@@ -33,4 +34,5 @@ export const checkers: readonly CheckerMaker[] = [
   withinLimits,
   claims,
   routed,
+  settled,
 ];
