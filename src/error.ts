@@ -261,6 +261,20 @@ export const catalogue = {
     "The fleet has no workflow of this name.",
     "Use one of the names that are listed.",
   ),
+  FORK_INVALID: entry(
+    "FLT306",
+    "permanent",
+    2,
+    "A run cannot be forked there, or not so.",
+    "Choose an event before the run's end: flotilla replay RUN.",
+  ),
+  EFFECT_UNKNOWN: entry(
+    "FLT307",
+    "business",
+    1,
+    "A fork answers a tool from the record, and the record has no answer to this call.",
+    "Allow the tool in the fork, or leave it out: --effect TOOL=allow or TOOL=skip.",
+  ),
   RUN_ENDED: entry(
     "FLT304",
     "business",

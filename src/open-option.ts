@@ -3,7 +3,7 @@ import { type Fleet, isFleet } from "./definition/fleet.ts";
 import { checkArguments } from "./definition/option.ts";
 import { PriorityShape, WorkflowLimitsShape } from "./definition/shape.ts";
 import { FlotillaError } from "./error.ts";
-import type { OpenOptions, PauseTarget, RunStartOptions } from "./open.ts";
+import type { ForkOptions, OpenOptions, PauseTarget, RunStartOptions } from "./open.ts";
 import type { FleetLog } from "./runtime/open-fleet.ts";
 
 // What is passed to the API, checked when it is passed: JavaScript has no compiler, and an option that is misspelt must
@@ -36,9 +36,29 @@ const EraseShape = z.strictObject({
   versions: z.array(count).optional(),
   by: z.string().min(1).optional(),
 });
+const effectPolicy = z.enum(["allow", "stub", "skip"]);
+
+const FORK_OPTIONS = {
+  at: count.optional(),
+  task: z.string().min(1).optional(),
+  agents: z
+    .record(
+      z.string(),
+      z.strictObject({
+        instructions: z.string().optional(),
+        model: z.string().min(1).optional(),
+        tools: z.array(z.string()).readonly().optional(),
+      }),
+    )
+    .optional(),
+  input: z.json().optional(),
+  effects: z.strictObject({ default: effectPolicy, tools: z.record(z.string(), effectPolicy).optional() }).optional(),
+  by: z.string().min(1).optional(),
+} satisfies Record<keyof ForkOptions, z.ZodType>;
 
 const OpenShape = z.strictObject(OPEN_OPTIONS);
 const StartShape = z.strictObject(START_OPTIONS);
+const ForkShape = z.strictObject(FORK_OPTIONS);
 
 /** @throws {FlotillaError} OPTION_INVALID naming each mistake */
 export function checkOpenOptions(options: OpenOptions): OpenOptions {
@@ -75,6 +95,11 @@ export function checkReason(reason: string): string {
 /** @throws {FlotillaError} OPTION_INVALID naming each mistake */
 export function checkEraseOptions(options: unknown): { reason: string; versions?: readonly number[]; by?: string } {
   return checkArguments("erase", EraseShape, options) as { reason: string };
+}
+
+/** @throws {FlotillaError} OPTION_INVALID naming each mistake */
+export function checkForkOptions(options: ForkOptions = {}): ForkOptions {
+  return given(checkArguments("fork", ForkShape, options)) as ForkOptions;
 }
 
 /** @throws {FlotillaError} OPTION_INVALID when it is nothing that can be opened */

@@ -5,9 +5,17 @@ import { asJson } from "./definition/as-json.ts";
 import { givenLimits, type WorkflowLimits } from "./definition/default.ts";
 import type { Fleet, WorkflowInput, WorkflowName, WorkflowOutput } from "./definition/fleet.ts";
 import { FlotillaError } from "./error.ts";
-import { checkFleet, checkOpenOptions, checkPauseTarget, checkReason, checkStartOptions } from "./open-option.ts";
+import {
+  checkFleet,
+  checkForkOptions,
+  checkOpenOptions,
+  checkPauseTarget,
+  checkReason,
+  checkStartOptions,
+} from "./open-option.ts";
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
+import type { ForkPreview, ForkRequest } from "./runtime/fork.ts";
 import type { Decision } from "./runtime/inbox.ts";
 import type { InboxItem } from "./runtime/inbox-item.ts";
 import { LastingFleet } from "./runtime/lasting-fleet.ts";
@@ -21,6 +29,10 @@ export type PauseTarget = { workflow: string } | { agent: string } | { fleet: tr
 
 /** How a fleet is opened; all of it has defaults. */
 export type OpenOptions = Omit<OpenFleetOptions, "fleet" | "mode" | "join" | "since" | "alarm">;
+
+/** Where a fork begins and what is another in it: `at` an event's version, or before a `task`; neither: before the task
+ *  that failed the run. */
+export type ForkOptions = Omit<ForkRequest, "run">;
 
 export interface RunStartOptions {
   /** The same key with the same input gives the same run, however often it is said (C11). */
@@ -60,6 +72,13 @@ export interface App<F = Fleet> extends AsyncDisposable {
   resume(target: PauseTarget, reason?: string): Promise<boolean>;
   /** What is held now, with why and by whom, and since when; paused runs say so in their state. */
   holds(): Promise<readonly Hold[]>;
+  /** Starts a new run that begins with what another one had done up to a moment (F11): on this app's fleet, or with other
+   *  instructions, models or tools for some agents, or another input. Writes to the outside that the run made after that
+   *  moment are answered from its record (`stub`, the default), left out or allowed: see `previewFork`.
+   *  @throws {FlotillaError} FORK_INVALID, RUN_UNKNOWN */
+  fork<Output = Json>(run: string, options?: ForkOptions): Promise<Run<Output>>;
+  /** What `fork` would keep, and do again, writes among it; starts nothing. @throws {FlotillaError} as `fork` */
+  previewFork(run: string, options?: ForkOptions): Promise<ForkPreview>;
   /** The engine's own view, for lists and reading. Not kept: it is another one after the store changed its owner. */
   readonly fleet: OpenFleet;
   /** Ends this process's part. Running tasks may end first, for up to 30 s (`drain`, default true); the rest goes on at
@@ -88,6 +107,10 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
       return runOf(lasting, await started(lasting, requestOf(workflow, input, options)));
     },
     run: (id) => runOf(lasting, id),
+    fork: async (run, options) =>
+      runOf(lasting, await lasting.use((fleet) => fleet.control.fork({ ...checkForkOptions(options), run }))),
+    previewFork: (run, options) =>
+      lasting.use((fleet) => fleet.control.previewFork({ ...checkForkOptions(options), run })),
     inbox: (filter) => lasting.use((fleet) => fleet.inbox({ state: "open", limit: INBOX_MAX, ...filter })),
     decide: (item, decision) =>
       lasting.use((fleet) => fleet.control.decide(item, { by: "api", note: "", ...decision })),

@@ -1,6 +1,7 @@
 import type { CallOutcome, RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
+import type { Spared } from "../core/fork.ts";
 import type { Json } from "../core/json.ts";
 import type { CallRequest } from "../core/money.ts";
 import type { ErrorRecord } from "../error.ts";
@@ -18,6 +19,8 @@ export interface Assignment {
   output: JsonSchema | null;
   /** The tools that it may use at most, having been hired (X3); absent: all of the agent's own. */
   tools?: readonly string[];
+  /** In a fork: what is done in place of writes (F11). */
+  effects?: Spared;
   /** Steps that earlier attempts left on record, by key. */
   steps: ReadonlyMap<string, RecordedStep>;
 }

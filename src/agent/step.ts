@@ -1,4 +1,5 @@
 import type { StepKind } from "../core/event.ts";
+import { stubKey } from "../core/fork.ts";
 import type { Json } from "../core/json.ts";
 import type { RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import { FlotillaError, fromErrorRecord, toErrorRecord } from "../error.ts";
@@ -93,7 +94,27 @@ export class Steps {
   private async resolve(spec: StepSpec, key: string, signal: AbortSignal): Promise<Json> {
     const call = this.callOf(spec, key, signal);
     const recorded = this.port.assignment.steps.get(key);
-    return recorded === undefined ? this.inOrder(() => this.work.perform(call)) : this.resume(call, recorded);
+    return recorded === undefined
+      ? this.inOrder(() => this.work.perform(this.spared(call)))
+      : this.resume(call, recorded);
+  }
+
+  /** In a fork a write may be answered from the record of the run that was forked, or left out (F11). */
+  private spared(call: Call): Call {
+    const { effects } = this.port.assignment;
+    const { write, ...read } = call.spec;
+    if (effects === undefined || write === undefined) return call;
+    const policy = effects.tools[read.name] ?? effects.default;
+    if (policy === "allow") return call;
+    const known = stubKey(read.name, call.inputHash);
+    const perform = async () => {
+      if (policy === "skip") return { output: null };
+      const output = effects.stubs[known];
+      if (output !== undefined) return { output };
+      const message = `${read.name} is answered from the record here, and the run that was forked never got an answer to this call`;
+      throw new FlotillaError("EFFECT_UNKNOWN", message);
+    };
+    return { ...call, spec: { ...read, retry: null, perform } };
   }
 
   private callOf(spec: StepSpec, key: string, signal: AbortSignal): Call {

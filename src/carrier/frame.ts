@@ -1,3 +1,4 @@
+import type { Spared } from "../core/fork.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { HoldScope } from "../core/hold.ts";
@@ -60,6 +61,7 @@ export type CoordinatorFrame =
       steps: RecordedStep[];
       output: JsonSchema | null;
       tools?: readonly string[];
+      effects?: Spared;
     } & Place &
       TaskRef)
   /** The step is durable (or was refused: the attempt is not current any more). A question may have its answer at once. */

@@ -2,11 +2,23 @@ import { type ApprovalDecision, approvalDue, decideApproval, unapproved } from "
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
 import type { ApprovalPolicy, EscalationPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
-import type { Ask, Need, Payload, Proof, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
+import type {
+  Ask,
+  EventData,
+  Need,
+  Payload,
+  Proof,
+  RunEvent,
+  SettlePolicy,
+  StepKind,
+  TaskSpecData,
+  Usage,
+} from "./event.ts";
 import { answerFact, propagate, setFact } from "./correction.ts";
 import type { FactPolicy } from "./fact.ts";
 import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalate } from "./escalation.ts";
 import { idleDraws, overdrafts } from "./account.ts";
+import { isRedone } from "./fork.ts";
 import { findCycle } from "./graph.ts";
 import { hiring } from "./hire.ts";
 import { heldMs, type Hold, isHeld } from "./hold.ts";
@@ -29,6 +41,7 @@ import { CLASSIFY, type RouteChoice, type RouteQuestion, type Router } from "./r
 import { retryDelayMs } from "./retry.ts";
 import {
   evolve,
+  type Fork,
   hasOpenQuestion,
   normalNeed,
   type RunState,
@@ -120,6 +133,17 @@ export type Command =
     }
   /** A person decides on a call that waits for approval (F9). */
   | ({ type: "approval.decide" } & ApprovalDecision)
+  /** Goes on from the events of another run, as `planFork` planned it. */
+  | {
+      type: "run.fork";
+      from: string;
+      at: number;
+      changed: readonly string[];
+      changes: readonly string[];
+      effects: EventData["run.forked"]["effects"];
+      stubs: Fork["stubs"];
+      by: string;
+    }
   /** A person says what is done about a task that failed for good (F9). */
   | ({ type: "escalation.decide" } & EscalationDecision)
   | { type: "run.stop"; why: string; by: string }
@@ -228,6 +252,8 @@ class Decision {
         return this.fire(command.name);
       case "step.settle":
         return this.settleStep(command);
+      case "run.fork":
+        return this.fork(command);
       case "fact.set":
         return this.setFact(command);
       case "approval.decide":
@@ -247,6 +273,26 @@ class Decision {
       default:
         command satisfies never;
     }
+  }
+
+  private fork({ from, at, changed, changes, effects, stubs, by }: Extract<Command, { type: "run.fork" }>): void {
+    if (this.state.fork !== null) return;
+    const others = new Set(changed);
+    const redone = [...this.state.tasks.values()].filter((task) => isRedone(task, others));
+    const data = { at, by, changes: [...changes], effects, from };
+    this.emit({ type: "run.forked", at: this.now, data, payload: { stubs } });
+    for (const task of redone) {
+      this.cancelAsked(task);
+      this.emit({ type: "task.reopened", at: this.now, data: { task: task.id, why: `forked from ${from}` } });
+    }
+    for (const task of this.state.tasks.values()) {
+      if (task.status !== "assigned") continue;
+      const { id, attempt } = task;
+      const why = "its attempt is the other run's";
+      this.emit({ type: "task.released", at: this.now, data: { task: id, attempt, why, suspect: false } });
+    }
+    if (this.state.tasks.size === 0) this.revise({ type: "started" }, "started");
+    this.react();
   }
 
   /** No call outlives its attempt. */

@@ -156,6 +156,21 @@ const schemas = {
     idempotencyKey: z.string().optional(),
     queue: id,
     by: z.string(),
+    /** The run whose events, up to a version, this one begins with; `head`: their hash there (F11). */
+    forkOf: z.strictObject({ run: id, version: count, head: z.string() }).optional(),
+  }),
+  /** From here on the run is its own. `redone`: tasks that are done from their start, as the next events say. The payload
+   *  has `stubs`: what writes returned before, by tool and hash of the input. */
+  "run.forked": z.strictObject({
+    from: id,
+    at: count,
+    /** What is another than in that run, in words. */
+    changes: z.array(z.string()),
+    effects: z.strictObject({
+      default: z.enum(["allow", "stub", "skip"]),
+      tools: z.record(z.string(), z.enum(["allow", "stub", "skip"])),
+    }),
+    by: z.string(),
   }),
   "plan.revised": z.strictObject({
     add: z.array(taskSpec),

@@ -120,6 +120,15 @@ export interface TaskState {
   before: { output: Json | undefined } | null;
 }
 
+/** What a run knows of being a fork. */
+export interface Fork {
+  from: string;
+  at: number;
+  effects: EventData["run.forked"]["effects"];
+  /** Outputs of the other run's writes, by tool and hash of the input. */
+  stubs: { readonly [call: string]: Json };
+}
+
 export type RunOutcome = "running" | "completed" | "failed" | "stopped";
 
 export interface RunUsage {
@@ -163,6 +172,8 @@ export interface RunState {
   usage: RunUsage;
   /** All versions of the shared facts, oldest first, by key. */
   facts: Map<string, FactVersion[]>;
+  /** Set in a fork: what it does where a tool would write, and what the other run was answered. */
+  fork: Fork | null;
   factsCommitted: number;
   /** Tasks by the keys and prefixes that they read. */
   readers: Map<string, Set<string>>;
@@ -246,6 +257,7 @@ export function emptyRun(id: string): RunState {
     counts: { completed: 0, failed: 0, skipped: 0, cancelled: 0, late: 0, revisions: 0 },
     usage: { steps: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0, unpriced: 0, simulated: false },
     facts: new Map(),
+    fork: null,
     factsCommitted: 0,
     readers: new Map(),
     money: emptyMoney(),
@@ -288,6 +300,11 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "run.started":
       startRun(state, event.data, event.at, event.payload?.input ?? null);
       break;
+    case "run.forked": {
+      const { from, at, effects } = event.data;
+      state.fork = { from, at, effects, stubs: (event.payload?.stubs ?? {}) as Fork["stubs"] };
+      break;
+    }
     case "plan.revised":
       state.counts.revisions += 1;
       for (const spec of event.data.add) addTask(state, spec, event.payload?.[spec.task], event.at);

@@ -1,3 +1,4 @@
+import type { ForkPreview, ForkRequest } from "./fork.ts";
 import type { Limits, Priority } from "../core/definition.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { FactView } from "../core/fact.ts";
@@ -70,6 +71,11 @@ export interface FleetControl {
   /** Erases content of an ended run for good (S6); resolves with how many contents are gone.
    *  @throws {FlotillaError} RUN_UNKNOWN, ERASE_REFUSED */
   erase(request: EraseRequest): Promise<number>;
+  /** Starts a new run from a moment of another one (F11, I7); resolves with its id.
+   *  @throws FORK_INVALID, RUN_UNKNOWN */
+  fork(request: ForkRequest): Promise<string>;
+  /** What a fork would keep, and do again; starts nothing. @throws as `fork` */
+  previewFork(request: ForkRequest): Promise<ForkPreview>;
   /** Everything that becomes durable or streams from now on, of one run or of all; ends with the signal or the owner. */
   watch(run: string | null, signal: AbortSignal, only?: "end"): AsyncIterable<Notice>;
   /** Who owns the store. */

@@ -1,3 +1,4 @@
+import type { ForkPreview, ForkRequest } from "./fork.ts";
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
@@ -25,6 +26,22 @@ const target = z.union([
   z.strictObject({ agent: text }),
   z.strictObject({ fleet: z.literal(true) }),
 ]);
+const policy = z.enum(["allow", "stub", "skip"]);
+const forkRequest = z.object({
+  run: text,
+  at: z.number().int().optional(),
+  task: text.optional(),
+  agents: z
+    .record(
+      text,
+      z.strictObject({ instructions: z.string().optional(), model: text.optional(), tools: z.array(text).optional() }),
+    )
+    .optional(),
+  input: z.json().optional(),
+  effects: z.object({ default: policy, tools: z.record(text, policy).optional() }).optional(),
+  by: text.optional(),
+});
+
 const Request = z.discriminatedUnion("method", [
   z.object({
     id,
@@ -59,6 +76,7 @@ const Request = z.discriminatedUnion("method", [
       note: text,
     }),
   }),
+  z.object({ id, method: z.enum(["fork", "previewFork"]), params: forkRequest }),
   z.object({
     id,
     method: z.literal("erase"),
@@ -217,6 +235,10 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
     }
     case "erase":
       return control.erase(request.params);
+    case "fork":
+      return control.fork(request.params as ForkRequest);
+    case "previewFork":
+      return control.previewFork(request.params as ForkRequest);
     case "setFact":
       return control.setFact(request.params.run, request.params.set as FactSetRequest);
     case "decide": {
@@ -276,6 +298,12 @@ export class ControlClient implements OwnerControl {
   }
   erase(request: EraseRequest): Promise<number> {
     return this.#ask("erase", request);
+  }
+  fork(request: ForkRequest): Promise<string> {
+    return this.#ask("fork", request);
+  }
+  previewFork(request: ForkRequest): Promise<ForkPreview> {
+    return this.#ask("previewFork", request);
   }
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#ask("setFact", { run, set });

@@ -5,10 +5,11 @@ import type { FleetDefinition, Limits, Priority } from "../core/definition.ts";
 import { type Command, type decide, errorRecord, type StepRecord } from "../core/decide.ts";
 import type { Proof, RunEvent } from "../core/event.ts";
 import { type Hold, type HoldTarget, scopeOf } from "../core/hold.ts";
+import type { Spared } from "../core/fork.ts";
 import type { Json } from "../core/json.ts";
 import { isFactKey, newest } from "../core/fact.ts";
 import { SETTLED, type TaskState, taskOf } from "../core/state.ts";
-import { type ErrorRecord, FlotillaError, isFlotillaError } from "../error.ts";
+import { type ErrorRecord, FlotillaError, isFlotillaError, invariant } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import { COORDINATOR, createEnvelope, type Envelope, envelopeDigest, type Payloads } from "../message/envelope.ts";
 import type { KeyRing } from "../message/keys.ts";
@@ -20,6 +21,7 @@ import type { RunRow, Store } from "../store/store.ts";
 import type { FactSetRequest } from "./app-contract.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
 import { type DispatchHolds, Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
+import type { ForkRequest, PreparedFork } from "./fork.ts";
 import { FleetJournal } from "./fleet-journal.ts";
 import { type Decision, decideItem } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
@@ -228,7 +230,7 @@ export class Coordinator {
    *  @throws {FlotillaError} WORKFLOW_UNKNOWN, IDEMPOTENCY_CONFLICT, QUEUE_FULL */
   async start(definition: string, workflow: string, input: Json, options: StartOptions = {}): Promise<string> {
     const declared = workflowOf(await this.#definitions.get(definition), workflow);
-    const id = `r-${Buffer.from(this.#random.bytes(RUN_ID_BYTES)).toString("hex")}`;
+    const id = this.#newRunId();
     const command: Command = {
       type: "run.start",
       workflow,
@@ -294,6 +296,33 @@ export class Coordinator {
   ): Promise<boolean> {
     const events = await this.#ledger.submit(run, { type: "step.settle", task, key, outcome, output, by, note });
     return events.length > 0;
+  }
+
+  /** Starts a new run that begins with the events of another one (F11); resolves with its id when it is durable.
+   *  @throws {FlotillaError} as `start` */
+  async fork(prepared: PreparedFork, definition: string, { effects, by = "api" }: ForkRequest): Promise<string> {
+    const [first, ...rest] = prepared.events;
+    invariant(first?.type === "run.started", "a fork begins with the start of a run");
+    const id = this.#newRunId();
+    const { idempotencyKey: _, ...data } = first.data;
+    const forkOf = { head: prepared.head, run: prepared.run, version: prepared.at };
+    const started = { ...data, by, definition, forkOf, queue: queueName(definition), run: id };
+    const { at, changed, changes, stubs } = prepared;
+    await this.#ledger.begin(id, [{ ...first, at: this.#clock.now(), data: started }, ...rest.map(unsigned)], {
+      type: "run.fork",
+      from: prepared.run,
+      at,
+      changed,
+      changes,
+      effects: { default: effects?.default ?? "stub", tools: { ...effects?.tools } },
+      stubs,
+      by,
+    });
+    return id;
+  }
+
+  #newRunId(): string {
+    return `r-${Buffer.from(this.#random.bytes(RUN_ID_BYTES)).toString("hex")}`;
   }
 
   /** A person or a program corrects a shared fact of a run (C10); returns the version that holds.
@@ -606,6 +635,7 @@ export class Coordinator {
     }
     const first = events[0];
     if (first?.type === "run.started") this.#wakeBefore(first.at + first.data.limits.timeMs);
+    if (first?.type === "run.forked") this.#wakeBefore(hot.state.startedAt + hot.state.limits.timeMs);
   }
 
   /** Work whose end was not its own doing is told to stop (F3). Early is right: the attempt is void either way. */
@@ -890,7 +920,23 @@ function* assignFrames(
   for (const lot of lots) yield { f: "steps", ...ref, steps: lot };
   const place = { ...placeOf(hot.state, task), epoch };
   const tools = task.tools === null ? {} : { tools: task.tools };
-  yield { f: "assign", ...ref, ...place, agent, envelope, steps: last, output: task.outputSchema, ...tools };
+  yield {
+    f: "assign",
+    ...ref,
+    ...place,
+    agent,
+    envelope,
+    steps: last,
+    output: task.outputSchema,
+    ...tools,
+    ...sparedOf(hot),
+  };
+}
+
+/** What the tasks of a fork do in place of writes. */
+function sparedOf({ state: { fork } }: HotRun): { effects?: Spared } {
+  if (fork === null) return {};
+  return { effects: { default: fork.effects.default, tools: fork.effects.tools, stubs: fork.stubs } };
 }
 
 /** Steps in lots that a record holds, as each step alone is known to be. */
@@ -912,6 +958,13 @@ function stepLots(steps: readonly RecordedStep[]): RecordedStep[][] {
 function planningInput({ state, context }: HotRun, task: TaskState): Json {
   const request = task.input as unknown as PlanRequest;
   return planInput(request, state.id, state.input, context?.options ?? null, state.tasks.values()) as unknown as Json;
+}
+
+/** An event of another run: whoever signed it signed that run's. */
+function unsigned(event: RunEvent): RunEvent {
+  if (!("proof" in event.data)) return event;
+  const { proof: _, ...data } = event.data;
+  return { ...event, data } as RunEvent;
 }
 
 /** What was asked may have been answered in the very commit that recorded the question. */

@@ -1,6 +1,7 @@
 import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../core/decide.ts";
 import { checkEventData, type RunEvent } from "../core/event.ts";
 import { type Hold, heldMs } from "../core/hold.ts";
+import { foldInto } from "../core/fork.ts";
 import { rankOf } from "../core/rank.ts";
 import {
   CRASHES_SHARED,
@@ -104,6 +105,8 @@ interface Batch {
   blobs: Blob[];
   touched: Set<string>;
   timed: Set<string>;
+  /** Events at its beginning that are another run's. */
+  copied: number;
   pending: { pending: Pending; events: readonly RunEvent[] }[];
 }
 
@@ -211,6 +214,23 @@ export class Ledger {
    *  @throws {FlotillaError} RUN_UNKNOWN, EVENT_INVALID, QUEUE_FULL, STORE_CLOSED */
   submit(run: string, command: Command): Promise<readonly RunEvent[]> {
     return this.#enter(run, command);
+  }
+
+  /** Begins a run with events that are another one's (F11), and decides `command` on them, all in one commit.
+   *  @throws {FlotillaError} as `submit` */
+  async begin(run: string, events: readonly RunEvent[], command: Command): Promise<readonly RunEvent[]> {
+    const hot = new HotRun(run);
+    const [first] = events;
+    if (first?.type !== "run.started") throw new FlotillaError("INVARIANT", `${run} does not begin with its start`);
+    hot.context = await this.#context(hot, first.data.definition, first.data.workflow);
+    hot.ready = true;
+    hot.again = true;
+    this.#runs.set(run, hot);
+    this.#evict();
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new FlotillaError("STORE_CLOSED", "the app was closed"));
+      this.#decide(hot, { command, resolve, reject }, events);
+    });
   }
 
   /** The run, folded. It may be dropped again at any later turn. @throws {FlotillaError} as `submit` */
@@ -359,9 +379,10 @@ export class Ledger {
     }
   }
 
-  #decide(hot: HotRun, pending: Pending): void {
+  #decide(hot: HotRun, pending: Pending, before: readonly RunEvent[] = []): void {
     let events: readonly RunEvent[] = [];
     try {
+      if (before.length > 0) this.#put(hot, before);
       if (pending.command !== null) events = this.#apply(hot, pending.command);
     } catch (error) {
       pending.reject(error);
@@ -400,6 +421,24 @@ export class Ledger {
     context.epoch = epoch;
     const events = this.#deciding(hot.state, command, context);
     if (events.length === 0) return events;
+    const batch = this.#seal(hot, events, version);
+    const { timed, touched } = takeTouched(hot.state);
+    for (const task of touched) batch.touched.add(task);
+    for (const task of timed) batch.timed.add(task);
+    this.#dirty.add(hot);
+    this.#schedule();
+    this.#hooks.decided(hot, events, touched);
+    return events;
+  }
+
+  /** Puts what another run began with into the commit that is being put together. */
+  #put(hot: HotRun, events: readonly RunEvent[]): void {
+    foldInto(hot.state, events);
+    this.#seal(hot, events, 0).copied = events.length;
+  }
+
+  /** Chains events to the journal, in the commit that is being put together. */
+  #seal(hot: HotRun, events: readonly RunEvent[], version: number): Batch {
     const batch = this.#batchOf(hot, version);
     let next = version;
     for (const event of events) {
@@ -413,13 +452,7 @@ export class Ledger {
       batch.events.push(event);
       if (blob !== null) batch.blobs.push(blob);
     }
-    const { timed, touched } = takeTouched(hot.state);
-    for (const task of touched) batch.touched.add(task);
-    for (const task of timed) batch.timed.add(task);
-    this.#dirty.add(hot);
-    this.#schedule();
-    this.#hooks.decided(hot, events, touched);
-    return events;
+    return batch;
   }
 
   #batchOf(hot: HotRun, expectedVersion = hot.state.version): Batch {
@@ -430,6 +463,7 @@ export class Ledger {
       blobs: [],
       touched: new Set(),
       timed: new Set(),
+      copied: 0,
       pending: [],
     };
     return hot.next;
@@ -715,7 +749,7 @@ function accountsOf({ events }: Batch): { accounts?: AccountWrite[] } {
 /** M9: tasks that failed for good, with what was asked of them, for a person to look at. */
 function deadLettersOf(hot: HotRun, batch: Batch): { deadLetters?: DeadLetter[] } {
   const deadLetters: DeadLetter[] = [];
-  for (const event of batch.events) {
+  for (const event of batch.events.slice(batch.copied)) {
     if (event.type !== "task.failed") continue;
     const { task: id, attempt, error } = event.data;
     const { agent, input, kind } = taskOf(hot.state, id);

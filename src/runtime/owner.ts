@@ -1,3 +1,5 @@
+import { digestOf } from "./journal.ts";
+import { forkedDefinition, type ForkPreview, type ForkRequest, type PreparedFork, prepareFork } from "./fork.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { Hold, HoldTarget } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
@@ -330,6 +332,33 @@ export class Owner implements OwnerControl {
 
   erase(request: EraseRequest): Promise<number> {
     return this.#eraser.erase(request);
+  }
+
+  async fork(request: ForkRequest): Promise<string> {
+    const { definition, hash, code } = await this.#forked(request);
+    await this.#coordinator.register(definition);
+    if (code !== null) codesHere.set(hash, code);
+    return this.#coordinator.fork(await this.#prepare(request, definition), hash, request);
+  }
+
+  async previewFork(request: ForkRequest): Promise<ForkPreview> {
+    const { definition } = await this.#forked(request);
+    const { run, at, kept, redone, effects, changes } = await this.#prepare(request, definition);
+    return { run, at, kept, redone, effects, changes };
+  }
+
+  /** The definition of now with what a fork changes; its code is that of now. */
+  async #forked(request: ForkRequest) {
+    const current = this.#current;
+    if (current === null || this.#closing !== null) throw new FlotillaError("STORE_CLOSED", "the app is closed");
+    const definition = forkedDefinition(current.opened.definition, request);
+    return { definition, hash: digestOf(definition as never), code: codesHere.get(current.hash) ?? null };
+  }
+
+  async #prepare(request: ForkRequest, now: FleetDefinition): Promise<PreparedFork> {
+    const row = await this.#ports.store.run(request.run);
+    if (row === null) throw new FlotillaError("RUN_UNKNOWN", `there is no run ${request.run}`);
+    return prepareFork(this.#ports.store, request, { before: await this.#coordinator.definition(row.definition), now });
   }
 
   setFact(run: string, set: FactSetRequest): Promise<number> {

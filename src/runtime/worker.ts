@@ -171,8 +171,16 @@ export class Worker {
     const ref = { run, task, attempt };
     const { payload } = frame.envelope as Envelope<"task.request">;
     const steps = this.#recordedOf(frame);
-    const { output, tools } = frame;
-    const assignment: Assignment = { ...ref, agent, input: payload.input, output, steps, ...(tools ? { tools } : {}) };
+    const { output, tools, effects } = frame;
+    const assignment: Assignment = {
+      ...ref,
+      agent,
+      input: payload.input,
+      output,
+      steps,
+      ...(tools ? { tools } : {}),
+      ...(effects ? { effects } : {}),
+    };
     const { signal } = running.abort;
     return {
       assignment,

@@ -6,6 +6,10 @@ import { code, table } from "./markdown.ts";
 /** When each event of a run is written, and what its payload holds. */
 const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>> = {
   "run.started": ["A run was accepted.", "`input`"],
+  "run.forked": [
+    "The run begins with the events of another one and goes on from here.",
+    "`stubs`: what writes returned there",
+  ],
   "plan.revised": ["The pattern added or cancelled tasks.", "the input of each new task that has one, by task"],
   "tasks.bound": ["Tasks whose needs are met got their inputs.", "the input of each, by task"],
   "task.routed": [

@@ -50,6 +50,23 @@ export async function run(
   }
 }
 
+/** Follows a run that `begin` starts in this command's session, as `run` does its own; `begin` resolves with null when
+ *  there is nothing to follow. */
+export async function followStarted(
+  context: Context,
+  project: Project,
+  options: Options,
+  begin: (app: Session["app"]) => Promise<string | null>,
+): Promise<ExitCode> {
+  const interrupts = takeInterrupts();
+  try {
+    const session = options.detach === true ? await openServed(context, project) : await openSession(context, project);
+    return await new RunCommand(context, project, options, session, interrupts).started(begin);
+  } finally {
+    interrupts.dispose();
+  }
+}
+
 /** Somebody must stay to do the work when this command has gone. */
 async function openServed(context: Context, project: Project): Promise<Session> {
   try {
@@ -113,6 +130,16 @@ class RunCommand {
       const progress = await this.#begin(workflow, left, more);
       if (progress === null) return EXIT.interrupted;
       return this.#options.detach === true ? this.#detached(progress.state.id) : await this.#follow(progress);
+    } finally {
+      await this.#session.close({ drain: !this.#interrupts.second.aborted });
+    }
+  }
+
+  async started(begin: (app: Session["app"]) => Promise<string | null>): Promise<ExitCode> {
+    try {
+      const id = await begin(this.#session.app);
+      if (id === null) return EXIT.ok;
+      return this.#options.detach === true ? this.#detached(id) : await this.#follow(this.#progressOf(id));
     } finally {
       await this.#session.close({ drain: !this.#interrupts.second.aborted });
     }

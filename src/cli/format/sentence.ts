@@ -85,6 +85,10 @@ export function sentence(event: RunEvent, cast: Cast): string {
       const { key, outcome, by, note } = event.data;
       return `${key} was settled as ${outcome} by ${by}${note === "" ? "" : `: ${note}`}`;
     }
+    case "run.forked": {
+      const { from, at, changes } = event.data;
+      return `forked from ${from} after event ${at}${changes.length === 0 ? "" : `, with ${changes.join(", ")}`}`;
+    }
     case "fact.committed": {
       const { fact, version, by, why } = event.data;
       return `${by} set ${fact} (version ${version}) to ${brief(event.payload?.value, 60)}${why === "" ? "" : `: ${why}`}`;

@@ -98,6 +98,9 @@ export class Story {
         return true;
       }
       case "step.started":
+      case "step.asked":
+      case "call.reserved":
+      case "call.settled":
       case "tasks.bound":
         return true;
       default:
