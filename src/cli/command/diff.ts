@@ -58,7 +58,7 @@ export async function run(
 }
 
 async function read(looked: Store | null, target: string): Promise<Side> {
-  const [id = "", moment] = splitMoment(target);
+  const [id, moment] = splitMoment(target);
   const { row, store } = await findRun(looked, id);
   const state = emptyRun(row.id);
   const steps = new Map<string, { kind: string; input: Json; outcome: Json }>();

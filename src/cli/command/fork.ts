@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { Effect, EffectPolicy } from "../../core/fork.ts";
 import type { ForkPreview, ForkRequest } from "../../runtime/fork.ts";
 import { type Context, printJson } from "../context.ts";
-import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { type ExitCode, usageError } from "../failure.ts";
 import { brief } from "../format/brief.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
