@@ -30,6 +30,8 @@ export function quickCheck(schema: z.ZodType): QuickCheck {
       return def.inclusive === false ? unsure : anyOf(def.options.map((option) => quickCheck(option as z.ZodType)));
     case "array":
       return all(arrayOf(quickCheck(def.element as z.ZodType)), def);
+    case "record":
+      return isPlainText(def.keyType) ? recordOf(quickCheck(def.valueType as z.ZodType)) : unsure;
     case "object":
       return all(isStrict(def.catchall) ? strictObject(def.shape) : unsure, def);
     default:
@@ -88,6 +90,20 @@ function arrayOf(check: QuickCheck): QuickCheck {
     if (!Array.isArray(value)) return false;
     for (let i = 0; i < value.length; i++) if (!check(value[i])) return false;
     return true;
+  };
+}
+
+function isPlainText(key: z.core.$ZodType): boolean {
+  const { def } = (key as unknown as z.core.$ZodTypes)._zod;
+  return def.type === "string" && !("check" in def) && (def.checks ?? []).length === 0;
+}
+
+function recordOf(check: QuickCheck): QuickCheck {
+  return (value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+    // Any other prototype is for zod to judge.
+    if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+    return Object.values(value).every(check);
   };
 }
 

@@ -26,7 +26,7 @@ function sample(schema: unknown, full: boolean): unknown {
     case "array":
       return full ? [sample(def.element, full)] : [];
     case "record":
-      return { any: 1 };
+      return { any: defOf(def.valueType).type === "unknown" ? 1 : sample(def.valueType, full) };
     case "object": {
       const given = Object.entries(def.shape).flatMap(([key, inner]) => {
         const innerDef = defOf(inner);
