@@ -82,7 +82,7 @@ describe("definitions", () => {
     expect(run.code).toBe(3);
     expect(JSON.parse(run.stderr).error.problems).toHaveLength(2);
     const fixed = await flotilla(folder, ["check", "--fix"]);
-    expect(fixed).toMatchObject({ code: 0, stdout: expect.stringContaining("fleet.yaml ok · letters · 7 agents") });
+    expect(fixed).toMatchObject({ code: 0, stdout: expect.stringMatching(/fleet.yaml ok · letters · \d+ agents/) });
     expect(readFileSync(file, "utf8")).toBe(sound);
   });
 
