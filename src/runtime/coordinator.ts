@@ -419,6 +419,11 @@ export class Coordinator {
     return this.#dispatcher.depth();
   }
 
+  /** Whether a run is in memory and goes on; false says nothing of one that is not. */
+  isRunning(run: string): boolean {
+    return this.#ledger.hot(run)?.state.status === "running";
+  }
+
   get hotRuns(): number {
     return this.#ledger.hotRuns;
   }

@@ -22,6 +22,7 @@ export class FleetView implements OpenFleet {
   readonly owner: boolean;
   readonly lost: AbortSignal;
   readonly #definitionHash: () => string;
+  readonly #isRunning: (run: string) => boolean;
   readonly #reload: () => Promise<string>;
   readonly #close: (options: { drain?: boolean }) => Promise<void>;
 
@@ -31,6 +32,8 @@ export class FleetView implements OpenFleet {
     definitionHash: string | (() => string);
     owner: boolean;
     lost: AbortSignal;
+    /** Whether a run is known here to go on, without a look at the store. Default: nothing is known. */
+    isRunning?(run: string): boolean;
     reload(): Promise<string>;
     close(options: { drain?: boolean }): Promise<void>;
   }) {
@@ -40,6 +43,7 @@ export class FleetView implements OpenFleet {
     this.lost = parts.lost;
     const { definitionHash } = parts;
     this.#definitionHash = typeof definitionHash === "string" ? () => definitionHash : definitionHash;
+    this.#isRunning = (run) => parts.isRunning?.(run) ?? false;
     this.#reload = parts.reload;
     this.#close = parts.close;
   }
@@ -123,8 +127,8 @@ export class FleetView implements OpenFleet {
     next.catch(() => {});
     try {
       await this.#watching();
-      const row = await this.#row(run);
-      if (row.status !== "running") return await readResult(this.store, row);
+      const row = this.#isRunning(run) ? null : await this.#row(run);
+      if (row !== null && row.status !== "running") return await readResult(this.store, row);
       for (;;) {
         const notice = await next;
         if (notice.done === true) break;

@@ -411,6 +411,7 @@ export class Owner implements OwnerControl {
       control: this,
       store: this.#ports.store,
       definitionHash: () => this.#current?.hash ?? "",
+      isRunning: (run) => this.#coordinator.isRunning(run),
       owner: true,
       lost: this.#retired.signal,
       close: (options) => this.close(options),
