@@ -7,7 +7,6 @@ import { patterns } from "../pattern/index.ts";
 import { definitionHash } from "./hash.ts";
 import { definitionPath, hashModules } from "./module.ts";
 import { type ModuleReader, modulesHere } from "./module-reader.ts";
-import { modulesElsewhere } from "./module-reader-process.ts";
 import { definitionError, problem, refuse } from "./problem.ts";
 
 export { loadCode } from "./code.ts";
@@ -36,13 +35,19 @@ export const DEFINITION_FILES = ["fleet.yaml", "fleet.yml", "fleet.ts"] as const
 export async function loadFleet(where: string | URL, options: LoadOptions = {}): Promise<LoadedFleet> {
   const file = definitionFile(definitionPath(where));
   const folder = dirname(file);
-  const modules = options.modules === "here" ? modulesHere(folder) : modulesElsewhere(folder);
+  const modules = options.modules === "here" ? modulesHere(folder) : await modulesElsewhere(folder);
   try {
     const definition = await (YAML.has(extname(file)) ? loadYaml(file, modules) : loadModule(file, modules));
     return { definition, hash: definitionHash(definition), folder, file };
   } finally {
     await modules.close();
   }
+}
+
+/** Who opens a value starts no process for it, and does without what starts them. */
+async function modulesElsewhere(folder: string): Promise<ModuleReader> {
+  const elsewhere = await import("./module-reader-process.ts");
+  return elsewhere.modulesElsewhere(folder);
 }
 
 /** The definition of the project that `folder` lies in: the nearest one upwards, as far as the repository's root.

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -205,6 +205,8 @@ export class HostPool {
   #start(hosted: HostedDefinition, queue: string, slots: number): void {
     if (this.#closing) return;
     const id = `w-${Buffer.from(this.#random.bytes(6)).toString("hex")}`;
+    // Loaded with the first host: library mode starts none.
+    const { spawn } = process.getBuiltinModule("node:child_process");
     const child = spawn(
       process.execPath,
       [
