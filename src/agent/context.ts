@@ -1,5 +1,4 @@
 import type { Json } from "../core/json.ts";
-import type { Agent } from "../definition/agent.ts";
 import type { AgentContext, CallOptions, FactAccess, ModelPrompt } from "../definition/context.ts";
 import { asJson } from "../definition/as-json.ts";
 import { isTool, type Tool, toolParts } from "../definition/tool.ts";
@@ -35,8 +34,7 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models(), tools(), given)),
     tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools(), tool, input)),
     facts: tolerantFacts(factAccess(steps)),
-    call: (agent: string | Agent, input: unknown, options?: CallOptions) =>
-      tolerant(hire(scope, agent, input, options)),
+    call: (agent: unknown, input: unknown, options?: CallOptions) => tolerant(hire(scope, agent, input, options)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
     now: () =>
       tolerant(

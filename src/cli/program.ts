@@ -146,6 +146,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "ls",
     description: "list runs",
     options: [
+      { flags: "--children", description: "also runs that are the work of another run's task" },
       { flags: "--status <status>", description: "running, completed, failed or stopped" },
       { flags: "--workflow <name>", description: "only runs of this workflow" },
       { flags: "--limit <number>", description: "at most so many; default: 20" },

@@ -1,3 +1,4 @@
+import { isChild } from "../core/seat.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { isFlotillaError } from "../error.ts";
@@ -17,7 +18,8 @@ const UNFINISHED_MAX = 1_000;
 /** Runs that have not ended, newest first, with what is on record of each at this moment. */
 export async function unfinishedRuns(store: Store | null): Promise<Unfinished[]> {
   const rows = store === null ? [] : await store.runs({ status: "running", limit: UNFINISHED_MAX });
-  return rows.map(({ id, workflow, version }) => ({ run: id, workflow, version }));
+  // The child of a run is its parent's to tell of.
+  return rows.filter(({ id }) => !isChild(id)).map(({ id, workflow, version }) => ({ run: id, workflow, version }));
 }
 
 /** The newest unfinished run of this workflow and input; runs that cannot be read are passed over. */

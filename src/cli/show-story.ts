@@ -15,6 +15,7 @@ import type { Paint } from "./paint.ts";
 
 /** Outputs longer than this are named, not printed. */
 const OUTPUT_LINES_MAX = 20;
+const CHILDREN_SHOWN = 30;
 
 /** The story of a run: a sentence for each act, the outcome, the cost. */
 export async function showStory(
@@ -43,14 +44,41 @@ export async function showStory(
   }
   const acts = all ? events : story.acts();
   const held = heldInRun(state, state.status === "running" ? await heldInFleet(store) : []);
-  if (context.json) printJson(context, document(row, state, acts, held));
-  else print(context, row, state, acts, held);
+  const about = { held, children: await childrenOf(store, state) };
+  if (context.json) printJson(context, document(row, state, acts, about));
+  else print(context, row, state, acts, about);
   return EXIT.ok;
 }
 
-function document(row: RunRow, state: RunState, acts: readonly Act[], held: readonly Held[]) {
+/** What is not in the run's own journal. */
+interface About {
+  held: readonly Held[];
+  children: readonly Child[];
+}
+
+/** A child run, and the task whose work it is. */
+interface Child {
+  task: string;
+  run: string;
+  workflow: string;
+  /** Null: it was asked for, and has not started yet. */
+  status: RunRow["status"] | null;
+}
+
+function childrenOf(store: Store, state: RunState): Promise<Child[]> {
+  const tasks = [...state.tasks.values()].flatMap(({ id, child }) => (child === null ? [] : [{ task: id, ...child }]));
+  return Promise.all(
+    tasks.map(async ({ task, run, workflow }) => {
+      return { task, run, workflow, status: (await store.run(run))?.status ?? null };
+    }),
+  );
+}
+
+function document(row: RunRow, state: RunState, acts: readonly Act[], { held, children }: About) {
   return {
     id: row.id,
+    parent: state.parent,
+    children,
     workflow: state.workflow,
     pattern: state.pattern,
     status: state.status,
@@ -76,12 +104,29 @@ function document(row: RunRow, state: RunState, acts: readonly Act[], held: read
   };
 }
 
-function print({ terminal }: Context, row: RunRow, state: RunState, acts: readonly Act[], held: readonly Held[]): void {
+function childLine({ task, run, workflow, status }: Child, paint: Paint): string {
+  const sign = status === null ? paint.dim("·") : runSign(status, paint);
+  return `  ${sign} ${task}: ${workflow} ${shortId(run)} ${status ?? "not started yet"}`;
+}
+
+function print(
+  { terminal }: Context,
+  row: RunRow,
+  state: RunState,
+  acts: readonly Act[],
+  { held, children }: About,
+): void {
   const paint = terminal.outPaint;
   terminal.out(headline(row, state, paint));
+  const { parent } = state;
+  if (parent !== null) terminal.out(`  the work of ${parent.task} of ${shortId(parent.run)}`);
   terminal.out("");
   for (const act of acts) terminal.out(actLine(act, paint));
   terminal.out("");
+  if (children.length > 0) terminal.out("Runs of its tasks:");
+  for (const child of children.slice(0, CHILDREN_SHOWN)) terminal.out(childLine(child, paint));
+  if (children.length > CHILDREN_SHOWN) terminal.out(`  and ${children.length - CHILDREN_SHOWN} more`);
+  if (children.length > 0) terminal.out("");
   for (const line of outcome(state, paint)) terminal.out(line);
   for (const one of held) terminal.out(paint.yellow(heldLine(one)));
   for (const { task, key } of openQuestions(state)) {

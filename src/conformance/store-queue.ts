@@ -216,6 +216,9 @@ export function queueTests(test: StoreTest): void {
     expect(await store.commit([append("a", 1, { tasks: [ready("t3"), ready("t1", { attempt: 2 })] })])).toEqual([OK]);
     expect(await store.commit([create("c", { tasks: [ready("t")] }), create("d")])).toEqual([full(5), full(5)]);
     expect(await store.head("c")).toMatchObject({ version: 0 });
+    // What an accepted run needs for its own work is taken.
+    const own = create("child", { tasks: [ready("t")] }, { child: true });
+    expect(await store.commit([own, append("child", 1, { tasks: [remove("t")] })])).toEqual([OK, OK]);
     const drain = append("b", 1, { tasks: [remove("t1"), remove("t2"), remove("t2")] });
     expect(await store.commit([drain, create("c", { tasks: [ready("t")] }), create("e", two)])).toEqual([
       OK,

@@ -1,6 +1,9 @@
 import { type ApprovalDecision, approvalDue, decideApproval, unapproved } from "./approval.ts";
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
 import type { ApprovalPolicy, EscalationPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
+import type { ChildUsage } from "./child-share.ts";
+import { type ChildWorkflow, childError, childLimits } from "./child.ts";
+import { childId, workflowIn } from "./seat.ts";
 import { bindingProblem, editsProblem, PLAN_AGENT, usersEditsProblem } from "./edit.ts";
 import type {
   Ask,
@@ -87,6 +90,20 @@ export type Command =
       queue: string;
       by: string;
       idempotencyKey?: string;
+      parent?: { run: string; task: string; line: string[] };
+      tools?: string[];
+      /** Its parent is paused. */
+      paused?: { why: string; by: string };
+    }
+  /** A child run says how it ended. */
+  | {
+      type: "child.end";
+      task: string;
+      child: string;
+      status: "completed" | "failed" | "stopped";
+      output: Json;
+      error: ErrorRecord | null;
+      used: ChildUsage;
     }
   | { type: "tasks.assign"; tasks: readonly string[]; worker: string; why: string }
   | { type: "step.record"; task: string; attempt: number; step: StepRecord }
@@ -167,6 +184,8 @@ export interface DecideContext extends MoneyContext {
   escalation?(agent: string | null): EscalationPolicy | null;
   /** Whether calls of a tool by an agent wait for a person. Default: none does. */
   approval?(agent: string | null, tool: string): ApprovalPolicy | null;
+  /** A workflow of the run's definition, to start as a child. Absent: there are none. */
+  workflow?(name: string): ChildWorkflow | null;
   /** What is wrong with an output by the workflow's own schema; none when it has no schema. */
   outputProblems?(output: Json): readonly string[];
   /** Limits of one task of an agent (K2); none when absent. */
@@ -246,6 +265,8 @@ class Decision {
         return this.release(command);
       case "task.expire":
         return this.expire(command.task);
+      case "child.end":
+        return this.endChild(command);
       case "late.record":
         return this.late(command.what, command.task, command.attempt, command.why);
       case "timer.fire":
@@ -346,9 +367,12 @@ class Decision {
         queue: command.queue,
         by: command.by,
         ...(command.idempotencyKey === undefined ? {} : { idempotencyKey: command.idempotencyKey }),
+        ...(command.parent === undefined ? {} : { parent: command.parent }),
+        ...(command.tools === undefined ? {} : { tools: command.tools }),
       },
       payload: { input: command.input },
     });
+    if (command.paused !== undefined) this.pause({ type: "run.pause", ...command.paused });
     this.revise({ type: "started" }, "started");
     this.react();
   }
@@ -509,6 +533,41 @@ class Decision {
     const error = errorRecord("APPROVAL_MISSING", why);
     this.raiseQuestions(task);
     this.emit({ type: "task.failed", at: this.now, data: { task: id, attempt, error } });
+    this.react();
+  }
+
+  /** The work of a task is a run of its own: it is asked for in this commit, and started when that is durable. */
+  private requestChild(task: TaskState): void {
+    if (SETTLED.has(task.status)) return;
+    const name = workflowIn(task.agent) ?? "";
+    const workflow = this.context.workflow?.(name) ?? null;
+    const fail = (error: ErrorRecord) =>
+      this.emit({ type: "task.failed", at: this.now, data: { task: task.id, attempt: task.attempt, error } });
+    if (workflow === null)
+      return fail(errorRecord("PLAN_INVALID", `there is no workflow "${name}" for task ${task.id}`));
+    const problems = workflow.problems(task.input ?? null);
+    const message = `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`;
+    if (problems.length > 0) return fail(errorRecord("INPUT_INVALID", message));
+    const given = childLimits(this.state, task, workflow.limits, this.now);
+    if ("error" in given) return fail(given.error);
+    const child = childId(this.state.id, this.state.children + 1);
+    const { limits } = given;
+    const data = { child, limits, pattern: workflow.pattern, task: task.id, workflow: name };
+    this.emit({ type: "child.requested", at: this.now, data });
+  }
+
+  /** A child's end is heard once; of a task that is over it says nothing any more. */
+  private endChild({ task: id, child, status, output, error, used }: Extract<Command, { type: "child.end" }>): void {
+    const task = this.state.tasks.get(id);
+    if (task?.child?.run !== child || SETTLED.has(task.status)) return;
+    this.emit({ type: "child.ended", at: this.now, data: { child, status, task: id, used } });
+    const data = { task: id, attempt: task.attempt };
+    if (status === "completed") {
+      this.emit({ type: "task.completed", at: this.now, data, payload: { output } });
+    } else {
+      this.emit({ type: "task.failed", at: this.now, data: { ...data, error: childError(child, status, error) } });
+    }
+    this.checkUsage(task);
     this.react();
   }
 
@@ -805,6 +864,11 @@ class Decision {
       const full = scratch.full.shift();
       if (full !== undefined) {
         this.closeGroup(taskOf(this.state, full));
+        continue;
+      }
+      const childless = scratch.childless.shift();
+      if (childless !== undefined) {
+        this.requestChild(taskOf(this.state, childless));
         continue;
       }
       const settled = scratch.settled.shift();
@@ -1118,7 +1182,7 @@ class Decision {
     const depthOf = this.depthsOf(add);
     const deep = add.find((task) => (base ?? 0) + depthOf(task) > depthMax);
     if (deep !== undefined) return errorRecord("LIMIT_DEPTH", `task ${deep.id} is nested deeper than ${depthMax}`);
-    const total = this.state.tasks.size + add.length;
+    const total = this.state.tasks.size + this.state.childTasks + this.state.allotted.tasks + add.length;
     return total > tasksMax ? errorRecord("LIMIT_TASKS", `the run would have ${total} of ${tasksMax} tasks`) : null;
   }
 
@@ -1182,7 +1246,7 @@ class Decision {
         ...(task.input === undefined && kind !== "group" ? { deferred: true } : {}),
         ...(depth === 0 ? {} : { depth }),
         ...(task.group === undefined ? {} : { group: task.group }),
-        kind: task.agent === PLAN_AGENT ? "plan" : kind,
+        kind: kindOf(kind, task.agent),
         needs: (task.needs ?? []).map(recordedNeed),
         ...(task.output === undefined ? {} : { output: task.output }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
@@ -1220,6 +1284,11 @@ export function dueAfterHolds(state: RunState, holds: readonly Hold[], name: str
   if (task === undefined || asked === null || asked.ask.deadline === null) return null;
   const answerer = answererOf(state, task, name.slice(place + 1));
   return asked.ask.deadline + heldMs(holds, state, answerer, asked.at, now);
+}
+
+function kindOf(kind: "agent" | "group", agent: string | null | undefined): TaskSpecData["kind"] {
+  if (agent === PLAN_AGENT) return "plan";
+  return kind === "agent" && workflowIn(agent) !== null ? "run" : kind;
 }
 
 function agentProblem({ id, agent }: TaskSpec): string {

@@ -37,7 +37,8 @@ const need = z.strictObject({ task: id, on: z.enum(["completed", "settled", "fai
 
 const taskSpec = z.strictObject({
   task: id,
-  kind: z.enum(["agent", "group", "plan"]),
+  kind: z.enum(["agent", "group", "plan", "run"]),
+  /** For kind `run`: `workflow:NAME`. */
   agent: z.string().nullable(),
   /** An id alone: the task must have completed. */
   needs: z.array(z.union([id, need])),
@@ -158,6 +159,11 @@ const schemas = {
     by: z.string(),
     /** The run whose events, up to a version, this one begins with; `head`: their hash there (F11). */
     forkOf: z.strictObject({ run: id, version: count, head: z.string() }).optional(),
+    /** The task that it is the work of. `line`: who is at work there, up to the first run of all: agents, and workflows
+     *  as `workflow:NAME`; a hold of any of them covers it. */
+    parent: z.strictObject({ run: id, task: id, line: z.array(id) }).optional(),
+    /** Tools that its agents may use at most (X3); absent: each agent's own. */
+    tools: z.array(z.string()).optional(),
   }),
   /** From here on the run is its own. `redone`: tasks that are done from their start, as the next events say. The payload
    *  has `stubs`: what writes returned before, by tool and hash of the input. */
@@ -241,6 +247,24 @@ const schemas = {
   "task.skipped": z.strictObject({ task: id, why: z.string(), because: z.string().nullable() }),
   "task.cancelled": z.strictObject({ task: id, why: z.string() }),
   "task.expired": z.strictObject({ task: id }),
+  /** A task is the work of a child run, which is started with these limits. Its input is the task's. */
+  "child.requested": z.strictObject({ task: id, child: id, workflow: id, pattern: id, limits }),
+  /** The child ended; its outcome becomes the task's in the next event. `used`: also by its own children. */
+  "child.ended": z.strictObject({
+    task: id,
+    child: id,
+    status: z.enum(["completed", "failed", "stopped"]),
+    used: z.strictObject({
+      steps: count,
+      tasks: count,
+      inputTokens: count,
+      outputTokens: count,
+      costMicroUsd: count,
+      unpriced: count,
+      simulated: z.boolean(),
+      unsettled: z.strictObject({ tokens: count, costMicroUsd: count }),
+    }),
+  }),
   "step.started": z.strictObject({
     ...stepHead,
     idempotencyKey: id,

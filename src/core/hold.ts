@@ -1,3 +1,4 @@
+import { workflowSeat } from "./seat.ts";
 import type { RunState, TaskState } from "./state.ts";
 
 /** What is paused, and resumed: one run, all runs of a workflow, all work of an agent, or everything (X5). */
@@ -54,21 +55,24 @@ export function targetName(target: HoldTarget): string {
   return "agent" in target ? `agent ${target.agent}` : "the fleet";
 }
 
-/** Agents that work on a task: its own, and those on whose behalf it is done. A hold of any of them covers it. */
+/** Agents that work on a task: its own, and those on whose behalf it is done, in the runs above it too. A hold of any of
+ *  them covers it. */
 export function lineOf(state: RunState, task: TaskState): string[] {
   const line: string[] = [];
   for (let one: TaskState | undefined = task; one !== undefined; ) {
     if (one.agent !== null) line.push(one.agent);
     one = one.asker === null ? undefined : state.tasks.get(one.asker.task);
   }
-  return line;
+  return [...line, ...(state.parent?.line ?? [])];
 }
 
 /** Whether a hold covers a task, or, with null, the whole run. */
 export function covers(hold: Pick<Hold, "scope" | "name">, state: RunState, task: TaskState | null): boolean {
   if (hold.scope === "fleet") return true;
-  if (hold.scope === "workflow") return hold.name === state.workflow;
-  return task !== null && hold.name !== null && lineOf(state, task).includes(hold.name);
+  if (hold.scope === "workflow" && hold.name !== null)
+    return hold.name === state.workflow || (state.parent?.line.includes(workflowSeat(hold.name)) ?? false);
+  if (hold.name === null) return false;
+  return task === null ? (state.parent?.line.includes(hold.name) ?? false) : lineOf(state, task).includes(hold.name);
 }
 
 /** The hold of the fleet's journal that keeps a task from starting; null when there is none. */

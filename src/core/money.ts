@@ -9,6 +9,8 @@ import {
   missingFor,
   released,
 } from "./account.ts";
+import type { ChildUsage } from "./child-share.ts";
+import type { Limits } from "./definition.ts";
 import type { EventData, RunEvent, Usage } from "./event.ts";
 import type { RunState } from "./state.ts";
 
@@ -166,6 +168,21 @@ const amountOf = ({ inputTokens, outputTokens, costMicroUsd }: Usage): Amount =>
   tokens: inputTokens + outputTokens,
   costMicroUsd: costMicroUsd ?? 0,
 });
+
+/** What a child may use is reserved from when it is asked for (`sign` 1) until it has ended (-1). */
+export function childReserved({ money }: RunState, limits: Limits, sign: 1 | -1): void {
+  money.reserved.tokens += sign * limits.tokensMax;
+  money.reserved.costMicroUsd += sign * (limits.costMicroUsdMax ?? 0);
+}
+
+/** What a child used is charged to the task whose work it was. */
+export function childCharged({ money }: RunState, task: string, used: ChildUsage): void {
+  add(money.unsettled, used.unsettled);
+  charge(money, task, {
+    tokens: used.inputTokens + used.outputTokens + used.unsettled.tokens,
+    costMicroUsd: used.costMicroUsd + used.unsettled.costMicroUsd,
+  });
+}
 
 // Deciding.
 

@@ -8,7 +8,7 @@ import type { TaskStatus } from "./state.ts";
 export interface TaskView {
   readonly id: string;
   readonly agent: string | null;
-  readonly kind: "agent" | "group" | "plan";
+  readonly kind: "agent" | "group" | "plan" | "run";
   readonly status: TaskStatus;
   readonly priority: Priority;
   readonly attempt: number;
@@ -48,7 +48,8 @@ export interface TaskSpec {
   id: string;
   /** `group` is a task without an agent: it completes with the list of its members' outputs. */
   kind?: "agent" | "group";
-  /** Null: an edit `route` names it, once the task is ready for one and the planner was told so (`unrouted`). */
+  /** An agent's name, or `workflow:NAME`: the task is then the work of a child run, and ends as that does. Null: an edit
+   *  `route` names it, once the task is ready for one and the planner was told so (`unrouted`). */
   agent?: string | null;
   /** Absent: `bind` gives it when all needs are met. */
   input?: Json;

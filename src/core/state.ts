@@ -1,6 +1,7 @@
 import { type ErrorRecord, invariant } from "../error.ts";
 import { keptSteps } from "./escalation.ts";
 import type { EscalationPolicy, JsonSchema, Limits, Priority } from "./definition.ts";
+import { type ChildRequest, type ChildShare, type ChildUsage, NOTHING, withShare } from "./child-share.ts";
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { RunHold, Stretch } from "./hold.ts";
@@ -12,10 +13,13 @@ import {
   callRecorded,
   callReserved,
   callSettled,
+  childCharged,
+  childReserved,
   emptyMoney,
   type Money,
 } from "./money.ts";
 import type { TaskView } from "./planner.ts";
+import { workflowIn } from "./seat.ts";
 
 export type TaskStatus =
   /** Needs are open. */
@@ -29,7 +33,7 @@ export type TaskStatus =
   | "assigned"
   /** Ready again from `readyAt` (F2). */
   | "delayed"
-  /** Waits for a timer or for answers; holds no process. */
+  /** Waits for a timer, for answers, or for a child run; holds no process. */
   | "suspended"
   /** A write's outcome is unknown and only a person can say (F13). */
   | "blocked"
@@ -64,7 +68,8 @@ export interface StepState {
 
 export interface TaskState {
   id: string;
-  kind: "agent" | "group" | "plan";
+  /** `run`: it is the work of a child run. */
+  kind: "agent" | "group" | "plan" | "run";
   agent: string | null;
   status: TaskStatus;
   needs: readonly Need[];
@@ -98,6 +103,10 @@ export interface TaskState {
   tools: readonly string[] | null;
   /** Tasks that its steps asked for and that have not settled. */
   asked: string[];
+  /** The child run that does its work, from when it was asked for. */
+  child: ChildRequest | null;
+  /** Whether the child has told its end. */
+  childEnded: boolean;
   /** Deaths of hosts while this task was among the running ones: it is a suspect from the first one on. */
   crashes: number;
   /** Those of them with the task alone in its host and no step finished in between: they convict it. */
@@ -141,6 +150,14 @@ export interface RunUsage {
   simulated: boolean;
 }
 
+/** The task whose work a run is, and who is at work there, up to the first run of all: agents, and workflows as
+ *  `workflow:NAME`. */
+export interface ParentTask {
+  run: string;
+  task: string;
+  line: readonly string[];
+}
+
 /** A run, folded from its journal. `evolve` mutates it: whoever folds owns it. */
 export interface RunState {
   id: string;
@@ -182,6 +199,16 @@ export interface RunState {
   hold: RunHold | null;
   /** Times in which it was paused, the current one included. */
   held: readonly Stretch[];
+  /** The task whose work this run is. */
+  parent: ParentTask | null;
+  /** The tools that its agents may use at most; null: each agent's own. */
+  tools: readonly string[] | null;
+  /** Child runs that were asked for. */
+  children: number;
+  /** Tasks of children that ended. */
+  childTasks: number;
+  /** What children that are under way hold of the run's limits, beside what they hold in `money.reserved`. */
+  allotted: ChildShare;
   /** What the last commands left to do or to project; emptied by whoever acts on it, never stored. */
   scratch: Scratch;
 }
@@ -195,6 +222,8 @@ export interface Scratch {
   unrouted: string[];
   /** Groups whose members have all settled. */
   full: string[];
+  /** Tasks whose child run is to be asked for. */
+  childless: string[];
   /** Tasks whose place in the queue or timers may have changed since the last commit. */
   touched: Set<string>;
   /** Tasks whose timers alone may have changed. */
@@ -228,7 +257,8 @@ export const wakeTimer = (task: string) => `wake/${task}`;
 export const askTimer = (task: string, key: string) => `ask/${task}\n${key}`;
 
 export function emptyScratch(): Scratch {
-  return { settled: [], doomed: [], unbound: [], unrouted: [], full: [], touched: new Set(), timed: new Set() };
+  const lists = { settled: [], doomed: [], unbound: [], unrouted: [], full: [], childless: [] };
+  return { ...lists, touched: new Set(), timed: new Set() };
 }
 
 export function emptyRun(id: string): RunState {
@@ -263,6 +293,11 @@ export function emptyRun(id: string): RunState {
     money: emptyMoney(),
     hold: null,
     held: [],
+    parent: null,
+    tools: null,
+    children: 0,
+    childTasks: 0,
+    allotted: NOTHING,
     scratch: emptyScratch(),
   };
 }
@@ -322,6 +357,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "task.routed": {
       const task = taskOf(state, event.data.task);
       task.agent = event.data.agent;
+      if (workflowIn(task.agent) !== null) task.kind = "run";
       task.priority = (event.data.priority ?? task.priority) as Priority;
       task.outputSchema = (event.data.output as JsonSchema | undefined) ?? task.outputSchema;
       if (task.status === "unrouted") makeReady(state, task, event.at);
@@ -405,6 +441,19 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       break;
     case "task.expired":
       state.scratch.touched.add(event.data.task);
+      break;
+    case "child.requested": {
+      const task = taskOf(state, event.data.task);
+      const { child: run, workflow, pattern, limits } = event.data;
+      task.child = { run, workflow, pattern, limits };
+      state.children += 1;
+      state.allotted = withShare(state.allotted, limits, 1);
+      childReserved(state, limits, 1);
+      state.scratch.touched.add(task.id);
+      break;
+    }
+    case "child.ended":
+      endChild(state, taskOf(state, event.data.task), event.data.used);
       break;
     case "step.started":
       taskOf(state, event.data.task).wrote = true;
@@ -547,6 +596,26 @@ function startRun(state: RunState, data: EventData["run.started"], at: number, i
   state.limits = data.limits;
   state.input = input;
   state.startedAt = at;
+  state.parent = data.parent ?? null;
+  state.tools = data.tools ?? null;
+}
+
+/** What the child held comes back, what it used counts. */
+function endChild(state: RunState, task: TaskState, used: ChildUsage): void {
+  if (task.child !== null) {
+    state.allotted = withShare(state.allotted, task.child.limits, -1);
+    childReserved(state, task.child.limits, -1);
+  }
+  task.childEnded = true;
+  const { usage } = state;
+  state.childTasks += used.tasks;
+  usage.steps += used.steps;
+  usage.inputTokens += used.inputTokens;
+  usage.outputTokens += used.outputTokens;
+  usage.costMicroUsd += used.costMicroUsd;
+  usage.unpriced += used.unpriced;
+  usage.simulated ||= used.simulated;
+  childCharged(state, task.id, used);
 }
 
 const NO_NEEDS: readonly Need[] = [];
@@ -581,8 +650,10 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     readyAt: at,
     waits: [],
     asker: spec.asker ?? null,
-    tools: spec.tools ?? null,
+    tools: spec.tools ?? state.tools,
     asked: [],
+    child: null,
+    childEnded: false,
     crashes: 0,
     crashesAlone: 0,
     steps: new Map(),
@@ -665,6 +736,12 @@ function makeReady(state: RunState, task: TaskState, at: number): void {
   }
   state.awaiting.delete(task.id);
   load(state, task);
+  if (task.kind === "run") {
+    task.status = "suspended";
+    task.readyAt = Number.POSITIVE_INFINITY;
+    state.scratch.childless.push(task.id);
+    return;
+  }
   task.status = "ready";
   task.readyAt = at;
   state.scratch.touched.add(task.id);
@@ -869,4 +946,5 @@ function endRun(state: RunState, status: "completed" | "failed" | "stopped", at:
   state.scratch.unbound = [];
   state.scratch.unrouted = [];
   state.scratch.full = [];
+  state.scratch.childless = [];
 }

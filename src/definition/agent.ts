@@ -31,6 +31,7 @@ import {
   Temperature,
 } from "./shape.ts";
 import { isTool, type Tool } from "./tool.ts";
+import { type AnyWorkflow, isMarkedWorkflow } from "./workflow-mark.ts";
 import { type Checked, inputSchema, outputSchema, parseResult, parseValue, ZodSchema } from "./zod-schema.ts";
 
 /** The code of a code agent as a host runs it: JSON in, JSON out, schemas applied on both sides.
@@ -62,13 +63,16 @@ export interface Agent<Input = unknown, Output = unknown> {
 /** An agent that may be called, and what it is passed on. */
 export interface Delegation {
   /** By name where two call each other, so that neither can be there first. */
-  agent: AnyAgent | string;
+  agent: AnyAgent | AnyWorkflow | string;
   /** Tools of its own that it may use although its caller does not have them. */
   tools: readonly Tool[];
 }
 
 /** Of any types. */
 export type AnyAgent = Omit<Agent, "~types">;
+
+/** Who can be called: an agent; a workflow, which then runs as a child; either by name, a workflow as `workflow:NAME`. */
+export type Callable = AnyAgent | AnyWorkflow | string;
 
 interface AgentCommon<Input, Parsed> {
   /** What it is good for, for planners and people. */
@@ -78,7 +82,7 @@ interface AgentCommon<Input, Parsed> {
   /** Agents that it may call; none by default (X2, X3). Of its own tools an agent that is called has those that its
    *  caller has too; `{ agent, tools }` passes on further ones. A model finds these agents among its tools. Agents that
    *  call each other are named, since neither can be there before the other. */
-  calls?: readonly (AnyAgent | string | { agent: AnyAgent | string; tools: readonly Tool[] })[];
+  calls?: readonly (Callable | { agent: Callable; tools: readonly Tool[] })[];
   /** Absent: any JSON. */
   input?: z.ZodType<Parsed, Input>;
   limits?: AgentLimits;
@@ -129,8 +133,8 @@ export interface CodeAgentOptionsWithoutOutput<Input, Parsed, Output> extends Co
 }
 
 const ToolShape = z.custom<Tool>(isTool, { error: "must be a tool, made by tool(), httpTool() or mcpTool()" });
-const Callee = z.custom<Agent | string>((value) => typeof value === "string" || isAgent(value), {
-  error: "must be an agent, made by agent(), or the name of one",
+const Callee = z.custom<Callable>((value) => isCallable(value), {
+  error: "must be an agent, made by agent(), a workflow, or the name of one",
 });
 
 const AgentOptionsShape = z
@@ -193,7 +197,7 @@ export function agent(options: unknown): Agent {
   const made = mark({
     definition,
     tools,
-    calls: calls.map((one) => (typeof one === "string" || isAgent(one) ? { agent: one, tools: [] } : one)),
+    calls: calls.map((one) => (isCallable(one) ? { agent: one, tools: [] } : one)),
     code,
     functions: run === undefined ? [] : [run],
   });
@@ -275,6 +279,10 @@ export function capabilitiesOf(given: Partially<Capabilities> | undefined): Pick
 /** Recognised by mark, since two copies of the package may meet. */
 export function isAgent(value: unknown): value is Agent {
   return typeof value === "object" && value !== null && MARK in value;
+}
+
+function isCallable(value: unknown): value is Callable {
+  return typeof value === "string" || isAgent(value) || isMarkedWorkflow(value);
 }
 
 export function agentParts(agent: AnyAgent): AgentParts {

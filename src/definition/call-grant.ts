@@ -1,3 +1,4 @@
+import { workflowIn } from "../core/seat.ts";
 import type { AgentDefinition, CallGrant } from "../core/definition.ts";
 import type { Finding } from "./finding.ts";
 
@@ -7,16 +8,19 @@ export function callGrants(calls: readonly CallGrant[]): Pick<AgentDefinition, "
   return calls.length === 0 ? {} : { calls };
 }
 
-/** What is wrong with an agent's grants beyond names that do not exist. Paths start at the agent. */
-export function callFindings(name: string, tools: readonly string[], calls: readonly CallGrant[]): Finding[] {
-  return calls.flatMap(({ agent }, index): Finding[] => {
+/** What is wrong with an agent's grants beyond names that do not exist: a model finds tools, agents and workflows by one
+ *  name each. Paths start at the agent. */
+export function callFindings(name: string, tools: readonly string[], called: readonly string[]): Finding[] {
+  const names = called.map((seat) => workflowIn(seat) ?? seat);
+  return names.flatMap((one, index): Finding[] => {
     const path = ["calls", index];
-    if (calls.findIndex((one) => one.agent === agent) < index) {
-      const message = `agent "${name}" may call agent "${agent}" twice`;
+    const kind = workflowIn(called[index]) === null ? "agent" : "workflow";
+    if (names.indexOf(one) < index) {
+      const message = `agent "${name}" may call ${kind} "${one}" twice`;
       return [{ code: "DEFINITION_DUPLICATE", message, path, part: "value", hint: "remove one of them" }];
     }
-    if (!tools.includes(agent)) return [];
-    const message = `agent "${name}" has both a tool and an agent called "${agent}", and a model could not tell them apart`;
+    if (!tools.includes(one)) return [];
+    const message = `agent "${name}" has both a tool and ${kind === "agent" ? "an" : "a"} ${kind} called "${one}", and a model could not tell them apart`;
     return [{ code: "DEFINITION_DUPLICATE", message, path, part: "value", hint: "rename one of them" }];
   });
 }

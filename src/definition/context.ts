@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Json } from "../core/json.ts";
 import type { MessageContent, ModelMessage, ModelUsage } from "../model/model.ts";
 import type { Agent } from "./agent.ts";
+import type { Workflow } from "./workflow.ts";
 import type { Tool } from "./tool.ts";
 
 /** What `ctx.fetch` takes beside the URL. */
@@ -134,6 +135,9 @@ export interface AgentContext {
    *  no process, and outlasts restarts.
    *  @throws {FlotillaError} what the other agent failed with; AGENT_NOT_GRANTED; STEP_TIMEOUT; LIMIT_DEPTH, LIMIT_TASKS */
   call<Input, Output>(agent: Agent<Input, Output>, input: NoInfer<Input>, options?: CallOptions): Promise<Output>;
+  /** A workflow runs as a child run, with a journal and a scope of its own. */
+  call<Input, Output>(workflow: Workflow<Input, Output>, input: NoInfer<Input>, options?: CallOptions): Promise<Output>;
+  /** By name; a workflow as `workflow:NAME`. */
   call(agent: string, input: unknown, options?: CallOptions): Promise<Json>;
 
   /** The run's shared facts, as far as this agent was granted them (`facts` of the agent). */

@@ -6,6 +6,7 @@ import type {
   RouteDefinition,
   WorkflowDefinition,
 } from "../core/definition.ts";
+import { workflowSeat } from "../core/seat.ts";
 import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
 import { callFindings, callGrants } from "./call-grant.ts";
@@ -33,6 +34,7 @@ import {
 import { checkRoute, isRoute, type Route, routeDefinition, routeParts } from "./route.ts";
 import { type BudgetsOptions, BudgetsShape, Name } from "./shape.ts";
 import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
+import type { AnyWorkflow } from "./workflow-mark.ts";
 import { isWorkflow, type Workflow, workflowParts } from "./workflow.ts";
 import { isZodSchema, outputSchema } from "./zod-schema.ts";
 
@@ -69,7 +71,6 @@ type WorkflowsOf<F> = F extends Fleet<infer Workflows> ? Workflows : never;
 /** Of any types. That these say nothing of types keeps them from being what a workflow written in place is inferred
  *  from: where it says nothing itself, it takes and gives JSON. */
 type AnyTool = Omit<Tool, "~types">;
-type AnyWorkflow = Omit<Workflow, "~types">;
 
 export interface FleetOptions<
   Tools extends Readonly<Record<string, AnyTool>>,
@@ -126,6 +127,7 @@ export function fleet(options: unknown): Fleet {
     tools: nameOf(given.tools),
     agents: nameOf(given.agents),
     seats: nameOf({ ...given.agents, ...given.routes }),
+    workflows: nameOf(given.workflows),
   };
   const routes = mapValues(given.routes, (route) => routeOf(route, names));
   const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
@@ -170,6 +172,13 @@ interface Names {
   agents: ReadonlyMap<unknown, string>;
   /** Agents and routes. */
   seats: ReadonlyMap<unknown, string>;
+  workflows: ReadonlyMap<unknown, string>;
+}
+
+/** What stands for an agent, a route or a workflow in options. */
+function seatOf(value: unknown, { seats, workflows }: Names): string | undefined {
+  const workflow = workflows.get(value);
+  return workflow === undefined ? seats.get(value) : workflowSeat(workflow);
 }
 
 /** The first name of each value. */
@@ -199,9 +208,12 @@ function routeOf(route: Route, names: Names): RouteDefinition {
 }
 
 /** The name of an agent that another may call, if it is in the fleet. */
-function calledBy({ agent }: Delegation, { agents }: Names): string | undefined {
-  if (typeof agent !== "string") return agents.get(agent);
-  return [...agents.values()].includes(agent) ? agent : undefined;
+function calledBy({ agent }: Delegation, names: Names): string | undefined {
+  const workflow = names.workflows.get(agent);
+  if (workflow !== undefined) return workflowSeat(workflow);
+  if (typeof agent !== "string") return names.agents.get(agent);
+  const known = [...names.agents.values(), ...[...names.workflows.values()].map(workflowSeat)];
+  return known.includes(agent) ? agent : undefined;
 }
 
 function workflowOf(
@@ -211,22 +223,24 @@ function workflowOf(
 ): { definition: WorkflowDefinition; findings: readonly Finding[] } {
   const { pattern, options, agents, ...rest } = workflowParts(workflow);
   const findings: Finding[] = [];
-  const unnamed = (where: string) => {
+  const unnamed = (where: string, isRun: boolean) => {
+    const [kind, section, what] = isRun
+      ? ["a workflow", "workflows", "thatWorkflow"]
+      : ["an agent", "agents", "thatAgent"];
     findings.push({
       code: "DEFINITION_REFERENCE",
-      message: `workflow "${name}" uses an agent (${where}) that is not in fleet({ agents })`,
+      message: `workflow "${name}" uses ${kind} (${where}) that is not in fleet({ ${section} })`,
       path: ["workflows", name],
       part: "value",
-      hint: "add it: fleet({ agents: { …, NAME: thatAgent } })",
+      hint: `add it: fleet({ ${section}: { …, NAME: ${what} } })`,
     });
     return "";
   };
-  const plain = plainOptions(options, "options", (agent, where) => names.seats.get(agent) ?? unnamed(where));
-  const extra = agents.map((agent, index) => names.agents.get(agent) ?? unnamed(`agents[${index}]`));
+  const seat = (value: unknown, where: string) => seatOf(value, names) ?? unnamed(where, isWorkflow(value));
+  const plain = plainOptions(options, "options", seat);
+  const extra = agents.map((agent, index) => seat(agent, `agents[${index}]`));
   const checked =
-    findings.length > 0
-      ? null
-      : checkPatternOptions(name, pattern, plain, new Set(names.seats.values()), { extraAgents: extra });
+    findings.length > 0 ? null : checkPatternOptions(name, pattern, plain, seatsIn(names), { extraAgents: extra });
   return {
     definition: {
       ...rest,
@@ -239,14 +253,15 @@ function workflowOf(
   };
 }
 
-/** Options as JSON: agents become names, zod schemas JSON Schemas; the rest must be JSON, which the pattern's schema sees to. */
-function plainOptions(
-  value: unknown,
-  where: string,
-  nameAgent: (agent: Agent | Route, where: string) => string,
-): unknown {
+/** All that may stand where an agent may. */
+function seatsIn({ seats, workflows }: Names): ReadonlySet<string> {
+  return new Set([...seats.values(), ...[...workflows.values()].map(workflowSeat)]);
+}
+
+/** Options as JSON: agents, routes and workflows become names, zod schemas JSON Schemas; the rest must be JSON, which the pattern's schema sees to. */
+function plainOptions(value: unknown, where: string, nameAgent: (agent: unknown, where: string) => string): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (isAgent(value) || isRoute(value)) return nameAgent(value, where);
+  if (isAgent(value) || isRoute(value) || isWorkflow(value)) return nameAgent(value, where);
   if (isZodSchema(value)) return outputSchema(value, where);
   if (Array.isArray(value)) return value.map((item, index) => plainOptions(item, `${where}[${index}]`, nameAgent));
   if (!isPlain(value)) return value;
@@ -326,7 +341,8 @@ function agentProblems(name: string, agent: Agent, given: Complete, names: Names
       };
     });
   const { tools: granted, calls: named = [], approvals = {} } = agentOf(agent, names);
-  const own = [...callFindings(name, granted, named), ...approvalFindings(name, Object.keys(approvals), granted)];
+  const called = named.map((one) => one.agent);
+  const own = [...callFindings(name, granted, called), ...approvalFindings(name, Object.keys(approvals), granted)];
   return problems([...ungranted, ...strangers, ...at(name, own), ...models]);
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { findCycle } from "../core/graph.ts";
+import { workflowIn } from "../core/seat.ts";
 import type { Json } from "../core/json.ts";
 import { asJson } from "./as-json.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
@@ -22,7 +23,8 @@ export function strictOptions(pattern: Pattern): z.ZodType {
     : pattern.options;
 }
 
-/** Checks a workflow's options against its pattern: form, agents, tasks and cycles (C1), all mistakes at once. */
+/** Checks a workflow's options against its pattern. `agents`: also the workflows that may stand in an agent's place, as
+ *  `workflow:NAME`. Checked are form, agents, tasks and cycles (C1), all mistakes at once. */
 export function checkPatternOptions(
   workflow: string,
   pattern: Pattern,
@@ -42,9 +44,11 @@ export function checkPatternOptions(
   const unknown = used
     .filter((name) => !agents.has(name))
     .map((name): Finding => {
-      const path = pathOf(given, name) ?? [];
+      const seat = workflowIn(name);
+      const path = pathOf(given, seat ?? name) ?? [];
+      const [kind, known] = seat === null ? ["agent", seatsOf(agents).agents] : ["workflow", seatsOf(agents).workflows];
       return {
-        ...missingReference(user(workflow, path), "agent", name, agents),
+        ...missingReference(user(workflow, path), kind, seat ?? name, known),
         path: [...base, ...path],
         part: "value",
       };
@@ -53,6 +57,15 @@ export function checkPatternOptions(
     options: asJson(parsed.data),
     agents: used,
     findings: [...form, ...unknown, ...taskFindings(workflow, pattern.tasks?.(options) ?? [], given)],
+  };
+}
+
+/** The names of agents, and of workflows that may stand in their place. */
+function seatsOf(seats: ReadonlySet<string>): { agents: readonly string[]; workflows: readonly string[] } {
+  const all = [...seats];
+  return {
+    agents: all.filter((seat) => workflowIn(seat) === null),
+    workflows: all.flatMap((seat) => workflowIn(seat) ?? []),
   };
 }
 

@@ -8,18 +8,19 @@ import type {
   WorkflowDefinition,
 } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
-import { type Agent, isAgent } from "./agent.ts";
 import { completeEscalation, completeLimits, type Partially, priorityOf, type WorkflowLimits } from "./default.ts";
 import { checkOptions } from "./option.ts";
 import type { Pattern } from "../pattern/pattern.ts";
 import { EscalationShape, PriorityShape, WorkflowFactsShape, WorkflowLimitsShape } from "./shape.ts";
+import { type Agent, type AnyAgent, isAgent } from "./agent.ts";
+import { type AnyWorkflow, isMarkedWorkflow, WORKFLOW } from "./workflow-mark.ts";
 import { inputSchema, isZodSchema, outputSchema, ZodSchema } from "./zod-schema.ts";
 
 export interface WorkflowParts {
   pattern: Pattern;
   /** As given: agents stand where their names will be. */
   options: unknown;
-  agents: readonly Agent[];
+  agents: readonly (AnyAgent | AnyWorkflow)[];
   description: string;
   input: JsonSchema | null;
   output: JsonSchema | null;
@@ -29,11 +30,9 @@ export interface WorkflowParts {
   escalation?: EscalationPolicy;
 }
 
-const MARK = Symbol.for("flotilla.workflow");
-
 /** A workflow, as `workflow` and the patterns' own functions return it. It has no name until `fleet` gives it one. */
 export interface Workflow<Input = unknown, Output = unknown> {
-  readonly [MARK]: WorkflowParts;
+  readonly [WORKFLOW]: WorkflowParts;
   /** Never there: carries the types. */
   readonly "~types"?: { input: Input; output: Output };
 }
@@ -59,8 +58,8 @@ export interface WorkflowOptions<Input, Parsed, Output> extends WorkflowCommon<I
   /** The pattern's options, in which agents stand by value wherever the pattern's schema wants an agent's name, and
    *  zod schemas wherever it wants a JSON Schema. */
   options: unknown;
-  /** Agents that the workflow may give work to beside those in its options. */
-  agents?: readonly Agent[];
+  /** Agents, and workflows in the place of agents, that it may give work to beside those in its options. */
+  agents?: readonly (AnyAgent | AnyWorkflow)[];
 }
 
 const WorkflowOptionsShape = z.strictObject({
@@ -73,7 +72,13 @@ const WorkflowOptionsShape = z.strictObject({
   escalation: EscalationShape.optional(),
   pattern: z.custom<Pattern>(isPattern, { error: "must be a pattern, made by definePattern()" }),
   options: z.unknown(),
-  agents: z.array(z.custom<Agent>(isAgent, { error: "must be an agent, made by agent()" })).optional(),
+  agents: z
+    .array(
+      z.custom<Agent | Workflow>((value) => isAgent(value) || isWorkflow(value), {
+        error: "must be an agent, made by agent(), or a workflow",
+      }),
+    )
+    .optional(),
 });
 
 /** A workflow of any pattern, the built-in ones and users' own alike; the pattern's options are checked by `fleet`,
@@ -94,16 +99,16 @@ export function workflow<Input = Json, Parsed = Input, Output = Json>(
     facts: { onCorrection: given.facts?.onCorrection ?? "flag" },
     ...(given.escalation === undefined ? {} : { escalation: completeEscalation(given.escalation) }),
   };
-  return Object.freeze({ [MARK]: parts });
+  return Object.freeze({ [WORKFLOW]: parts });
 }
 
 /** Recognised by mark, since two copies of the package may meet. */
 export function isWorkflow(value: unknown): value is Workflow {
-  return typeof value === "object" && value !== null && MARK in value;
+  return isMarkedWorkflow(value);
 }
 
-export function workflowParts(workflow: Workflow): WorkflowParts {
-  return workflow[MARK];
+export function workflowParts(workflow: AnyWorkflow): WorkflowParts {
+  return workflow[WORKFLOW] as WorkflowParts;
 }
 
 /** Whether a value is a pattern; by its members, since two copies of the package may meet. */

@@ -1,6 +1,5 @@
 import type {
   AgentDefinition,
-  CallGrant,
   FleetDefinition,
   JsonSchema,
   ModuleRef,
@@ -27,7 +26,7 @@ import { mcpServerDefinition, providerDefinition } from "./provider.ts";
 import { routeDefinition } from "./route.ts";
 import { codeToolDefinition, httpToolDefinition, mcpToolDefinition } from "./tool.ts";
 import { fileOf } from "./yaml-check.ts";
-import type { AgentYaml, FleetYaml, ToolYaml } from "./yaml-shape.ts";
+import { type AgentYaml, callGrant, type FleetYaml, type ToolYaml } from "./yaml-shape.ts";
 
 /** What was read beside the YAML itself. */
 export interface ReadParts {
@@ -136,7 +135,7 @@ function otherEffect(name: string, here: string, there: string): Finding {
 
 function buildAgent(name: string, given: AgentYaml, parts: ReadParts, findings: Finding[]): AgentDefinition {
   const { module, tools = [], calls = [], instructions, ...common } = given;
-  const granted = { tools, ...callGrants(calls.map(grantOf)) };
+  const granted = { tools, ...callGrants(calls.map(callGrant)) };
   const text = content(instructions, ["agents", name, "instructions"], parts);
   const { input, output } = schemasOf("agents", name, given, parts);
   const wanted = { ...common, input, output, ...(typeof text === "string" ? { instructions: text } : {}) };
@@ -147,11 +146,6 @@ function buildAgent(name: string, given: AgentYaml, parts: ReadParts, findings: 
   if (described.tools > 0 && given.tools === undefined) findings.push(ungranted(name, described.tools));
   const own = described.definition;
   return { ...merged(own, wanted), ...granted, module: own.kind === "code" ? ref : null };
-}
-
-/** A call as YAML grants it. */
-export function grantOf(given: string | CallGrant): CallGrant {
-  return typeof given === "string" ? { agent: given, tools: [] } : given;
 }
 
 /** What the YAML says of an agent that a module declares goes over what the module says. */

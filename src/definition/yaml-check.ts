@@ -1,5 +1,5 @@
-import type { CallGrant } from "../core/definition.ts";
 import { budgetFindings } from "./budget.ts";
+import { workflowSeat } from "../core/seat.ts";
 import { callFindings } from "./call-grant.ts";
 import { checkExpressions } from "./expression.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
@@ -17,13 +17,14 @@ export function checkMeaning(raw: Fields): Finding[] {
   const section = (name: string): Fields => (isRecord(raw[name]) ? raw[name] : {});
   const [providers, servers, tools] = [section("providers"), section("mcpServers"), section("tools")];
   const agents = section("agents");
+  const known = { tools, agents, workflows: section("workflows") };
   return [
     ...each(providers, (name, given) => at(["providers", name], checkProvider(name, given))),
     ...each(servers, (name, given) => at(["mcpServers", name], checkMcpServer(name, given))),
     ...each(tools, (name, given) => at(["tools", name], checkTool(name, given, servers))),
     ...each(agents, (name, given) => at(["agents", name], checkAgent(name, given, tools, providers))),
-    ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, tools, agents))),
     ...each(section("routes"), (name, given) => routeFindings(name, given, agents)),
+    ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, known))),
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
     ...budgetFindings(section("budgets"), agents, section("workflows")),
   ];
@@ -162,29 +163,34 @@ function checkGrants(name: string, granted: unknown, tools: Fields): Finding[] {
   });
 }
 
-function checkCalls(name: string, given: Fields, tools: Fields, agents: Fields): Finding[] {
+function checkCalls(name: string, given: Fields, known: Record<"tools" | "agents" | "workflows", Fields>): Finding[] {
   if (!Array.isArray(given.calls)) return [];
-  const calls = given.calls.flatMap((one: unknown, index): (CallGrant & { path: Path })[] => {
-    const agent = isRecord(one) ? one.agent : one;
-    const passed: unknown[] = isRecord(one) && Array.isArray(one.tools) ? one.tools : [];
-    const path = ["calls", index, ...(isRecord(one) ? ["agent"] : [])];
-    if (typeof agent !== "string") return [];
-    return [{ agent, path, tools: passed.filter((tool) => typeof tool === "string") }];
+  const unknown = (kind: "agent" | "workflow" | "tool", missing: unknown, path: Path): Finding[] => {
+    const those = known[`${kind}s`];
+    if (typeof missing !== "string" || Object.hasOwn(those, missing)) return [];
+    return [{ ...missingReference(`agent "${name}"`, kind, missing, Object.keys(those)), path, part: "value" }];
+  };
+  const names = given.calls.flatMap((one: unknown, index) => {
+    const path = ["calls", index];
+    if (!isRecord(one)) return unknown("agent", one, path);
+    const passed: unknown[] = Array.isArray(one.tools) ? one.tools : [];
+    return [
+      ...unknown("agent", one.agent, [...path, "agent"]),
+      ...unknown("workflow", one.workflow, [...path, "workflow"]),
+      ...passed.flatMap((tool, at) => unknown("tool", tool, [...path, "tools", at])),
+    ];
   });
-  const granted: unknown[] = Array.isArray(given.tools) ? given.tools : [];
-  const unknown = (kind: string, missing: string, known: Fields, path: Path): Finding[] =>
-    Object.hasOwn(known, missing)
-      ? []
-      : [{ ...missingReference(`agent "${name}"`, kind, missing, Object.keys(known)), path, part: "value" }];
+  const tools: unknown[] = Array.isArray(given.tools) ? given.tools : [];
+  const seats = given.calls.map((one: unknown) => {
+    const { agent, workflow } = isRecord(one) ? one : { agent: one };
+    return typeof workflow === "string" ? workflowSeat(workflow) : String(agent);
+  });
   return [
-    ...calls.flatMap(({ agent, path }) => unknown("agent", agent, agents, path)),
-    ...calls.flatMap(({ path, tools: passed }) =>
-      passed.flatMap((tool, index) => unknown("tool", tool, tools, [...path.slice(0, 2), "tools", index])),
-    ),
+    ...names,
     ...callFindings(
       name,
-      granted.filter((tool) => typeof tool === "string"),
-      calls,
+      tools.filter((tool) => typeof tool === "string"),
+      seats,
     ),
   ];
 }

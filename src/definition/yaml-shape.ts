@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { workflowSeat } from "../core/seat.ts";
+import type { CallGrant } from "../core/definition.ts";
 import { HttpShape, McpShape } from "./tool.ts";
 import { McpServerShape, providerFields } from "./provider.ts";
 import { RouteShape } from "./route.ts";
@@ -63,12 +65,29 @@ const ToolShape = z
 const CallShape = z
   .union([
     z.string(),
-    z.strictObject({
-      agent: z.string().describe("The agent's name."),
-      tools: z.array(z.string()).describe("Tools that it may use although its caller does not have them."),
-    }),
+    z
+      .strictObject({
+        agent: z.string().optional().describe("The agent's name."),
+        workflow: z.string().optional().describe("In the place of `agent`: a workflow, which runs as a child run."),
+        tools: z
+          .array(z.string())
+          .optional()
+          .describe("Tools that it may use although its caller does not have them. Default: none."),
+      })
+      .refine(({ agent, workflow }) => (agent === undefined) !== (workflow === undefined), {
+        error: "must have either agent or workflow",
+      }),
   ])
-  .describe("An agent's name, or { agent, tools }. Of its own tools it has those that its caller has too.");
+  .describe(
+    "An agent's name, or { agent, tools } or { workflow, tools }. Of its tools it has those of its caller too.",
+  );
+
+/** One entry of `calls`, in full. */
+export function callGrant(given: z.output<typeof CallShape>): CallGrant {
+  if (typeof given === "string") return { agent: given, tools: [] };
+  const { agent, workflow, tools = [] } = given;
+  return { agent: workflow === undefined ? (agent ?? "") : workflowSeat(workflow), tools };
+}
 
 const AgentShape = z
   .strictObject({

@@ -1,3 +1,4 @@
+import { workflowSeat } from "../core/seat.ts";
 import type { FleetDefinition, ModuleRef } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Pattern } from "../pattern/pattern.ts";
@@ -283,7 +284,7 @@ async function readWorkflows(raw: Fields, descriptions: Descriptions, options: Y
   const modules = new Map<string, string>();
   const findings: Finding[] = [];
   const namesIn = (section: unknown) => (isRecord(section) ? Object.keys(section) : []);
-  const agents = [...namesIn(raw.agents), ...namesIn(raw.routes)];
+  const agents = [...namesIn(raw.agents), ...namesIn(raw.routes), ...namesIn(raw.workflows).map(workflowSeat)];
   for (const { path, value } of fieldsOf(raw, "workflows", "pattern")) {
     const workflow = String(path[1]);
     const found = findPattern(value, workflow, path, descriptions, options);

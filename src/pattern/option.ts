@@ -1,19 +1,35 @@
 import { z } from "zod";
 import type { Json } from "../core/json.ts";
+import { workflowIn, workflowSeat } from "../core/seat.ts";
 import type { Agent } from "../definition/agent.ts";
 import type { Route } from "../definition/route.ts";
+import type { Workflow } from "../definition/workflow.ts";
 
 // What the options of several patterns are made of.
 
-/** An agent by value, or by its name in the fleet; or a route, which chooses one for each task. */
-export type AgentRef<Output = unknown> = Agent<unknown, Output> | Route<Output> | string;
+/** An agent by value, or by its name in the fleet; or a route, which chooses one for each task; or a workflow, whose run
+ *  then does the work. */
+export type AgentRef<Output = unknown> =
+  | Agent<unknown, Output>
+  | Route<Output>
+  | string
+  | Workflow<unknown, Output>
+  | { workflow: string };
 
 /** A task's id: what `tasks.ID` and `needs` say, and the start of the ids of its members. */
 export const TaskId = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, {
   error: "must start with a letter and hold at most 64 letters, digits, _ and -",
 });
 
-export const AgentName = z.string().min(1).describe("Name of an agent, or of a route that chooses one.");
+const WorkflowSeat = z
+  .strictObject({ workflow: z.string().min(1).describe("Name of a workflow of this fleet.") })
+  .transform(({ workflow }) => workflowSeat(workflow));
+
+export const AgentName = z
+  .union([z.string().min(1), WorkflowSeat])
+  .describe(
+    "Name of an agent, or of a route that chooses one; or { workflow: NAME }, whose run does the work as a child of this one.",
+  );
 
 /** JSON in which strings may hold `${ CEL }`. */
 export const TemplateJson: z.ZodType<Json> = z.json() as z.ZodType<Json>;
@@ -29,9 +45,10 @@ export function seatIds(seats: readonly Seat[]): string[] {
   const seen = new Map<string, number>();
   return seats.map(({ agent, id }) => {
     if (id !== undefined) return id;
-    const place = (seen.get(agent) ?? 0) + 1;
-    seen.set(agent, place);
-    return place === 1 ? agent : `${agent}-${place}`;
+    const name = workflowIn(agent) ?? agent;
+    const place = (seen.get(name) ?? 0) + 1;
+    seen.set(name, place);
+    return place === 1 ? name : `${name}-${place}`;
   });
 }
 

@@ -13,6 +13,7 @@ import { modelRegistry } from "../model/registry.ts";
 import { redactJson } from "../telemetry/redact.ts";
 import { toolFetch } from "../tool/fetch.ts";
 import { mcpServers } from "../tool/mcp-server.ts";
+import { describe } from "./definitions.ts";
 import { type PlanInput, runPlanTask } from "./remote-planner.ts";
 
 /** What runs the attempts of one definition in this process. */
@@ -74,8 +75,8 @@ function plan(definition: FleetDefinition, patterns: ReadonlyMap<string, Planner
     const pattern = patterns.get(input.pattern);
     if (pattern === undefined)
       throw new FlotillaError("PLAN_INVALID", `pattern ${input.pattern} is not in this fleet's code`);
-    const describe = (agent: string) => definition.agents[agent]?.description ?? "";
-    return { type: "completed", output: runPlanTask(pattern, input, describe) as unknown as Json };
+    const about = (agent: string) => describe(definition, agent);
+    return { type: "completed", output: runPlanTask(pattern, input, about) as unknown as Json };
   } catch (error) {
     return { type: "failed", error: toErrorRecord(error, "PLAN_INVALID") };
   }

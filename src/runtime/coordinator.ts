@@ -19,6 +19,7 @@ import { type Clock, sleep, type Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import type { FactSetRequest } from "./app-contract.ts";
+import { Children, PARCELS, type Parcel } from "./children.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
 import { type DispatchHolds, Dispatcher, keyOf, type LinkState, type LinkTask, type WorkerLink } from "./dispatcher.ts";
 import type { ForkRequest, PreparedFork } from "./fork.ts";
@@ -28,6 +29,7 @@ import type { InboxItem } from "./inbox-item.ts";
 import { Holds, placeOf } from "./holds.ts";
 import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
+import { Outbox } from "./outbox.ts";
 import { Permits } from "./permits.ts";
 import { type PlanRequest, planInput } from "./remote-planner.ts";
 import type { SignedHead } from "./signed-head.ts";
@@ -102,6 +104,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #ledger: Ledger;
   readonly #dispatcher: Dispatcher;
+  readonly #outbox: Outbox;
   readonly fleet: FleetJournal;
   readonly #holds: Holds;
   readonly #definitions: Definitions;
@@ -166,6 +169,15 @@ export class Coordinator {
       soon: (fn) => this.#clock.soon(fn),
       failed: (error) => ports.failed(error),
     });
+    const children = new Children(this.#ledger);
+    this.#outbox = new Outbox({
+      store: ports.store,
+      clock: ports.clock,
+      topic: PARCELS,
+      address: (row) => parcelIn(row).child,
+      deliver: (row) => children.deliver(parcelIn(row)),
+      failed: (error) => ports.failed(error),
+    });
     this.#dispatcher = new Dispatcher({
       store: ports.store,
       ledger: () => this.#ledger,
@@ -210,6 +222,7 @@ export class Coordinator {
     const queues = await this.#store.depth(now);
     for (const queue of this.#holds.leftOver(queues)) await this.#holds.unpark(queue);
     for (const { queue } of queues) if (!this.#holds.isParked(queue)) this.#dispatcher.watch(queue);
+    this.#outbox.wake();
     await this.#wakeAt(now);
     this.#chore();
   }
@@ -447,6 +460,7 @@ export class Coordinator {
   async close(): Promise<void> {
     this.#closed = true;
     this.#dispatcher.stop();
+    this.#outbox.close();
     this.#tick?.timer.cancel();
     this.#chores?.cancel();
     // The heads of what becomes durable last are signed too.
@@ -676,6 +690,7 @@ export class Coordinator {
       this.#ports.notify({ type: "event", run: hot.id, version, event });
       version += 1;
     }
+    if (batch.sends) this.#outbox.wake();
     this.#dispatcher.committed(hot.id);
     this.fleet.grew(hot.id, batch.lastVersion, batch.head);
   }
@@ -765,6 +780,8 @@ export class Coordinator {
     for (const row of await this.#store.expiredLeases(now, 1_000))
       this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
     this.#dispatcher.look();
+    // A commit whose outcome was unknown may have left something there.
+    this.#outbox.wake();
     if (this.#closed) return;
     const due = await this.#store.nextDue(this.#clock.now());
     // What is still due was not cleared by what it set off; it is looked at again, but not in a busy loop.
@@ -854,6 +871,8 @@ function reasonOf(worker: LinkState | undefined, hold: Pick<Hold, "why" | "by"> 
   if (hold !== null) return `paused by ${hold.by}: ${hold.why}`;
   return worker === undefined ? "its worker is gone" : "its slot was given to another";
 }
+const parcelIn = ({ bytes }: { bytes: Uint8Array }): Parcel =>
+  JSON.parse(Buffer.from(bytes).toString("utf8")) as Parcel;
 
 /** The queue of a definition's tasks. */
 export function queueName(definition: string): string {

@@ -2,6 +2,8 @@ import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinit
 import { approvalPolicy } from "../core/approval.ts";
 import { escalationPolicy } from "../core/escalation.ts";
 import { DEFAULT_RETRY } from "../core/definition.ts";
+import { type ChildWorkflow } from "../core/child.ts";
+import { workflowIn } from "../core/seat.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
 import type { TaskLimits } from "../core/money.ts";
@@ -72,7 +74,6 @@ export class Definitions {
       grant: (caller, agent) => passedOn(definition, caller, agent),
       escalation: (agent) => escalationPolicy(definition, workflow, agent),
       approval: (agent, tool) => approvalPolicy(definition, agent, tool),
-      describe: (agent) => definition.agents[agent]?.description ?? routes[agent]?.description ?? "",
       facts: {
         may: (agent, right, fact) =>
           definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
@@ -80,16 +81,31 @@ export class Definitions {
       },
       accounts: this.accounts,
       taskLimits: (agent) => taskLimitsOf(agent === null ? undefined : definition.agents[agent]),
+      describe: (agent) => describe(definition, agent),
+      workflow: (name) => childWorkflow(definition, name),
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),
       retry: (agent) => (agent === null ? DEFAULT_RETRY : (definition.agents[agent]?.retry ?? DEFAULT_RETRY)),
     };
   }
 }
 
+function childWorkflow({ workflows }: FleetDefinition, name: string): ChildWorkflow | null {
+  const declared = Object.hasOwn(workflows, name) ? workflows[name] : undefined;
+  if (declared === undefined) return null;
+  const { input, limits, pattern } = declared;
+  return { limits, pattern, problems: (given) => (input === null ? [] : problemsOf(input, given)) };
+}
+
+/** What an agent is for, or a route or a workflow in the place of one. */
+export function describe({ agents, workflows, routes = {} }: FleetDefinition, seat: string): string {
+  const workflow = workflowIn(seat);
+  return (workflow === null ? (agents[seat] ?? routes[seat]) : workflows[workflow])?.description ?? "";
+}
+
 /** The tools that a caller passes on to an agent that it calls; null when it may not call it (X3). */
 function passedOn({ agents }: FleetDefinition, caller: string, agent: string): readonly string[] | null {
   const from = Object.hasOwn(agents, caller) ? agents[caller] : undefined;
-  const grant = Object.hasOwn(agents, agent) ? from?.calls?.find((one) => one.agent === agent) : undefined;
+  const grant = from?.calls?.find((one) => one.agent === agent);
   return grant === undefined ? null : [...new Set([...(from?.tools ?? []), ...grant.tools])];
 }
 

@@ -11,6 +11,7 @@ import {
   type RunState,
   takeTouched,
   type TaskState,
+  SETTLED,
   taskOf,
   timersOf,
 } from "../core/state.ts";
@@ -32,6 +33,7 @@ import type {
 } from "../store/store.ts";
 import { decidedRow, openItems } from "./inbox-item.ts";
 import { accountWrites } from "./accounts.ts";
+import { PARCELS, parcelsOf } from "./children.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -86,6 +88,8 @@ export interface LedgerHooks {
 }
 
 export interface CommittedBatch {
+  /** Whether it has something to say to other runs. */
+  sends: boolean;
   firstVersion: number;
   lastVersion: number;
   head: Uint8Array;
@@ -108,6 +112,7 @@ interface Batch {
   /** Events at its beginning that are another run's. */
   copied: number;
   pending: { pending: Pending; events: readonly RunEvent[] }[];
+  sends: boolean;
 }
 
 /** A run in memory: its state runs ahead of the store by what is in `next` and `flying`. */
@@ -333,7 +338,10 @@ export class Ledger {
   /** A new run has nothing to be folded; whether one whose start was dropped is new, only the store knows. */
   async #prepareOrLoad(hot: HotRun): Promise<void> {
     const first = hot.waiting[0]?.command;
-    const isNew = first?.type === "run.start" && (!hot.again || (await this.#store.run(hot.id)) === null);
+    // That of a child may come again.
+    const isNew =
+      first?.type === "run.start" &&
+      ((!hot.again && first.parent === undefined) || (await this.#store.run(hot.id)) === null);
     if (isNew) hot.context = await this.#context(hot, first.definition, first.workflow);
     else await this.#load(hot);
   }
@@ -381,6 +389,11 @@ export class Ledger {
 
   #decide(hot: HotRun, pending: Pending, before: readonly RunEvent[] = []): void {
     let events: readonly RunEvent[] = [];
+    if (hot.state.version === 0 && this.#isOrphan(pending.command)) {
+      const error = new FlotillaError("CANCELLED", `${hot.id} is not wanted any more, or not yet`);
+      this.#drop(hot, (other) => other.reject(error));
+      return pending.reject(error);
+    }
     try {
       if (before.length > 0) this.#put(hot, before);
       if (pending.command !== null) events = this.#apply(hot, pending.command);
@@ -393,6 +406,13 @@ export class Ledger {
     // What changes nothing was still decided on speculative state: it holds when that state does.
     if (batch === null) pending.resolve(events);
     else batch.pending.push({ pending, events });
+  }
+
+  /** A child is started only while its parent, as it is known here and now, waits for it. */
+  #isOrphan(command: Command | null): boolean {
+    if (command?.type !== "run.start" || command.parent === undefined) return false;
+    const task = this.hot(command.parent.run)?.state.tasks.get(command.parent.task);
+    return task === undefined || SETTLED.has(task.status);
   }
 
   /** A defect stops this run's decisions of the moment, never the process: the state is dropped and folded anew. */
@@ -465,6 +485,7 @@ export class Ledger {
       timed: new Set(),
       copied: 0,
       pending: [],
+      sends: false,
     };
     return hot.next;
   }
@@ -519,10 +540,17 @@ export class Ledger {
     const last = batch.rows.at(-1);
     if (last !== undefined) {
       const firstVersion = batch.expectedVersion + 1;
-      this.#hooks.committed(hot, batch.events, { firstVersion, lastVersion: last.version, head: last.hash });
+      this.#hooks.committed(hot, batch.events, {
+        firstVersion,
+        lastVersion: last.version,
+        head: last.hash,
+        sends: batch.sends,
+      });
     }
     for (const { pending, events } of batch.pending) pending.resolve(events);
-    if (hot.state.status !== "running" && hot.idle && hot.inFlight.size === 0) this.#runs.delete(hot.id);
+    // A child's end is asked for in a moment.
+    const isOver = hot.state.status !== "running" && hot.state.parent === null;
+    if (isOver && hot.idle && hot.inFlight.size === 0) this.#runs.delete(hot.id);
   }
 
   #refused(hot: HotRun, batch: Batch, result: Extract<CommitResult, { ok: false }>): void {
@@ -577,7 +605,12 @@ export class Ledger {
     // A defect may have dropped it while its commit was under way.
     if (this.#runs.get(hot.id) !== hot) return;
     const waiting: Pending[] = [];
-    this.#drop(hot, (pending) => waiting.push(pending));
+    this.#drop(hot, (pending) => {
+      // A child is started anew from the outbox, by whoever looks at its parent again.
+      if (pending.command?.type === "run.start" && pending.command.parent !== undefined)
+        pending.reject(new FlotillaError("STORE_UNAVAILABLE", `the start of ${hot.id} is tried again`));
+      else waiting.push(pending);
+    });
     const fresh = new HotRun(hot.id);
     fresh.again = true;
     fresh.loading = true;
@@ -612,6 +645,11 @@ export class Ledger {
     const inbox: InboxRow[] = [];
     for (const id of new Set([...batch.touched, ...batch.timed])) projectInbox(hot, id, batch.events, inbox);
     const run = this.#runWrite(hot, batch, timers);
+    const outbox = parcelsOf(hot.state, batch.events, batch.touched).map((parcel) => ({
+      topic: PARCELS,
+      bytes: Buffer.from(JSON.stringify(parcel)),
+    }));
+    batch.sends = outbox.length > 0;
     return {
       journal: hot.id,
       expectedVersion: batch.expectedVersion,
@@ -619,6 +657,7 @@ export class Ledger {
       ...(run === null ? {} : { run }),
       ...(tasks.length === 0 ? {} : { tasks }),
       ...(timers.length === 0 ? {} : { timers }),
+      ...(outbox.length === 0 ? {} : { outbox }),
       ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
       ...(inbox.length === 0 ? {} : { inbox }),
       ...accountsOf(batch),
@@ -666,6 +705,7 @@ export class Ledger {
         workflow,
         definition,
         createdAt: first.at,
+        ...(first.data.parent === undefined ? {} : { child: true as const }),
         ...(idempotencyKey === undefined
           ? {}
           : { idempotencyKey, inputDigest: digestOf({ workflow, input: first.payload?.input ?? null }) }),
@@ -753,7 +793,7 @@ function deadLettersOf(hot: HotRun, batch: Batch): { deadLetters?: DeadLetter[] 
     if (event.type !== "task.failed") continue;
     const { task: id, attempt, error } = event.data;
     const { agent, input, kind } = taskOf(hot.state, id);
-    if (kind === "group") continue;
+    if (kind === "group" || kind === "run") continue;
     const bytes = Buffer.from(JSON.stringify({ run: hot.id, task: id, attempt, agent, input: input ?? null, error }));
     const reason = `${error.code}: ${error.message}`;
     deadLetters.push({

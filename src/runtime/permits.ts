@@ -124,6 +124,6 @@ export class Permits {
 const ANY_RUN = "";
 
 const SETTLING: ReadonlySet<string> = new Set([
-  ...["step.completed", "step.failed", "call.settled", "budget.exceeded", "budget.returned"],
+  ...["step.completed", "step.failed", "call.settled", "budget.exceeded", "budget.returned", "child.ended"],
   ...["run.completed", "run.failed", "run.stopped"],
 ]);

@@ -1,3 +1,4 @@
+import { workflowSeat } from "../core/seat.ts";
 import type { CoordinatorFrame, Place } from "../carrier/frame.ts";
 
 type HoldFrame = Extract<CoordinatorFrame, { f: "hold" }>;
@@ -37,6 +38,6 @@ export class StartGate {
 
 function covers({ scope, name }: HoldFrame, { workflow, line }: Place): boolean {
   if (scope === "fleet") return true;
-  if (scope === "workflow") return name === workflow;
+  if (scope === "workflow") return name !== null && (name === workflow || line.includes(workflowSeat(name)));
   return name !== null && line.includes(name);
 }

@@ -31,6 +31,8 @@ export interface SimulatedCode {
   readonly patterns: ReadonlyMap<string, Planner>;
   /** The fleet's own code of its tools, by which agents that call them by value find their names; it is not run. */
   readonly tools: ReadonlyMap<string, ToolCode>;
+  /** The code of its agents, likewise. */
+  readonly agents: ReadonlyMap<string, AgentCode>;
   agent(attempt: Attempt, name: string): AgentCode | undefined;
   tool(attempt: Attempt, name: string): ToolRunner;
   models(attempt: Attempt): ModelRegistry;
@@ -52,7 +54,10 @@ export async function runSimulated(code: SimulatedCode, attempt: Attempt): Promi
   const own = code.agent(attempt, agent);
   const outcome = await runAgent(port, {
     definition,
-    code: { tools: code.tools, agents: new Map(own === undefined ? [] : [[agent, own]]) },
+    code: {
+      tools: code.tools,
+      agents: new Map([...code.agents, ...(own === undefined ? [] : [[agent, own] as const])]),
+    },
     models: code.models(attempt),
     secret: () => undefined,
     redact: (text) => text,

@@ -24,6 +24,7 @@ export function campaignCode(parts: Parts): SimulatedCode {
     definition,
     patterns: HOSTED_PATTERNS,
     tools: new Map(),
+    agents: new Map(),
     agent: (attempt, name) => codeOf(parts, attempt, name),
     tool: (attempt, name) => toolOf(parts, attempt, name),
     models: (attempt) => modelsOf(parts, attempt),

@@ -31,6 +31,8 @@ export interface Campaign {
 
 /** Ways of recovery that a big enough campaign must have taken; one that it never took was not tested. */
 export const RECOVERIES = [
+  "child.ended completed",
+  "child.ended failed",
   "client.answered with its earlier run",
   "client.refused QUEUE_FULL",
   "client.stopped",

@@ -37,6 +37,8 @@ function pathOf({ type, data }: DurableEvent): string {
       return `step.unknown ${data.settle}`;
     case "step.settled":
       return `step.settled ${data.outcome}`;
+    case "child.ended":
+      return `child.ended ${data.status}`;
     case "tasks.assigned":
       return `tasks.assigned ${data.why}`;
     case "task.failed":

@@ -6,6 +6,7 @@ import {
   type RouteDefinition,
   type WorkflowDefinition,
 } from "../core/definition.ts";
+import { workflowSeat } from "../core/seat.ts";
 import type { Json } from "../core/json.ts";
 import type { Edit, Planner } from "../core/planner.ts";
 import { agent, fleet, tool } from "../definition/build.ts";
@@ -68,7 +69,7 @@ const DAY_MS = 86_400_000;
 const WORKERS = ["ada", "bob", "muse"] as const;
 const LEAD = "lead";
 
-export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote", "swarm"] as const;
+export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote", "swarm", "nest"] as const;
 export type SimulatedWorkflow = (typeof WORKFLOWS)[number];
 
 /** The fleet of a campaign's seed: the agents are the same in all, the workflows are the seed's own. */
@@ -94,6 +95,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
     fan: workflow("fan", { width: random.int(1, 6) }),
     remote: workflow("remote", { width: random.int(1, 3) }),
     swarm: builtIn("swarm", swarmOptions(random)),
+    nest: builtIn("graph", nestOptions(random)),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
   return { ...declared.definition, routes: { anyone: routeOf(random) }, workflows, ...budgets(random) };
@@ -143,11 +145,24 @@ function workflow(pattern: string, options: Json): WorkflowDefinition {
     options,
     input: null,
     output: null,
-    limits: { ...DEFAULT_LIMITS, timeMs: DAY_MS, tokensMax: 200_000 },
+    limits: { ...DEFAULT_LIMITS, timeMs: DAY_MS, tokensMax: 200_000, depthMax: 4 },
     priority: 2,
     facts: { onCorrection: "rerun" },
-    agents: [...WORKERS, LEAD, "anyone"],
+    agents: [...WORKERS, LEAD, "anyone", ...NESTED.map(workflowSeat)],
   };
+}
+
+/** Workflows that are tasks of others; `nest` of itself, until its depth is used up. */
+const NESTED = ["pipeline", "fan", "remote", "nest"] as const;
+
+/** Tasks that are runs of other workflows, beside one that is an agent's. */
+function nestOptions(random: Prng): Json {
+  const tasks: Record<string, Json> = { own: { agent: random.pick(WORKERS) } };
+  for (let i = 0; i < random.int(1, 3); i++) {
+    const workflow = random.chance(0.15) ? "nest" : random.pick(NESTED.slice(0, 3));
+    tasks[`n${i}`] = { agent: { workflow }, needs: i > 0 && random.chance(0.5) ? [`n${i - 1}`] : [] };
+  }
+  return { tasks, onFailure: random.pick(["stop", "continue"]), result: "done" };
 }
 
 /** A random acyclic graph: each task needs some of those before it, some in any state, some only when they failed. */

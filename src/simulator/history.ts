@@ -29,7 +29,10 @@ export interface EventFields {
   readonly agent?: string;
   readonly route?: string;
   readonly candidates?: readonly { readonly agent: string; readonly fits: boolean; readonly load: number }[];
-  readonly limits?: { readonly tokensMax: number };
+  readonly limits?: { readonly tokensMax: number; readonly depthMax: number; readonly stepsMax: number };
+  readonly child?: string;
+  readonly status?: string;
+  readonly parent?: { readonly run: string; readonly task: string };
   readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
   readonly scope?: string;
   readonly add?: readonly {

@@ -31,6 +31,10 @@ export const PLANTED = {
   "dispatch in spite of a hold": { coordinator: (ports) => new Heedless(ports), decide: heedless },
   /** Holds are not found any more after a restart. */
   "forget holds at a restart": { store: (store) => oblivious(store) },
+  /** What a run has to say to others is thrown away when it was read, whether it arrived or not. */
+  "lose what is in the outbox": { store: (store) => leaky(store) },
+  /** A parent believes every message that its child ended, also the second one. */
+  "hear of a child twice": { decide: gullible, store: (store) => unsent(store) },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
@@ -159,7 +163,7 @@ function withCommit(store: Store, commit: (commits: readonly Commit[]) => Promis
   return withMember(store, "commit", commit);
 }
 
-function withMember<K extends "commit" | "events">(store: Store, replaced: K, by: Store[K]): Store {
+function withMember<K extends keyof Store>(store: Store, replaced: K, by: Store[K]): Store {
   return new Proxy(store, {
     get(target, name: string) {
       if (name === replaced) return by;
@@ -186,6 +190,33 @@ function keyless(store: Store): Store {
       }),
     ),
   );
+}
+
+function leaky(store: Store): Store {
+  return withMember(store, "outbox", async (limit) => {
+    const rows = await store.outbox(limit);
+    await store.outboxSent(rows.map(({ id }) => id));
+    return rows;
+  });
+}
+
+/** Every row is found once more after it was sent. */
+function unsent(store: Store): Store {
+  const seen = new Set<number>();
+  return withMember(store, "outboxSent", (ids) => {
+    const again = ids.filter((id) => seen.has(id));
+    for (const id of ids) seen.add(id);
+    return store.outboxSent(again);
+  });
+}
+
+function gullible(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  if (command.type !== "child.end" || state.status !== "running") return decide(state, command, context);
+  const events = decide(state, command, context);
+  if (events.length > 0 || state.tasks.get(command.task)?.child?.run !== command.child) return events;
+  state.version += 1;
+  const { task, child, status, used } = command;
+  return [{ type: "child.ended", at: context.now, data: { task, child, status, used } }];
 }
 
 function forgetful(store: Store): Store {

@@ -36,6 +36,7 @@ export function userCode({ code, script, tools }: UserCodeOptions): (parts: Code
       definition,
       patterns: code.patterns,
       tools: code.tools,
+      agents: code.agents,
       agent: (attempt, name) => heldAgent(parts, attempt, code.agents.get(name)),
       tool: (attempt, name) => toolOf(parts, attempt, name, code, scripted.get(name)),
       models: (attempt) => faultyModels(parts, attempt, models),

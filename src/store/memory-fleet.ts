@@ -193,6 +193,7 @@ export class MemoryFleet {
     const earlier = create.idempotencyKey === undefined ? undefined : this.#keys.get(create.idempotencyKey);
     if (earlier) return { ok: false, reason: "duplicate", ...earlier };
     const depth = this.tasks.size;
+    if (create.child) return null;
     return depth + tasksAdded(commit) > depthMax ? { ok: false, reason: "full", depth } : null;
   }
 

@@ -154,7 +154,7 @@ export class CommitWriter {
     const key = commit.run?.create?.idempotencyKey;
     const owner = key === undefined ? undefined : this.#get("keyOwner", this.#fleet, key);
     const depth = this.#count();
-    const full = depth + tasksAdded(commit) > this.#depthMax;
+    const full = commit.run?.create?.child !== true && depth + tasksAdded(commit) > this.#depthMax;
     if (!owner && !full) return null;
     const version = this.#version(commit.journal);
     if (version !== 0) return { ok: false, reason: "conflict", version };

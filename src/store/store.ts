@@ -50,7 +50,15 @@ export interface RunRow {
 /** Ignored on a journal that no commit created as a run. */
 export interface RunWrite {
   /** Set on the first commit of a run. */
-  create?: { workflow: string; definition: string; createdAt: number; idempotencyKey?: string; inputDigest?: string };
+  create?: {
+    workflow: string;
+    definition: string;
+    createdAt: number;
+    idempotencyKey?: string;
+    inputDigest?: string;
+    /** The run is the work of one that was accepted: a full queue takes it, as it takes further tasks of that one. */
+    child?: true;
+  };
   status?: RunStatus;
   summary?: Uint8Array;
 }
@@ -225,7 +233,7 @@ export type CommitResult =
   /** It would draw more from an account than may be drawn in that window. */
   | { ok: false; reason: "overdrawn"; account: string; window: string }
   /** A `ready` or `create` would pass the bound of the queue (M8): `depth` is what it
-   *  holds now, all queues of the fleet together. Only commits that create a run are refused so. */
+   *  holds now, all queues of the fleet together. Only commits that create a run are refused so, and of a child none. */
   | { ok: false; reason: "full"; depth: number };
 
 export interface QueueDepth {

@@ -91,6 +91,7 @@ export async function runSource(
   keys.ensure([COORDINATOR, ...Object.keys(definition.agents)], (count) => random.bytes(count), clock.now());
   const ended = Promise.withResolvers<void>();
   const events: RunEvent[] = [];
+  let root: string | null = null;
   const coordinator = new Coordinator({
     store,
     clock,
@@ -102,7 +103,9 @@ export async function runSource(
     notify: (notice) => {
       if (notice.type !== "event") return;
       events.push(notice.event);
-      if (resultOf(notice.event) !== null) ended.resolve();
+      // The first run that is told of is the one that was started; others are its children.
+      root ??= notice.run;
+      if (notice.run === root && resultOf(notice.event) !== null) ended.resolve();
       if (notice.event.type === "step.unknown" && notice.event.data.settle === "person")
         ended.reject(undecided(notice.event.data.key));
     },

@@ -77,6 +77,7 @@ export function desk(
         escalation: (agent) => escalation[agent ?? ""] ?? null,
         approval: (_, tool) => approval[tool] ?? null,
         hasAgent: (agent) => agent !== "nobody",
+        workflow: (name) => (name === "none" ? null : { pattern: "p", limits: DEFAULT_LIMITS, problems }),
         grant: (caller, agent) => (agent === "nobody" ? null : [`tool of ${caller}`, "common"]),
       };
       const decided = decide(state, command, context);
@@ -108,6 +109,8 @@ export function desk(
   });
   return at;
 }
+
+const problems = (input: Json) => (input === "bad" ? ["it is bad"] : []);
 
 /** Adds these tasks at the start and finishes when all have settled. */
 export function adding(tasks: readonly TaskSpec[]): Planner {

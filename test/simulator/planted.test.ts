@@ -30,6 +30,8 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "forget holds at a restart": { promise: "6:", seedsMax: 400 },
   "forget who is busy": { promise: "C6:", seedsMax: 20 },
   "make an answer up": { promise: "C9:", seedsMax: 40 },
+  "lose what is in the outbox": { promise: "1:", seedsMax: 60 },
+  "hear of a child twice": { promise: "C3:", seedsMax: 20 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -28,6 +28,8 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "task.skipped": ["A task can no longer start, or its condition is false.", ""],
   "task.cancelled": ["A group of the task was skipped.", ""],
   "task.expired": ["A task waited for a worker longer than `limits.queueMs`.", ""],
+  "child.requested": ["A task is the work of a child run, which is to be started with these limits.", ""],
+  "child.ended": ["The child run of a task ended. `used`: by it and its own children.", ""],
   "step.started": ["A write was intended; it is about to be made.", "`input`"],
   "step.asked": ["A question was asked that another agent, a person or the coordinator answers.", "`input`"],
   "step.completed": ["A step has its outcome.", "`output`; `input`, unless the intent has it"],

@@ -1,3 +1,4 @@
+import { isChild } from "../../core/seat.ts";
 import type { RunFilter, RunRow, RunStatus, Store } from "../../store/store.ts";
 import { type Context, printJson } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
@@ -34,7 +35,7 @@ export async function run(
   const project = await findProject(context, { optional: true });
   const { inFleet, runs } = await readStore(context, project, async (store) => {
     const inFleet = await heldInFleet(store);
-    return { inFleet, runs: store === null ? [] : await list(store, filter, inFleet) };
+    return { inFleet, runs: store === null ? [] : await list(store, filter, inFleet, options.children === true) };
   });
   if (context.json) printJson(context, runs.map(document));
   else {
@@ -44,8 +45,21 @@ export async function run(
   return EXIT.ok;
 }
 
-async function list(store: Store, filter: RunFilter, inFleet: readonly Held[]): Promise<Listed[]> {
-  const rows = await store.runs(filter);
+/** The newest runs; children of runs only where they are asked for, since their parents tell of them. */
+async function page(store: Store, { limit, ...filter }: RunFilter, children: boolean): Promise<RunRow[]> {
+  const rows: RunRow[] = [];
+  for (let before: RunFilter["before"]; rows.length < limit; ) {
+    const found = await store.runs({ ...filter, limit, ...(before === undefined ? {} : { before }) });
+    rows.push(...found.filter(({ id }) => children || !isChild(id)));
+    const last = found.at(-1);
+    if (last === undefined || found.length < limit) break;
+    before = { createdAt: last.createdAt, id: last.id };
+  }
+  return rows.slice(0, limit);
+}
+
+async function list(store: Store, filter: RunFilter, inFleet: readonly Held[], children: boolean): Promise<Listed[]> {
+  const rows = await page(store, filter, children);
   return Promise.all(rows.map(async (row) => ({ row, numbers: await runNumbers(store, row, inFleet) })));
 }
 

@@ -98,6 +98,7 @@ export class RunProgress {
       case "escalated":
         return this.#waitOf(task);
       case "suspended":
+        if (task.child !== null) return `run ${shortId(task.child.run)}`;
         if (!Number.isFinite(task.readyAt)) return this.#waitOf(task);
         return `waits ${duration(Math.max(0, task.readyAt - now))}`;
       default:

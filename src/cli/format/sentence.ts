@@ -66,6 +66,10 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `${who(event.data.task)} was cancelled: ${event.data.why}`;
     case "task.expired":
       return `${who(event.data.task)} waited longer than its time to live`;
+    case "child.requested":
+      return `${who(event.data.task)} is the work of a run of its own: ${event.data.child}`;
+    case "child.ended":
+      return `run ${event.data.child} of ${event.data.task} ${event.data.status}`;
     case "step.started":
       return `${who(event.data.task)} intends ${event.data.key} ${brief(event.payload?.input, 60)}`.trimEnd();
     case "step.asked":

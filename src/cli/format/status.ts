@@ -44,5 +44,6 @@ export function taskSign(status: TaskStatus, paint: Paint): string {
 
 /** As much of a run's id as people need to read; any unique prefix is understood. */
 export function shortId(run: string): string {
-  return run.slice(0, "r-".length + 6);
+  const [root = "", ...children] = run.split(".");
+  return [root.slice(0, "r-".length + 6), ...children].join(".");
 }

@@ -1,6 +1,7 @@
 import { believed } from "./believed.ts";
 import { boundedMemory } from "./bounded.ts";
 import { chained } from "./chain.ts";
+import { children } from "./children.ts";
 import type { CheckerMaker } from "./checker.ts";
 import { claims } from "./claims.ts";
 import { edges } from "./edges.ts";
@@ -35,4 +36,5 @@ export const checkers: readonly CheckerMaker[] = [
   claims,
   routed,
   settled,
+  children,
 ];
