@@ -556,6 +556,13 @@ export const catalogue = {
     "The store's folder cannot be written.",
     "Give write permission, or name another store with --store.",
   ),
+  BACKUP_EXISTS: entry(
+    "FLT611",
+    "permanent",
+    2,
+    "A backup would overwrite something.",
+    "Name a folder that is not there yet, such as backup-2026-01-31.",
+  ),
   STORE_CLOSED: entry("FLT607", "transient", 6, "The store or the app was closed.", "Open it again."),
   OWNER_GONE: entry(
     "FLT608",

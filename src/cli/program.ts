@@ -394,6 +394,23 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/replay.ts"),
   },
   {
+    name: "backup",
+    args: "<folder>",
+    description: "copy the store and its keys into a new folder, also while it is written, and verify the copy",
+    uses: ["definition", "store"],
+    examples: ["flotilla backup backup-$(date +%F)"],
+    load: () => import("./command/backup.ts"),
+  },
+  {
+    name: "restore",
+    args: "<folder>",
+    description: "put a backup in the place of the store, after verifying it",
+    options: [{ flags: "-y, --yes", description: "move aside the store that is there" }],
+    uses: ["definition", "store"],
+    examples: ["flotilla restore backup-2026-01-31"],
+    load: () => import("./command/restore.ts"),
+  },
+  {
     name: "verify",
     args: "[run]",
     description: "verify the hash chains and signatures of one run, `fleet`, or everything",

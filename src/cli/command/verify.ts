@@ -1,3 +1,4 @@
+import { FlotillaError } from "../../error.ts";
 import { ownerFolder } from "../../runtime/owner-lock.ts";
 import { readSignedHead } from "../../runtime/signed-head.ts";
 import type { KeptHead } from "../../runtime/verify-coverage.ts";
@@ -8,7 +9,7 @@ import { type Context, printJson } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
-import { findProject, pathOf, readStore } from "../project.ts";
+import { findProject, pathOf, type Project, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
 import { trustedKeys } from "../trusted-key.ts";
 
@@ -31,6 +32,17 @@ export async function run(context: Context, [target]: readonly (string | undefin
     if (context.json) printJson(context, { ...result, reports });
     else print(context, result, reports, signedHead);
     return result.broken === 0 ? EXIT.ok : EXIT.failed;
+  });
+}
+
+/** Verifies all of a store and tells nothing; the same as `flotilla verify`. @throws {FlotillaError} STORE_* */
+export async function verified(context: Context, project: Project): Promise<VerifyResult> {
+  return readStore(context, project, async (store) => {
+    const path = pathOf(project.store);
+    if (store === null) throw new FlotillaError("STORE_READONLY", `there is no store ${path}`);
+    const signedHead = readSignedHead(ownerFolder(path), store.fleet);
+    const keys = await trustedKeys(path);
+    return verifyJournals(store, { signedHead, ...(keys === null ? {} : { keys }) }, () => {});
   });
 }
 
