@@ -609,6 +609,20 @@ export const catalogue = {
     "An item cannot be decided so.",
     "Choose one of the options that it names.",
   ),
+  DEAD_LETTER_UNKNOWN: entry(
+    "FLT710",
+    "permanent",
+    2,
+    "There is no such dead letter; it may have been replayed or dropped.",
+    "List them: flotilla dead-letters.",
+  ),
+  DEAD_LETTER_LOST: entry(
+    "FLT711",
+    "permanent",
+    2,
+    "A dead letter cannot be replayed: the fleet does not have its agent any more.",
+    "Bring the agent back, or drop it.",
+  ),
   // 9xx: usage and defects
   USAGE: entry("FLT900", "permanent", 2, "The command line is not understood.", "See flotilla --help."),
   UNSUPPORTED: entry("FLT901", "permanent", 2, "This combination is not supported.", "See the message."),

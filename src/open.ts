@@ -16,6 +16,7 @@ import {
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
 import type { ForkPreview, ForkRequest } from "./runtime/fork.ts";
+import type { DeadLetterItem } from "./runtime/dead-letter.ts";
 import type { Decision } from "./runtime/inbox.ts";
 import type { InboxItem } from "./runtime/inbox-item.ts";
 import { LastingFleet } from "./runtime/lasting-fleet.ts";
@@ -79,6 +80,14 @@ export interface App<F = Fleet> extends AsyncDisposable {
   fork<Output = Json>(run: string, options?: ForkOptions): Promise<Run<Output>>;
   /** What `fork` would keep, and do again, writes among it; starts nothing. @throws {FlotillaError} as `fork` */
   previewFork(run: string, options?: ForkOptions): Promise<ForkPreview>;
+  /** What failed for good, newest first, at most 1,000 (M9). */
+  deadLetters(filter?: Partial<Parameters<OpenFleet["deadLetters"]>[0]>): Promise<DeadLetterItem[]>;
+  /** Takes a dead letter up again, as a run of its agent alone under today's definition, with `input` in place of its own
+   *  if one is given; resolves with the run. Said twice, it is the same run.
+   *  @throws {FlotillaError} DEAD_LETTER_UNKNOWN, DEAD_LETTER_LOST, INPUT_INVALID; each with the letter kept */
+  replayDeadLetter(id: string, options?: { input?: Json; by?: string; note?: string }): Promise<Run>;
+  /** Gives a dead letter up. @throws {FlotillaError} DEAD_LETTER_UNKNOWN */
+  dropDeadLetter(id: string, options?: { by?: string; note?: string }): Promise<void>;
   /** The engine's own view, for lists and reading. Not kept: it is another one after the store changed its owner. */
   readonly fleet: OpenFleet;
   /** Ends this process's part. Running tasks may end first, for up to 30 s (`drain`, default true); the rest goes on at
@@ -112,6 +121,17 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
     previewFork: (run, options) =>
       lasting.use((fleet) => fleet.control.previewFork({ ...checkForkOptions(options), run })),
     inbox: (filter) => lasting.use((fleet) => fleet.inbox({ state: "open", limit: INBOX_MAX, ...filter })),
+    deadLetters: (filter) => lasting.use((fleet) => fleet.deadLetters({ limit: INBOX_MAX, ...filter })),
+    replayDeadLetter: async (id, { input, by = "api", note = "" } = {}) => {
+      if (input !== undefined)
+        await lasting.use(({ control }) => control.deadLetter(id, { act: "edit", input, by, note }));
+      // Each by itself: what was started before an owner was lost must not be edited again.
+      const run = await lasting.use(({ control }) => control.deadLetter(id, { act: "replay", by, note }));
+      return runOf(lasting, run ?? "");
+    },
+    dropDeadLetter: async (id, { by = "api", note = "" } = {}) => {
+      await lasting.use(({ control }) => control.deadLetter(id, { act: "drop", by, note }));
+    },
     decide: (item, decision) =>
       lasting.use((fleet) => fleet.control.decide(item, { by: "api", note: "", ...decision })),
     pause: (target, reason) => {

@@ -169,6 +169,7 @@ function everyCall(store: Store): Record<Exclude<keyof Store, "fleet" | "close">
     outbox: () => store.outbox(1),
     outboxSent: () => store.outboxSent([]),
     deadLetters: () => store.deadLetters({ limit: 1 }),
+    deadLetter: () => store.deadLetter("d"),
     deadLetterRemove: () => store.deadLetterRemove("d"),
     inbox: () => store.inbox({ state: "open", limit: 1 }),
     inboxItem: () => store.inboxItem("a"),

@@ -44,9 +44,13 @@ export function recordTests(test: StoreTest): void {
     const again = deadLetter("a", { at: NOON + 9, reason: "again" });
     await store.commit([append(FLEET_JOURNAL, 1, { deadLetters: [again] })]);
     expect(await store.deadLetters({ limit: 9 })).toEqual([again, c, b, d]);
+    expect(await store.deadLetter("a")).toEqual(again);
+    expect(await store.deadLetter("x")).toBeNull();
     expect(await store.deadLetterRemove("a")).toBe(true);
     expect(await store.deadLetterRemove("a")).toBe(false);
     expect(await store.deadLetters({ limit: 9 })).toEqual([c, b, d]);
+    await store.commit([append(FLEET_JOURNAL, 2, { deadLettersRemoved: ["c", "x"] })]);
+    expect(await store.deadLetters({ limit: 9 })).toEqual([b, d]);
   });
 
   test("F9: the inbox lists what waits, oldest first, and what was decided, newest first", async ({ open }) => {

@@ -8,6 +8,7 @@ import type { RunState } from "../core/state.ts";
 import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { Notice } from "./coordinator.ts";
 import type { EraseRequest } from "./erasure.ts";
+import type { DeadLetterAct, DeadLetterItem } from "./dead-letter.ts";
 import type { Decision } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
 
@@ -66,6 +67,8 @@ export interface FleetControl {
   ): Promise<boolean>;
   /** Commits a new version of a run's shared fact; returns its version. @throws FACT_CONFLICT, FACT_KEY_INVALID, RUN_ENDED */
   setFact(run: string, set: FactSetRequest): Promise<number>;
+  /** Replays, edits or drops a dead letter; resolves with the run that a replay started, when that is durable (M9). */
+  deadLetter(id: string, act: DeadLetterAct): Promise<string | null>;
   /** Decides on an item of the inbox; resolves with the item when that is durable (F9). */
   decide(item: string, decision: Decision): Promise<InboxItem>;
   /** Erases content of an ended run for good (S6); resolves with how many contents are gone.
@@ -106,6 +109,8 @@ export interface OpenFleet extends AsyncDisposable {
    *  the store over, or the process that owned it went away. */
   readonly lost: AbortSignal;
   runs(filter: RunFilter): Promise<RunRow[]>;
+  /** What failed for good, newest first (M9). */
+  deadLetters(filter: Parameters<Store["deadLetters"]>[0]): Promise<DeadLetterItem[]>;
   /** What waits for a person, or did. */
   inbox(filter: InboxFilter): Promise<InboxItem[]>;
   /** The run as folded from its journal. @throws RUN_UNKNOWN */

@@ -11,6 +11,7 @@ import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from 
 import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
 import type { EraseRequest } from "./erasure.ts";
+import type { DeadLetterAct } from "./dead-letter.ts";
 import type { Decision } from "./inbox.ts";
 import { CHOICES, type Choice, type InboxItem } from "./inbox-item.ts";
 
@@ -95,6 +96,17 @@ const Request = z.discriminatedUnion("method", [
         until: z.number().int().min(0).nullable(),
         base: z.number().int().min(0).optional(),
       }),
+    }),
+  }),
+  z.object({
+    id,
+    method: z.literal("deadLetter"),
+    params: z.object({
+      id: text,
+      act: z.discriminatedUnion("act", [
+        z.object({ act: z.enum(["replay", "drop"]), by: text, note: text }),
+        z.object({ act: z.literal("edit"), input: z.json(), by: text, note: text }),
+      ]),
     }),
   }),
   z.object({
@@ -241,6 +253,8 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
       return control.previewFork(request.params as ForkRequest);
     case "setFact":
       return control.setFact(request.params.run, request.params.set as FactSetRequest);
+    case "deadLetter":
+      return control.deadLetter(request.params.id, request.params.act as DeadLetterAct);
     case "decide": {
       const { item, ...decision } = request.params;
       return control.decide(item, decision as Decision);
@@ -307,6 +321,9 @@ export class ControlClient implements OwnerControl {
   }
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#ask("setFact", { run, set });
+  }
+  deadLetter(id: string, act: DeadLetterAct): Promise<string | null> {
+    return this.#ask("deadLetter", { id, act });
   }
   decide(item: string, decision: Decision): Promise<InboxItem> {
     return this.#ask("decide", { item, ...decision });

@@ -1,9 +1,9 @@
 import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinition } from "../core/definition.ts";
 import { approvalPolicy } from "../core/approval.ts";
 import { escalationPolicy } from "../core/escalation.ts";
-import { DEFAULT_RETRY } from "../core/definition.ts";
 import { type ChildWorkflow } from "../core/child.ts";
 import { workflowIn } from "../core/seat.ts";
+import { DEFAULT_LIMITS, DEFAULT_RETRY, PRIORITY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
 import type { TaskLimits } from "../core/money.ts";
@@ -12,6 +12,7 @@ import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import type { Blob, Store } from "../store/store.ts";
 import { FleetAccounts } from "./accounts.ts";
+import { soloAgent } from "./dead-letter.ts";
 import { digestOf } from "./journal.ts";
 import { problemsOf } from "../tool/validate.ts";
 import { agentsOfRoute } from "../definition/route.ts";
@@ -117,10 +118,28 @@ function agentsBehind(route: RouteDefinition | undefined): readonly string[] {
   return route === undefined ? [] : agentsOfRoute(route);
 }
 
+/** One agent by itself, for what a dead letter asked of it (M9). */
+function alone({ agents }: FleetDefinition, agent: string): WorkflowDefinition {
+  return {
+    pattern: "pipeline",
+    module: null,
+    description: `${agent}, alone`,
+    options: { stages: [agent] },
+    input: null,
+    output: null,
+    limits: DEFAULT_LIMITS,
+    priority: PRIORITY.NORMAL,
+    facts: { onCorrection: "flag" },
+    agents: Object.keys(agents),
+  };
+}
+
 /** @throws {FlotillaError} WORKFLOW_UNKNOWN naming those that exist */
 export function workflowOf(definition: FleetDefinition, name: string): WorkflowDefinition {
   const workflow = Object.hasOwn(definition.workflows, name) ? definition.workflows[name] : undefined;
   if (workflow !== undefined) return workflow;
+  const solo = soloAgent(definition, name);
+  if (solo !== null) return alone(definition, solo);
   const names = Object.keys(definition.workflows);
   const suggestion = nearest(name, names);
   const meant = suggestion === null ? "" : ` Did you mean "${suggestion}"?`;

@@ -13,6 +13,7 @@ import {
   type Blob,
   type Commit,
   type CommitResult,
+  type DeadLetter,
   FLEET_JOURNAL,
   type Store,
   type TimerWrite,
@@ -21,6 +22,8 @@ import { erasureSchema } from "./erasure.ts";
 import { genesis, type JournalEvent, readJournal, sealEvent } from "./journal.ts";
 
 const id = z.string().min(1);
+
+const deadLetterAct = z.strictObject({ id, reason: z.string(), run: id.nullable(), by: z.string(), note: z.string() });
 
 /** Every event of the fleet's journal, version 1 of each. */
 export const fleetEventSchemas = {
@@ -58,6 +61,10 @@ export const fleetEventSchemas = {
    *  `version` had been signed, and the event there is gone or another one. */
   "journal.cut": z.strictObject({ version: z.number(), signedAt: z.number(), found: z.number() }),
   ...foldedEventSchemas,
+  /** A person did something with a dead letter (M9); `run`: what a replay started. */
+  "dead-letter.replayed": deadLetterAct,
+  "dead-letter.dropped": deadLetterAct,
+  "dead-letter.edited": deadLetterAct,
 } as const;
 
 export type FleetEventType = keyof typeof fleetEventSchemas;
@@ -87,6 +94,8 @@ export interface Beside {
   blob?: Blob;
   outbox?: readonly { topic: string; bytes: Uint8Array }[];
   timers?: readonly TimerWrite[];
+  deadLetters?: readonly DeadLetter[];
+  deadLettersRemoved?: readonly string[];
 }
 
 interface Pending {
@@ -254,6 +263,8 @@ export class FleetJournal {
     const timers = this.#pending.flatMap(({ beside }) => beside.timers ?? []);
     const folded: FoldedEvent[] = [];
     const outbox = this.#pending.flatMap(({ beside }) => beside.outbox ?? []);
+    const deadLetters = this.#pending.flatMap(({ beside }) => beside.deadLetters ?? []);
+    const deadLettersRemoved = this.#pending.flatMap(({ beside }) => beside.deadLettersRemoved ?? []);
     for (const [i, { event, beside }] of this.#pending.entries()) {
       const version = this.#version + i + 1;
       const made = event(version, head);
@@ -276,6 +287,8 @@ export class FleetJournal {
       ...(timers.length === 0 ? {} : { timers }),
       ...this.#snapshot(),
       ...(outbox.length === 0 ? {} : { outbox }),
+      ...(deadLetters.length === 0 ? {} : { deadLetters }),
+      ...(deadLettersRemoved.length === 0 ? {} : { deadLettersRemoved }),
     };
   }
 

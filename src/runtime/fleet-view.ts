@@ -6,6 +6,7 @@ import { FlotillaError, isFlotillaError } from "../error.ts";
 import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { FleetControl, OpenFleet, RunResult } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
+import { type DeadLetterItem, deadLetterItem } from "./dead-letter.ts";
 import { type InboxItem, itemOf } from "./inbox-item.ts";
 import { readRun } from "./journal.ts";
 import { NoticeBell } from "./notice-bell.ts";
@@ -58,6 +59,10 @@ export class FleetView implements OpenFleet {
 
   async facts(run: string): Promise<Record<string, FactView>> {
     return factsOf(await this.state(run), systemClock().now());
+  }
+
+  async deadLetters(filter: Parameters<Store["deadLetters"]>[0]): Promise<DeadLetterItem[]> {
+    return (await this.store.deadLetters(filter)).map(deadLetterItem);
   }
 
   async inbox(filter: InboxFilter): Promise<InboxItem[]> {

@@ -21,6 +21,7 @@ import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { Eraser, type EraseRequest } from "./erasure.ts";
 import { FleetView } from "./fleet-view.ts";
+import { actOnDeadLetter, type DeadLetterAct } from "./dead-letter.ts";
 import { workflowOf } from "./definitions.ts";
 import { plannerHere } from "./held-planner.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
@@ -363,6 +364,22 @@ export class Owner implements OwnerControl {
 
   setFact(run: string, set: FactSetRequest): Promise<number> {
     return this.#coordinator.setFact(run, set);
+  }
+
+  deadLetter(id: string, act: DeadLetterAct): Promise<string | null> {
+    const current = this.#current;
+    if (current === null || this.#closing !== null) throw new FlotillaError("STORE_CLOSED", "the app is closed");
+    return actOnDeadLetter(
+      {
+        store: this.#ports.store,
+        definition: current.opened.definition,
+        record: (type, data, beside) => this.#coordinator.fleet.insist(type, data, beside),
+        start: (workflow, input, idempotencyKey, by) =>
+          this.#coordinator.start(current.hash, workflow, input, { idempotencyKey, by }),
+      },
+      id,
+      act,
+    );
   }
 
   decide(item: string, decision: Decision): Promise<InboxItem> {

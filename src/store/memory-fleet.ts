@@ -116,6 +116,7 @@ export class MemoryFleet {
     this.#writeTimers(commit, undo);
     for (const row of commit.outbox ?? []) this.#send(row, undo);
     for (const letter of commit.deadLetters ?? []) this.#put(this.deadLetters, letter.id, copy(letter), undo);
+    for (const id of commit.deadLettersRemoved ?? []) this.#put(this.deadLetters, id, undefined, undo);
     for (const item of commit.inbox ?? []) this.#put(this.inbox, item.id, copy(item), undo);
     for (const blob of commit.blobs ?? []) this.#refer(commit.journal, blob.hash, blob, undo);
     for (const hash of commit.blobRefs ?? []) this.#refer(commit.journal, hash, null, undo);

@@ -241,6 +241,10 @@ class MemoryStore implements Store {
     );
   }
 
+  deadLetter(id: string): Promise<DeadLetter | null> {
+    return this.#read("deadLetter", () => copyOrNull(this.#state.deadLetters.get(id)));
+  }
+
   deadLetterRemove(id: string): Promise<boolean> {
     return this.#write("deadLetterRemove", (undo) => this.#state.deadLetterRemove(id, undo));
   }

@@ -48,6 +48,7 @@ const SQL = {
   outbox: "INSERT INTO outbox (fleet, topic, bytes) VALUES (?, ?, ?)",
   deadLetter: `INSERT OR REPLACE INTO dead_letter (fleet, id, at, kind, reason, run, task, bytes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  deadLetterRemove: "DELETE FROM dead_letter WHERE fleet = ? AND id = ?",
   inbox: `INSERT OR REPLACE INTO inbox (fleet, id, run, kind, at, deadline, decided_at, bytes)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   openAccount: `INSERT INTO account (fleet, account, period, tokens, cost_micro_usd) VALUES (?, ?, ?, 0, 0)
@@ -256,6 +257,7 @@ export class CommitWriter {
     for (const { id, at, kind, reason, run, task, bytes } of commit.deadLetters ?? []) {
       this.#run("deadLetter", fleet, id, at, kind, reason, run, task, bytes);
     }
+    for (const id of commit.deadLettersRemoved ?? []) this.#run("deadLetterRemove", fleet, id);
     for (const { id, run, kind, at, deadline, decidedAt, bytes } of commit.inbox ?? []) {
       this.#run("inbox", fleet, id, run, kind, at, deadline, decidedAt, bytes);
     }

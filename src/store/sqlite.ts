@@ -186,6 +186,7 @@ const SQL = {
   outboxSent: "DELETE FROM outbox WHERE fleet = ? AND id = ?",
   deadLetters: `SELECT id, at, kind, reason, run, task, bytes FROM dead_letter
     WHERE fleet = ?1 AND (?2 IS NULL OR run = ?2) AND (?3 IS NULL OR kind = ?3) ORDER BY at DESC, id DESC LIMIT ?4`,
+  deadLetter: "SELECT id, at, kind, reason, run, task, bytes FROM dead_letter WHERE fleet = ? AND id = ?",
   deadLetterRemove: "DELETE FROM dead_letter WHERE fleet = ? AND id = ?",
   inboxOpen: `SELECT ${INBOX_COLUMNS} FROM inbox WHERE fleet = ?1 AND decided_at IS NULL AND (?2 IS NULL OR run = ?2)
     AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR deadline < ?4) AND at >= ?5 AND (at > ?5 OR id > ?6)
@@ -360,6 +361,10 @@ class SqliteStore implements Store {
     limit: number;
   }): Promise<DeadLetter[]> {
     return this.#read(() => this.#all<DeadLetter>("deadLetters", this.#no, run ?? null, kind ?? null, limit));
+  }
+
+  async deadLetter(id: string): Promise<DeadLetter | null> {
+    return this.#read(() => this.#one<DeadLetter>("deadLetter", this.#no, id));
   }
 
   async deadLetterRemove(id: string): Promise<boolean> {

@@ -205,6 +205,8 @@ export interface Commit {
   timers?: readonly TimerWrite[];
   outbox?: readonly { topic: string; bytes: Uint8Array }[];
   deadLetters?: readonly DeadLetter[];
+  /** Ids of dead letters to remove, after any that are written; what is not there is no error. */
+  deadLettersRemoved?: readonly string[];
   /** Items of the inbox; one written again under its id replaces the first. */
   inbox?: readonly InboxRow[];
   /** In order. What gives back is never refused. */
@@ -316,6 +318,7 @@ export interface Store {
 
   /** Newest first, then by id, descending. A dead letter written again under its id replaces the first. */
   deadLetters(filter: { run?: JournalId; kind?: DeadLetterKind; limit: number }): Promise<DeadLetter[]>;
+  deadLetter(id: string): Promise<DeadLetter | null>;
   /** Returns whether it was there. */
   deadLetterRemove(id: string): Promise<boolean>;
 

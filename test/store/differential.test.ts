@@ -37,7 +37,7 @@ const WANTED = [
     "outboxSent",
     "deadLetters",
   ],
-  ...["inbox", "inboxItem", "inboxIdsByPrefix", "inboxItem: not found"],
+  ...["inbox", "inboxItem", "inboxIdsByPrefix", "inboxItem: not found", "deadLetter"],
   ...["deadLetterRemove", "blob", "sweepBlobs", "snapshot"],
   ...["account", "deadLetterRemove", "blob", "sweepBlobs", "snapshot"],
   ...[

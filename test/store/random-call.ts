@@ -68,6 +68,7 @@ export class RandomCalls {
       commit.outbox = this.#some(2, () => ({ topic: this.#pick(QUEUES), bytes: utf8(`o${this.#int(99)}`) }));
     if (this.#chance(0.3)) commit.accounts = this.#some(2, () => this.#draw());
     if (this.#chance(0.1)) commit.deadLetters = this.#some(2, () => this.#letter());
+    if (this.#chance(0.05)) commit.deadLettersRemoved = this.#some(2, () => `d${this.#int(8)}`);
     if (isRun && this.#chance(0.2)) commit.inbox = this.#some(2, () => this.#item(journal));
     if (isRun && expectedVersion + count > 0) this.#attach(commit, expectedVersion + count);
     if (journal === FLEET_JOURNAL && this.#chance(0.5)) commit.remove = this.#some(2, () => this.#pick(REMOVED));
@@ -225,6 +226,7 @@ export class RandomCalls {
       { name: "outbox", input: [limit], make: (store) => store.outbox(limit) },
       { name: "outboxSent", input: [ids], make: (store) => store.outboxSent(ids) },
       { name: "deadLetters", input: [filter], make: (store) => store.deadLetters(filter) },
+      { name: "deadLetter", input: [letter], make: (store) => store.deadLetter(letter) },
       { name: "deadLetterRemove", input: [letter], make: (store) => store.deadLetterRemove(letter) },
       { name: "blob", input: [hash], make: (store) => store.blob(hash) },
       { name: "sweepBlobs", input: [now, before], make: (store) => store.sweepBlobs(now, before) },

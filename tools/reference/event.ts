@@ -75,6 +75,9 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "journal.cut":
     "This journal was found shorter than, or other than, the head that had been signed and kept outside of the store.",
   "run.removed": "A finished run was removed; its last head stays here. Not written today: nothing removes runs.",
+  "dead-letter.replayed": "A dead letter was taken up again, as the run `run`.",
+  "dead-letter.dropped": "A dead letter was given up.",
+  "dead-letter.edited": "A dead letter got another input.",
   "hold.placed": "A workflow, an agent or the fleet (`name` is null) was paused, or the fleet was killed.",
   "hold.lifted": "It was resumed.",
 };

@@ -37,6 +37,13 @@ export function fleetSentence(given: JournalEvent): string {
       return `this journal is not the one that was signed up to event ${event.data.version}: it was found with ${plural(event.data.found, "event")}`;
     case "run.removed":
       return `run ${event.data.run} removed at version ${event.data.version}`;
+    case "dead-letter.replayed":
+    case "dead-letter.dropped":
+    case "dead-letter.edited": {
+      const { id, run, by, note } = event.data;
+      const what = `dead letter ${id} was ${event.type.slice("dead-letter.".length)} by ${by}`;
+      return `${what}${run === null ? "" : ` as ${run}`}${note === "" ? "" : `: ${note}`}`;
+    }
     case "hold.placed": {
       const { by, why, kill } = event.data;
       return `${targetName(targetOf(event.data))} was ${kill ? "killed" : "paused"} by ${by}: ${why}`;
