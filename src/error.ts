@@ -504,14 +504,14 @@ export const catalogue = {
     "permanent",
     6,
     "The key file can be read by other users; it was not used.",
-    "Take away their permission, or remove the keys; new ones are made at the next start.",
+    "Take away their permission. If others have read it, remove it: new keys are made at the next start, on record.",
   ),
   KEYS_DAMAGED: entry(
     "FLT511",
     "permanent",
     6,
     "The key file is damaged or was altered; it was left untouched.",
-    "Restore it from a backup, or remove it; new keys are made at the next start.",
+    "Restore it from a backup. Else remove it: new keys are made at the next start, and that goes on record; old signatures are then checked with the public keys in the record.",
   ),
   // 6xx: store and processes
   STORE_UNAVAILABLE: entry(

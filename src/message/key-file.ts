@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { FlotillaError, isFlotillaError } from "../error.ts";
-import { KeyRing, parseKeyData, type RandomBytes } from "./keys.ts";
+import { type FormerKeys, KeyRing, parseKeyData, type RandomBytes } from "./keys.ts";
 
 /** The name of the key file in its folder. */
 export const KEY_FILE = "keys.json";
@@ -26,6 +26,14 @@ export interface KeyFileOptions {
   readonly randomBytes: RandomBytes;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Public keys that names had before, for those whose keys are made now. */
+  readonly former?: FormerKeys;
+}
+
+/** Those of `names` for whom the file in `folder` has no key: all of them when there is no file.
+ *  @throws {FlotillaError} as `openKeyFile` */
+export function namesWithoutKey(folder: string, names: Iterable<string>): string[] {
+  return translate(folder, () => (readKeyRing(join(folder, KEY_FILE)) ?? new KeyRing()).missing(names));
 }
 
 /** The key ring kept in `folder`, made at first start, with keys added for names that are new. When this returns, the
@@ -33,7 +41,8 @@ export interface KeyFileOptions {
  *  two processes that start at once end with the same keys.
  *  @throws {FlotillaError} KEYS_EXPOSED when others can read them, KEYS_DAMAGED when the file is not one of ours,
  *  STORE_READONLY or STORE_FULL when it cannot be written */
-export function openKeyFile(folder: string, { names, randomBytes, now }: KeyFileOptions): KeyRing {
+export function openKeyFile(folder: string, options: KeyFileOptions): KeyRing {
+  const { names, randomBytes, now, former } = options;
   return translate(folder, () => {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     refuseWritable(folder);
@@ -41,13 +50,13 @@ export function openKeyFile(folder: string, { names, randomBytes, now }: KeyFile
     const file = join(folder, KEY_FILE);
     const ring = readKeyRing(file);
     if (ring !== null) {
-      if (ring.ensure(wanted, randomBytes, now).length > 0) saveKeyRing(folder, ring, randomBytes);
+      if (ring.ensure(wanted, randomBytes, now, former).length > 0) saveKeyRing(folder, ring, randomBytes);
       return ring;
     }
     const fresh = new KeyRing();
-    fresh.ensure(wanted, randomBytes, now);
+    fresh.ensure(wanted, randomBytes, now, former);
     if (createFile(folder, text(fresh), randomBytes)) return fresh;
-    return openKeyFile(folder, { names: wanted, randomBytes, now });
+    return openKeyFile(folder, { ...options, names: wanted });
   });
 }
 
@@ -157,7 +166,7 @@ function refuseExposed(path: string): void {
   if ((mode & OTHERS) === 0) return;
   const shown = (mode & 0o777).toString(8);
   throw new FlotillaError("KEYS_EXPOSED", `${path} holds secret keys and others can read it (mode ${shown}).`, {
-    hint: `If nobody else has read them: chmod go= ${path}. If in doubt, remove the folder; new keys are made at the next start.`,
+    hint: `If nobody else has read them: chmod go= ${path}. If in doubt, remove the file (${KEY_FILE}): new keys are made at the next start, on record, and old signatures stay checkable.`,
     details: { path, mode: shown },
   });
 }

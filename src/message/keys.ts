@@ -8,7 +8,15 @@ export type RetiredKey = { publicKey: string; validFrom: number; revokedAt: numb
 export type KeyEntry = { seed: string; publicKey: string; validFrom: number; retired: RetiredKey[] };
 
 /** The content of the key file. */
-export type KeyData = { version: 1; keys: { [name: string]: KeyEntry } };
+export type KeyData = {
+  version: 1;
+  keys: { [name: string]: KeyEntry };
+  /** Names whose keys the fleet's journal has yet to record. */
+  unrecorded?: string[];
+};
+
+/** Public keys by name that were in use before, oldest first. */
+export type FormerKeys = ReadonlyMap<string, readonly string[]>;
 
 /** Fresh random bytes; comes from the platform, or from the seed of a simulation. */
 export type RandomBytes = (count: number) => Uint8Array;
@@ -24,15 +32,33 @@ export class KeyRing {
     this.data = data;
   }
 
-  /** Makes keys for the names that have none; returns the names that were new. */
-  ensure(names: Iterable<string>, randomBytes: RandomBytes, now: number): string[] {
-    const made: string[] = [];
-    for (const name of names) {
-      if (this.#entry(name) !== undefined) continue;
-      this.#put(name, freshEntry(name, randomBytes, now, []));
-      made.push(name);
+  /** Those of `names` that have no key. */
+  missing(names: Iterable<string>): string[] {
+    return [...new Set(names)].filter((name) => this.#entry(name) === undefined);
+  }
+
+  /** Makes keys for the names that have none; returns the names that were new. `former`: public keys that they had and
+   *  whose secret halves are lost; they stay as retired, so that what they signed can be checked. */
+  ensure(names: Iterable<string>, randomBytes: RandomBytes, now: number, former: FormerKeys = new Map()): string[] {
+    const made = this.missing(names);
+    for (const name of made) {
+      const retired = (former.get(name) ?? []).map((publicKey) => ({ publicKey, validFrom: 0, revokedAt: now }));
+      this.#put(name, freshEntry(name, randomBytes, now, retired));
     }
+    if (made.length > 0) this.data.unrecorded = [...this.unrecorded, ...made];
     return made;
+  }
+
+  /** Names whose keys the fleet's journal has yet to record. */
+  get unrecorded(): readonly string[] {
+    return this.data.unrecorded ?? [];
+  }
+
+  /** Their keys are on record. */
+  recorded(names: readonly string[]): void {
+    const left = this.unrecorded.filter((name) => !names.includes(name));
+    if (left.length === 0) delete this.data.unrecorded;
+    else this.data.unrecorded = left;
   }
 
   /** Replaces the key of `name`; the old one stays on record as retired. @throws {FlotillaError} USAGE for an unknown name */
@@ -107,6 +133,8 @@ export function identitiesFromSeeds(seeds: Readonly<Record<string, string>>): Id
 /** The content of a key file as data; null when it is not one, or when a seed and its public key do not belong together. */
 export function parseKeyData(value: unknown): KeyData | null {
   if (!isFields(value) || value.version !== 1 || !isFields(value.keys)) return null;
+  const { unrecorded = [] } = value;
+  if (!Array.isArray(unrecorded) || !unrecorded.every((name) => typeof name === "string")) return null;
   return Object.entries(value.keys).every(([name, entry]) => isEntry(name, entry)) ? (value as KeyData) : null;
 }
 

@@ -30,6 +30,8 @@ export const fleetEventSchemas = {
   "fleet.opened": z.strictObject({ fleet: id, version: z.string(), definition: id }),
   "fleet.closed": z.strictObject({ why: z.string() }),
   "key.created": z.strictObject({ name: id, publicKey: id }),
+  /** A participant got another key, since the one before was lost with the key file; `former`: those before. */
+  "key.replaced": z.strictObject({ name: id, publicKey: id, former: z.array(id), why: z.string() }),
   "definition.registered": z.strictObject({ definition: id, name: id }),
   "definition.missing": z.strictObject({ definition: id, run: id }),
   "worker.started": z.strictObject({ worker: id, session: z.string(), queue: id, agents: z.number() }),
@@ -86,6 +88,8 @@ export function headsStatement(root: string, fleet: FleetHead | undefined): Uint
 /** Heads are signed at most this often. */
 const SIGN_EVERY_MS = 250;
 const HEADS_MAX = 5_000;
+/** After so many commits in a row that were refused, nobody else's writing explains it any more. */
+const REFUSALS_MAX = 20;
 /** Events after which the folded state is kept as a snapshot, so that opening does not read the whole journal. */
 const SNAPSHOT_EVERY = 500;
 
@@ -114,9 +118,10 @@ export async function foldFleet(
   store: Pick<Store, "events" | "blob" | "snapshot">,
 ): Promise<{ state: FleetState; version: number; snapshotVersion: number }> {
   const snapshot = await store.snapshot(FLEET_JOURNAL);
-  const state =
-    snapshot === null ? emptyFleet() : (JSON.parse(Buffer.from(snapshot.bytes).toString("utf8")) as FleetState);
-  let version = snapshot?.version ?? 0;
+  const kept = snapshot === null ? null : stateIn(snapshot.bytes);
+  const state = kept ?? emptyFleet();
+  const snapshotVersion = kept === null ? 0 : (snapshot?.version ?? 0);
+  let version = snapshotVersion;
   for await (const { row, opened } of readJournal(store, FLEET_JOURNAL, version)) {
     version = row.version;
     if (!isFoldedEvent(row.type)) continue;
@@ -124,7 +129,18 @@ export async function foldFleet(
     if (data !== undefined) evolveFleet(state, { type: row.type, at: row.at, data } as FoldedEvent);
     else if (row.type.startsWith("hold.")) evolveFleet(state, unreadable(row.version, row.at));
   }
-  return { state, version, snapshotVersion: snapshot?.version ?? 0 };
+  return { state, version, snapshotVersion };
+}
+
+/** Null when it holds no such state: the journal has all of it. */
+function stateIn(bytes: Uint8Array): FleetState | null {
+  try {
+    const state: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return typeof state === "object" && state !== null ? { ...emptyFleet(), ...state } : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 function unreadable(version: number, at: number): FoldedEvent {
@@ -153,6 +169,9 @@ export class FleetJournal {
   /** The last signature that was taken. */
   #takenSigned: { version: number; head: Uint8Array; at: number } | null = null;
   #stale = true;
+  /** Commits in a row that were refused. */
+  #refusals = 0;
+  #resting = false;
   #reading: Promise<void> | null = null;
   #heads = new Map<string, Head>();
   /** There are events that no signature covers yet. */
@@ -251,7 +270,7 @@ export class FleetJournal {
 
   /** The next commit of this journal; null when there is nothing, or its head must be read first. */
   take(): Commit | null {
-    if (this.#pending.length === 0) return null;
+    if (this.#pending.length === 0 || this.#resting) return null;
     if (this.#stale) {
       this.#read();
       return null;
@@ -299,10 +318,8 @@ export class FleetJournal {
   }
 
   done(result: CommitResult): void {
-    if (!result.ok) {
-      this.#stale = true;
-      return this.#wake();
-    }
+    if (!result.ok) return this.#refused();
+    this.#refusals = 0;
     if (this.#version - this.#snapshotVersion >= SNAPSHOT_EVERY) this.#snapshotVersion = this.#version;
     this.#version += this.#taken;
     this.#head = this.#takenHead as Uint8Array;
@@ -315,11 +332,37 @@ export class FleetJournal {
     if (this.#pending.length > 0) this.#wake();
   }
 
+  /** Somebody else wrote first, which happens now and then; what is refused time and again is a damaged journal. */
+  #refused(): void {
+    this.#stale = true;
+    this.#refusals += 1;
+    if (this.#refusals < REFUSALS_MAX) return this.#wake();
+    this.#resting = true;
+    const at = this.#version + 1;
+    this.#tellInsisting(
+      new FlotillaError(
+        "JOURNAL_DAMAGED",
+        `the store takes no event ${at} of the fleet's journal: its row and its events differ`,
+        {
+          hint: "See flotilla verify fleet; restore a backup of the whole folder.",
+        },
+      ),
+    );
+    this.#clock.after(SIGN_EVERY_MS, () => {
+      this.#resting = false;
+      this.#wake();
+    });
+  }
+
   /** Somebody else wrote, or the outcome is unknown: the head is read again before the next commit. What is pending
    *  may then be recorded twice, never lost. */
   failed(error: unknown): void {
     this.#stale = true;
     if (!isFlotillaError(error) || (error.code !== "STORE_FULL" && error.class !== "permanent")) return;
+    this.#tellInsisting(error);
+  }
+
+  #tellInsisting(error: FlotillaError): void {
     const refused = this.#pending.filter((pending) => pending.refused !== null);
     this.#pending = this.#pending.filter((pending) => pending.refused === null);
     for (const pending of refused) pending.refused?.(error);
@@ -351,12 +394,16 @@ export class FleetJournal {
   }
 
   async #foldAll(): Promise<void> {
-    for (;;) {
+    for (let before: number | null = null; ; ) {
       const { version, head } = await this.#store.head(FLEET_JOURNAL);
       const folded = await foldFleet(this.#store);
-      // What was written in between belongs to the next look.
-      if (folded.version !== version) continue;
-      this.#version = version;
+      // What was written in between belongs to the next look. When nobody writes, the end of the journal is missing: it
+      // goes on behind what the store says, and verification names what is not there (F14).
+      if (folded.version !== version && before !== version) {
+        before = version;
+        continue;
+      }
+      this.#version = Math.max(version, folded.version);
       this.#head = version === 0 ? genesis(FLEET_JOURNAL) : head;
       this.#state = folded.state;
       this.#snapshotVersion = folded.snapshotVersion;

@@ -60,6 +60,8 @@ const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.s
 const isAsked = ({ command }: Pending): boolean => command !== null && ASKED.has(command.type);
 /** How long after a failed commit the store is asked again. */
 const STORE_RETRY_MS = 500;
+/** After so many commits of one run in a row that were refused, nobody else's deciding explains it any more. */
+const REFUSALS_MAX = 10;
 
 /** What the ledger must know of a run's definition, loaded before anything of the run is decided. */
 export interface DecisionSource {
@@ -127,6 +129,8 @@ export class HotRun {
   waiting: Pending[] = [];
   loading = false;
   ready = false;
+  /** Commits in a row that were refused. */
+  refusals = 0;
   /** Decisions of it were dropped: what was being committed then may be on record or not. */
   again = false;
   /** Tasks that have a row in the store's queue, and timers that are set: the run's own, and those of its tasks. */
@@ -515,11 +519,16 @@ export class Ledger {
     if (rider !== null) commits.push(rider);
     for (const hot of group) this.#dirty.delete(hot);
     let again = true;
+    let riderRefused = false;
     if (commits.length > 0) {
       try {
         const results = await this.#store.commit(commits);
         for (const [i, hot] of group.entries()) this.#settle(hot, results[i] as CommitResult);
-        if (rider !== null) this.#rider.done(results[group.length] as CommitResult);
+        if (rider !== null) {
+          const result = results[group.length] as CommitResult;
+          riderRefused = !result.ok;
+          this.#rider.done(result);
+        }
       } catch (error) {
         again = false;
         if (rider !== null) this.#rider.failed(error);
@@ -527,7 +536,8 @@ export class Ledger {
       }
     }
     this.#flushing = false;
-    if (this.#dirty.size > 0 && again) this.#schedule();
+    // A rider that asks for its turn during a flush is not heard.
+    if ((this.#dirty.size > 0 || riderRefused) && again) this.#schedule();
     if (this.#dirty.size === 0 && !this.#scheduled) for (const waiter of this.#idleWaiters.splice(0)) waiter();
   }
 
@@ -536,6 +546,7 @@ export class Ledger {
     if (batch === null) return;
     if (!result.ok) return this.#refused(hot, batch, result);
     hot.flying = null;
+    hot.refusals = 0;
     if (hot.next !== null) this.#dirty.add(hot);
     const last = batch.rows.at(-1);
     if (last !== undefined) {
@@ -562,11 +573,36 @@ export class Ledger {
     } else if (result.reason === "full") {
       const error = new FlotillaError("QUEUE_FULL", `the queue holds ${result.depth} tasks; the run was not accepted`);
       this.#drop(hot, (pending) => pending.reject(error));
-    } else {
-      // Somebody else decided first, or drew first: fold what is on record and decide again.
+    } else if (result.reason === "overdrawn") {
+      // Another run drew first.
       this.#again(hot, 0);
+    } else {
+      this.#refusedAgain(hot, result);
     }
     void batch;
+  }
+
+  /** Somebody else decided first: what is on record is folded, and decided again. A store that refuses that time and
+   *  again is damaged, or one of us is wrong: then the run is stopped on record, and when even that is refused, whoever
+   *  asked is told. It never becomes a busy loop, and no other run waits for it (F14). */
+  #refusedAgain(hot: HotRun, result: Extract<CommitResult, { reason: "conflict" | "fenced" }>): void {
+    const refusals = hot.refusals + 1;
+    if (refusals < REFUSALS_MAX)
+      return this.#again(hot, refusals === 1 ? 0 : Math.min(2 ** refusals, STORE_RETRY_MS), refusals);
+    const why = result.reason === "fenced" ? `task ${result.task} is fenced` : `it is at version ${result.version}`;
+    const message = `the store refused ${refusals} times in a row what was decided on ${hot.id}: ${why}`;
+    const error = new FlotillaError("INVARIANT", message, { details: { run: hot.id } });
+    const stopping = [
+      ...(hot.flying?.pending ?? []),
+      ...(hot.next?.pending ?? []),
+      ...hot.waiting.map((pending) => ({ pending })),
+    ].some(({ pending }) => pending.command?.type === "run.stop");
+    this.#drop(hot, (pending) => pending.reject(error));
+    this.#hooks.failed(error);
+    if (stopping) return;
+    this.submit(hot.id, { type: "run.stop", why: message, by: "flotilla" }).catch((failed: unknown) => {
+      if (!isFlotillaError(failed)) throw failed;
+    });
   }
 
   /** The outcome is unknown or nothing was applied: fold again and decide again, a little later. */
@@ -601,7 +637,7 @@ export class Ledger {
     hot.waiting = hot.waiting.filter((pending) => !isAsked(pending));
   }
 
-  #again(hot: HotRun, delayMs: number): void {
+  #again(hot: HotRun, delayMs: number, refusals = 0): void {
     // A defect may have dropped it while its commit was under way.
     if (this.#runs.get(hot.id) !== hot) return;
     const waiting: Pending[] = [];
@@ -613,6 +649,7 @@ export class Ledger {
     });
     const fresh = new HotRun(hot.id);
     fresh.again = true;
+    fresh.refusals = refusals;
     fresh.loading = true;
     fresh.waiting = waiting;
     this.#runs.set(fresh.id, fresh);

@@ -8,7 +8,7 @@ import { isFleet } from "../definition/fleet.ts";
 import { type LoadedFleet, loadFleet } from "../definition/load.ts";
 import { FlotillaError } from "../error.ts";
 import { COORDINATOR } from "../message/envelope.ts";
-import { openKeyFile, saveKeyRing } from "../message/key-file.ts";
+import { namesWithoutKey, openKeyFile, saveKeyRing } from "../message/key-file.ts";
 import { KeyRing } from "../message/keys.ts";
 import { type Clock, sleep, systemClock } from "../platform/clock.ts";
 import { type Random, systemRandom } from "../platform/random.ts";
@@ -16,6 +16,7 @@ import { openStore } from "../store/open.ts";
 import { openSqliteReader } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import type { OpenFleet } from "./app-contract.ts";
+import { keysOnRecord } from "./key-record.ts";
 import { ControlClient, serveControl, socketPath } from "./control-socket.ts";
 import { FleetView } from "./fleet-view.ts";
 import type { HostOptions } from "./host-pool.ts";
@@ -208,14 +209,13 @@ async function own(
       ...(options.queueDepthMax === undefined ? {} : { queueDepthMax: options.queueDepthMax }),
     });
     undo.push(() => store.close());
-    const keys = openKeys(location.folder, source.definition, clock, random);
+    const keys = await openKeys(location.folder, source.definition, { store, clock, random });
     const owner = new Owner({
       store,
       clock,
       random,
       keys: keys.ring,
       saveKeys: keys.save,
-      openedAt,
       since: options.since ?? openedAt,
       signedHead: location.folder === null ? null : new SignedHeadFile(location.folder, clock, failed),
       log,
@@ -273,11 +273,17 @@ function hostOptions({
 }
 
 /** Keys of the coordinator, of every agent, and of the tasks in which users' patterns plan (X1). */
-function openKeys(folder: string | null, definition: FleetDefinition, clock: Clock, random: Random) {
+async function openKeys(
+  folder: string | null,
+  definition: FleetDefinition,
+  { store, clock, random }: { store: Store; clock: Clock; random: Random },
+) {
   const names = [COORDINATOR, PLAN_AGENT, ...Object.keys(definition.agents)];
   const randomBytes = (count: number) => random.bytes(count);
   if (folder !== null) {
-    const ring = openKeyFile(folder, { names, randomBytes, now: clock.now() });
+    // Keys that are made now may stand in for others that are lost.
+    const former = namesWithoutKey(folder, names).length === 0 ? new Map() : await keysOnRecord(store);
+    const ring = openKeyFile(folder, { names, randomBytes, now: clock.now(), former });
     return { ring, save: () => saveKeyRing(folder, ring, randomBytes) };
   }
   const ring = new KeyRing();

@@ -29,6 +29,7 @@ import type { Hub } from "./hub.ts";
 import type { Decision } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
 import { parseQueue } from "./ledger.ts";
+import { keysOnRecord, recordKeys } from "./key-record.ts";
 import { startLocalWorker } from "./local-worker.ts";
 import type { FleetLog } from "./open-fleet.ts";
 import { thisProcess } from "./owner-lock.ts";
@@ -51,8 +52,6 @@ export interface OwnerPorts {
   signedHead: SignedHeadFile | null;
   /** When the app was opened; a later one of this process may take the store over. */
   since: number;
-  /** When opening began: younger keys were made by it. */
-  openedAt: number;
   log: FleetLog;
   /** Tells whoever runs this process what he must know. */
   alarm(message: string): void;
@@ -130,7 +129,6 @@ export class Owner implements OwnerControl {
   /** Starts the roles and takes up what an earlier process left. */
   async open(opened: Opened): Promise<void> {
     await this.#checkSignedHead();
-    this.#recordKeys(this.#ports.keys.names().filter((name) => this.#isNewKey(name)));
     const hash = await this.#adopt(opened);
     await this.#coordinator.fleet.insist("fleet.opened", {
       fleet: opened.definition.name,
@@ -171,13 +169,7 @@ export class Owner implements OwnerControl {
   }
 
   async #adopt(opened: Opened): Promise<string> {
-    const names = this.#ports.keys.ensure(
-      Object.keys(opened.definition.agents),
-      (n) => this.#ports.random.bytes(n),
-      this.#ports.clock.now(),
-    );
-    if (names.length > 0) this.#ports.saveKeys();
-    this.#recordKeys(names);
+    await this.#ensureKeys(Object.keys(opened.definition.agents));
     const hash = await this.#coordinator.register(opened.definition);
     if (opened.code !== null) codesHere.set(hash, opened.code);
     this.#current = { hash, opened };
@@ -185,16 +177,16 @@ export class Owner implements OwnerControl {
     return hash;
   }
 
-  #isNewKey(name: string): boolean {
-    const entry = this.#ports.keys.data.keys[name];
-    return entry !== undefined && entry.validFrom >= this.#ports.openedAt;
-  }
-
-  #recordKeys(names: readonly string[]): void {
-    for (const name of names) {
-      const publicKey = this.#ports.keys.publicKey(name) ?? "";
-      void this.#coordinator.fleet.append("key.created", { name, publicKey });
+  /** Everybody has a key, and every key is on record. */
+  async #ensureKeys(agents: readonly string[]): Promise<void> {
+    const { keys, clock, random, store, saveKeys } = this.#ports;
+    const missing = keys.missing(agents);
+    if (missing.length > 0) {
+      keys.ensure(missing, (n) => random.bytes(n), clock.now(), await keysOnRecord(store));
+      saveKeys();
     }
+    const replaced = recordKeys(keys, this.#coordinator.fleet, saveKeys, (error) => this.#failed(error));
+    if (replaced.length > 0) this.#ports.alarm(lostKeys(replaced));
   }
 
   async #serve(hash: string, opened: Opened): Promise<void> {
@@ -520,6 +512,10 @@ function codeless({ id, workflow, definition }: RunRow): FlotillaError {
       details: { run: id, definition },
     },
   );
+}
+
+function lostKeys(names: readonly string[]): string {
+  return `the key file was gone or without keys that are on record: ${names.length} new ones were made, which is on record. If you did not remove it, find out who did. What was signed before is checked with the public keys in the record, which proves less`;
 }
 
 /** Attempts that run at a time in the process of a library user. */

@@ -9,19 +9,6 @@ import { broken, type JournalProblem, type JournalWalk, readableEvents } from ".
 /** The public keys, today's and earlier ones, that `name` signs with. */
 export type PublicKeys = (name: string) => readonly string[];
 
-/** The keys that the fleet's journal records of itself. */
-export class RecordedKeys {
-  readonly #keys = new Map<string, string[]>();
-
-  see(event: JournalEvent): void {
-    if (event.type !== "key.created") return;
-    const { name, publicKey } = event.data as FleetEventData["key.created"];
-    this.#keys.set(name, [...(this.#keys.get(name) ?? []), publicKey]);
-  }
-
-  readonly of: PublicKeys = (name) => this.#keys.get(name) ?? [];
-}
-
 /** Compares the heads that the coordinator signed with what the runs hold now: a cut tail, a run that vanished and a
  *  chain that was computed anew show only here. Holds just the runs that differ. */
 export class SignedHeads {

@@ -5,7 +5,8 @@ import type { FleetEventData } from "./fleet-journal.ts";
 import { Coverage, type KeptHead } from "./verify-coverage.ts";
 import { DefinitionCheck } from "./verify-definition.ts";
 import { RecordedErasures } from "./verify-erasure.ts";
-import { type PublicKeys, RecordedKeys, SignedHeads } from "./verify-head.ts";
+import { RecordedKeys } from "./key-record.ts";
+import { type PublicKeys, SignedHeads } from "./verify-head.ts";
 import {
   broken,
   type JournalProblem,
@@ -16,6 +17,7 @@ import {
 } from "./verify-journal.ts";
 import { Proofs, type ProofCounts } from "./verify-proof.ts";
 import { RowWitness } from "./verify-row.ts";
+import { FleetSnapshotCheck } from "./verify-snapshot.ts";
 
 export interface VerifyOptions {
   /** Which runs; default: all of them. The fleet's journal, whose signatures vouch for the runs, is always read. */
@@ -54,6 +56,8 @@ export interface VerifyResult {
     unchecked: number;
     /** Where the trusted keys came from. */
     keys: "given" | "recorded";
+    /** Participants whose key file was lost: what they signed before is checked with keys that the record itself gives. */
+    keysReplaced: number;
   };
 }
 
@@ -88,6 +92,7 @@ class Verification {
   readonly #proofs: Proofs;
   readonly #definitions: DefinitionCheck;
   readonly #coverage: Coverage;
+  readonly #snapshots: FleetSnapshotCheck;
   readonly #erasures: RecordedErasures;
   /** The fleet's own journal can be relied on for what it does not say. */
   #fleetSound = false;
@@ -103,6 +108,7 @@ class Verification {
     const keys = options.keys ?? this.#recorded.of;
     this.#heads = new SignedHeads(store, keys, options.runs);
     this.#proofs = new Proofs(keys);
+    this.#snapshots = new FleetSnapshotCheck(store);
     this.#coverage = new Coverage(options.signedHead ?? null, keys);
     this.#erasures = new RecordedErasures(store, keys);
     this.#definitions = new DefinitionCheck(store);
@@ -116,7 +122,7 @@ class Verification {
       if ("value" in row && walked.row.version === row.value.version) rowHead = walked.row.hash;
       await this.#seeFleet(walked);
     });
-    const whole = this.#coverage.problemOf(fleet);
+    const whole = this.#coverage.problemOf(fleet) ?? (await this.#snapshots.problemOf());
     this.#fleetSound = fleet.problem === null;
     for await (const listed of this.#runs()) await this.#verifyRun(listed);
     const beside = fleetRowProblem(row, fleet, rowHead, this.#total.journals);
@@ -131,6 +137,7 @@ class Verification {
       unsignedRuns: this.#unsignedRuns,
       unchecked: this.#heads.unchecked + this.#proofs.unchecked,
       keys: this.#options.keys === undefined ? ("recorded" as const) : ("given" as const),
+      keysReplaced: this.#recorded.replaced.size,
     };
     return { ...this.#total, signatures };
   }
@@ -138,6 +145,7 @@ class Verification {
   async #seeFleet({ row, event }: WalkedEvent): Promise<void> {
     this.#recorded.see(event);
     this.#coverage.see(row, event);
+    await this.#snapshots.see(row.version, event);
     this.#erasures.see(row.version, event);
     await this.#heads.see(row, event);
     if (event.type !== "definition.registered") return;

@@ -10,7 +10,6 @@ const NO_RECORD: Readonly<Record<string, string>> = {
   "task.*": "the queue: what waits; each assignment is decided on the journal, which refuses what does not fit it",
   "timer.*": "when to look at a run again; what is due is decided on the journal",
   "outbox.*": "what is yet to be sent",
-  "snapshot.*": "a copy of folded state; nothing reads one",
   "inbox.*": "what people are shown; a decision is held against the journal, by the hash of what it is about",
   "dead_letter.*": "a copy of what the journal of its run holds",
   "blob.refs": "how many journals refer to it; when it is swept, its absence is named",

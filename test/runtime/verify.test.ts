@@ -252,6 +252,41 @@ test("X6: a fleet that is opened on a journal that was cut says so, on record an
   expect(problems[later]).toBeUndefined();
 });
 
+test("F14: a fleet whose journal lost its end, with a row that says otherwise, is opened and works", async () => {
+  const path = join(store.copy(), "store.db");
+  const db = new DatabaseSync(path);
+  const last = Number(db.prepare("SELECT version FROM journal WHERE id = 'fleet'").get()?.version);
+  db.prepare(`DELETE FROM event WHERE journal = (${journal}) AND version > ?`).run("fleet", last - 2);
+  db.close();
+  await using app = await openFleet({ fleet: sums, store: `sqlite:${path}` });
+  const later = await app.control.start({ workflow: "sum", input: { n: 5 } });
+  expect((await app.result(later)).status).toBe("completed");
+  await app.close();
+  expect((await verified(path)).problems.fleet).toMatchObject({ kind: "missing", version: last - 1 });
+});
+
+test("F14: a fleet whose journal is longer than its row says is refused with what is damaged, at once", async () => {
+  const path = join(store.copy(), "store.db");
+  const db = new DatabaseSync(path);
+  db.exec("UPDATE journal SET version = version - 2 WHERE id = 'fleet'");
+  db.close();
+  await expect(openFleet({ fleet: sums, store: `sqlite:${path}` })).rejects.toMatchObject({
+    code: "JOURNAL_DAMAGED",
+    message: expect.stringContaining("the fleet's journal"),
+  });
+});
+
+test("X6: a snapshot of the fleet's journal that does not fit its events is named", async () => {
+  const forged = (version: number) => (db: DatabaseSync) =>
+    db
+      .prepare(`INSERT INTO snapshot SELECT no, ?, ? FROM journal WHERE id = 'fleet'`)
+      .run(version, Buffer.from('{"holds":[]}'));
+  expect((await verifyAltered(forged(3))).problems.fleet?.message).toContain(
+    "its snapshot is not what its events fold to",
+  );
+  expect((await verifyAltered(forged(9_999))).problems.fleet?.message).toContain("its snapshot belongs to no event");
+});
+
 test("X6: a definition that was altered or removed is named, with the runs that are pinned to it", async () => {
   const removed = await verifyAltered((db) =>
     db.exec("DELETE FROM blob WHERE hash IN (SELECT definition FROM journal)"),

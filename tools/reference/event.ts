@@ -64,6 +64,8 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "fleet.opened": "A process took the store over.",
   "fleet.closed": "A process gave the store back in good order.",
   "key.created": "A participant got a key; its public half.",
+  "key.replaced":
+    "A participant got another key, since the one before is lost; what that signed is still checked with it.",
   "definition.registered": "A definition was stored under its hash.",
   "definition.missing": "A run waits for code that is not here.",
   "worker.started": "A worker is attached.",

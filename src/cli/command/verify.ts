@@ -77,7 +77,7 @@ function print(
       : `${paint.red("✗")} ${all}: ${plural(broken, "journal")} not as recorded`,
   );
   if (erased > 0) terminal.out(`  ${plural(erased, "content", "contents")} erased on request; the digests hold`);
-  const { heads, seals, sealsInPart, messages, sealed, unsignedRuns, unchecked, keys } = signatures;
+  const { heads, seals, sealsInPart, messages, sealed, unsignedRuns, unchecked, keys, keysReplaced } = signatures;
   const part = sealsInPart === 0 ? "" : ` (${sealsInPart} more could be checked only in part)`;
   terminal.out(`  ${plural(heads, "signed head")} of runs and ${plural(seals, "signature")} of agents hold${part}`);
   if (sealed < messages)
@@ -88,6 +88,10 @@ function print(
     terminal.out(`  ${plural(unchecked, "signature")} could not be checked: no key of the signer is known here`);
   if (keys === "recorded")
     terminal.out("  no key file here: signatures were checked with the keys that the fleet's journal records itself");
+  if (keysReplaced > 0)
+    terminal.out(
+      `  the key file was lost once: what ${plural(keysReplaced, "participant")} signed before was checked with keys that the record itself gives`,
+    );
   if (signedHead === null)
     terminal.out("  no signed head is kept outside of the store: a cut end of the fleet's journal would not show");
   if (unsignedRuns > 0)

@@ -15,6 +15,8 @@ export function fleetSentence(given: JournalEvent): string {
       return `fleet closed: ${event.data.why}`;
     case "key.created":
       return `key of ${event.data.name} created: ${event.data.publicKey}`;
+    case "key.replaced":
+      return `key of ${event.data.name} replaced by ${event.data.publicKey}: ${event.data.why}`;
     case "definition.registered":
       return `definition ${event.data.definition.slice(0, 12)} of ${event.data.name} registered`;
     case "definition.missing":
