@@ -21,6 +21,8 @@ export interface Assignment {
   tools?: readonly string[];
   /** In a fork: what is done in place of writes (F11). */
   effects?: Spared;
+  /** How often a person gave the task to another agent: what this one writes is not what those before it wrote. */
+  reassigned?: number;
   /** Steps that earlier attempts left on record, by key. */
   steps: ReadonlyMap<string, RecordedStep>;
 }

@@ -118,11 +118,13 @@ export class Steps {
   }
 
   private callOf(spec: StepSpec, key: string, signal: AbortSignal): Call {
-    const { run, task, steps } = this.port.assignment;
+    const { run, task, steps, reassigned = 0 } = this.port.assignment;
+    const again = reassigned === 0 ? "" : `/${reassigned}`;
     this.count(spec, key);
     const inputHash = inputHashOf(spec.input);
     const idempotencyKey =
-      steps.get(key)?.idempotencyKey ?? sha256(`${run}/${task}/${key}`).toString("hex").slice(0, HASH_CHARACTERS);
+      steps.get(key)?.idempotencyKey ??
+      sha256(`${run}/${task}/${key}${again}`).toString("hex").slice(0, HASH_CHARACTERS);
     return { spec, key, inputHash, idempotencyKey, startedAt: this.port.clock.now(), signal };
   }
 

@@ -61,6 +61,8 @@ export type CoordinatorFrame =
       steps: RecordedStep[];
       output: JsonSchema | null;
       tools?: readonly string[];
+      /** How often a person gave the task to another agent; absent: never. */
+      reassigned?: number;
       effects?: Spared;
     } & Place &
       TaskRef)

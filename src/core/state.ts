@@ -123,6 +123,8 @@ export interface TaskState {
   reads: Map<string, number>;
   /** Set while it waits for a person because it failed. */
   escalated: { at: number; deadline: number | null; onDeadline: EscalationPolicy["onDeadline"]; to: string[] } | null;
+  /** How often a person gave it to another agent, whose writes have keys of their own. */
+  reassigned: number;
   /** How often it was done anew. */
   reruns: number;
   /** Its outcome before it was done anew. */
@@ -238,6 +240,8 @@ export const SETTLED: ReadonlySet<TaskStatus> = new Set(["completed", "failed", 
 
 /** The timers that a task needs, by name: pure, so that the store's rows follow from the state alone. */
 export function timersOf(task: TaskState): ReadonlyMap<string, number> {
+  // What a run that ended was waiting for keeps its steps in memory, and waits for nothing.
+  if (SETTLED.has(task.status)) return NO_TIMERS;
   if (task.status !== "suspended" && task.escalated === null && task.steps.size === 0) return NO_TIMERS;
   const timers = new Map<string, number>();
   if (task.status === "escalated" && task.escalated?.deadline != null)
@@ -663,6 +667,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     snapshot: null,
     reads: new Map(),
     escalated: null,
+    reassigned: 0,
     reruns: 0,
     before: null,
   };
@@ -807,6 +812,7 @@ function takeUp(
   if (choice !== "retry" && choice !== "reassign") return;
   if (choice === "reassign") {
     unload(state, task);
+    task.reassigned += 1;
     task.agent = agent;
     load(state, task);
   }

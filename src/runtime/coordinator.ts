@@ -952,6 +952,7 @@ function* assignFrames(
     envelope,
     steps: last,
     output: task.outputSchema,
+    ...(task.reassigned === 0 ? {} : { reassigned: task.reassigned }),
     ...tools,
     ...sparedOf(hot),
   };

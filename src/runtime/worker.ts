@@ -171,7 +171,7 @@ export class Worker {
     const ref = { run, task, attempt };
     const { payload } = frame.envelope as Envelope<"task.request">;
     const steps = this.#recordedOf(frame);
-    const { output, tools, effects } = frame;
+    const { output, tools, effects, reassigned } = frame;
     const assignment: Assignment = {
       ...ref,
       agent,
@@ -179,6 +179,7 @@ export class Worker {
       output,
       steps,
       ...(tools ? { tools } : {}),
+      ...(reassigned ? { reassigned } : {}),
       ...(effects ? { effects } : {}),
     };
     const { signal } = running.abort;

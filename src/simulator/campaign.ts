@@ -31,6 +31,9 @@ export interface Campaign {
 
 /** Ways of recovery that a big enough campaign must have taken; one that it never took was not tested. */
 export const RECOVERIES = [
+  "approval.decided approved",
+  "approval.decided rejected",
+  "escalation.decided retry",
   "child.ended completed",
   "child.ended failed",
   "client.answered with its earlier run",

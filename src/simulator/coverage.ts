@@ -33,6 +33,10 @@ function pathOf({ type, data }: DurableEvent): string {
       return data.suspect ? "task.released suspect" : `task.released ${data.why}`.slice(0, 60);
     case "fact.stale":
       return `fact.stale ${data.action}`;
+    case "approval.decided":
+      return `approval.decided ${data.decision}`;
+    case "escalation.decided":
+      return `escalation.decided ${data.choice}`;
     case "step.unknown":
       return `step.unknown ${data.settle}`;
     case "step.settled":

@@ -98,7 +98,26 @@ export function simulatedFleet(seed: number): FleetDefinition {
     nest: builtIn("graph", nestOptions(random)),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
-  return { ...declared.definition, routes: { anyone: routeOf(random) }, workflows, ...budgets(random) };
+  const routes = { anyone: routeOf(random) };
+  const shared = budgets(random);
+  const tools = { ...declared.definition.tools, ...approvals(random) };
+  for (const declaration of Object.values(workflows)) escalate(declaration, random);
+  return { ...declared.definition, tools, routes, workflows, ...shared };
+}
+
+/** In some fleets a person must allow payments. */
+function approvals(random: Prng): FleetDefinition["tools"] {
+  const { pay } = declared.definition.tools;
+  if (pay === undefined || !random.chance(0.4)) return {};
+  const deadlineMs = random.chance(0.8) ? random.int(500, 20_000) : null;
+  return { pay: { ...pay, approval: { deadlineMs, onDeadline: random.pick(["approve", "reject"]), to: [] } } };
+}
+
+/** In some workflows a failed task waits for a person. */
+function escalate(declaration: WorkflowDefinition, random: Prng): void {
+  if (!random.chance(0.2)) return;
+  const deadlineMs = random.chance(0.8) ? random.int(500, 20_000) : null;
+  declaration.escalation = { deadlineMs, onDeadline: random.pick(["fail", "skip", "abort"]), to: [] };
 }
 
 /** Some fleets share a budget that their runs may meet together. */

@@ -20,6 +20,9 @@ export interface EventFields {
   readonly idempotencyKey?: string;
   readonly settle?: string;
   readonly outcome?: string;
+  readonly decision?: string;
+  readonly choice?: string;
+  readonly approval?: string;
   readonly what?: string;
   readonly why?: string;
   readonly suspect?: boolean;

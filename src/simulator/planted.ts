@@ -41,6 +41,8 @@ export const PLANTED = {
   "forget what is claimed": { decide: forgetfulOfClaims },
   /** A route does not look at who is busy. */
   "forget who is busy": { decide: blindToLoad },
+  /** Calls that wait for a person are answered at once, and nobody looks whether they were. */
+  "answer for the person": { decide: trusting, frames: answering },
   /** Disagreement is settled by an answer of the coordinator's own. */
   "make an answer up": { decide: inventive },
 } as const satisfies Record<string, PlantedHooks>;
@@ -228,4 +230,13 @@ function forgetful(store: Store): Store {
       }),
     ),
   );
+}
+
+function trusting(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  return decide(state, command, { ...context, approval: () => null });
+}
+
+function answering(frame: CoordinatorFrame): CoordinatorFrame[] {
+  if (frame.f !== "ack" || frame.phase !== "asked" || !frame.key.startsWith("approve ")) return [frame];
+  return [{ ...frame, answer: { output: { arguments: null } } }];
 }

@@ -167,7 +167,7 @@ class Simulation {
     this.#outside.onCall((call) => this.#each((checker) => checker.call?.(call)));
     this.#outside.onBill((bill) => this.#each((checker) => checker.bill?.(bill)));
     this.#clients = setting.orders.map((order) => this.#client(order));
-    new Person({ world, machine: this.#machine, outside: this.#outside, history });
+    new Person({ world, machine: this.#machine, outside: this.#outside, history, disk: disk.reader });
     const { interventions = [] } = setting;
     const count = (name: string) => this.#coverage.count(name);
     new Intervener({ world, machine: this.#machine, history, interventions, count });

@@ -32,6 +32,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "make an answer up": { promise: "C9:", seedsMax: 40 },
   "lose what is in the outbox": { promise: "1:", seedsMax: 60 },
   "hear of a child twice": { promise: "C3:", seedsMax: 20 },
+  "answer for the person": { promise: "F9:", seedsMax: 60, options: { mode: "frames" } },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -1,3 +1,4 @@
+import { approved } from "./approved.ts";
 import { believed } from "./believed.ts";
 import { boundedMemory } from "./bounded.ts";
 import { chained } from "./chain.ts";
@@ -29,6 +30,7 @@ export const checkers: readonly CheckerMaker[] = [
   believed,
   chained,
   granted,
+  approved,
   queueEmpty,
   boundedMemory,
   noOrphan,

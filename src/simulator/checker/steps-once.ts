@@ -14,20 +14,28 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
   const keys = new Map<string, string[]>();
   const applied = new Set<string>();
   const modelTurns = new Map<string, number>();
+  /** How often a task was given to another agent, by a person. */
+  const reassigned = new Map<string, number>();
   return {
     promise: "2: a recorded step is never executed again; a result is applied at most once",
     event({ journal, type, data }) {
-      const { task = "", attempt = 0, key = "", kind } = data;
-      if (type === "step.started") intended.add(keyOf(journal, task, key));
+      const { task = "", attempt = 0, key = "", kind, choice } = data;
+      const again = reassigned.get(`${journal}/${task}`) ?? 0;
+      if (type === "step.started") intended.add(keyOf(journal, task, key, again));
       if (type === "step.completed" || type === "step.failed") {
-        const names = [keyOf(journal, task, key), ...(kind === "effect" ? [`${journal}/${task}/${key}`] : [])];
+        const names = [keyOf(journal, task, key, again), ...(kind === "effect" ? [`${journal}/${task}/${key}`] : [])];
         for (const name of names) recorded.set(name, attempt);
         keys.set(`${journal}/${task}`, [...(keys.get(`${journal}/${task}`) ?? []), ...names]);
         if (kind === "model" && type === "step.completed") {
           modelTurns.set(`${journal}/${task}`, (modelTurns.get(`${journal}/${task}`) ?? 0) + 1);
         }
       }
-      if (type === "task.reopened") {
+      if (type === "escalation.decided" && choice === "reassign") {
+        const place = `${journal}/${task}`;
+        reassigned.set(place, (reassigned.get(place) ?? 0) + 1);
+      }
+      // What a person has tried again is done anew from its last write on; writes are held to once below.
+      if (type === "task.reopened" || type === "escalation.decided") {
         for (const name of keys.get(`${journal}/${task}`) ?? []) recorded.delete(name);
         keys.delete(`${journal}/${task}`);
         applied.delete(`${journal}/${task}`);
@@ -69,6 +77,8 @@ export const stepsOnce: CheckerMaker = ({ outside }, fail) => {
 };
 
 /** The idempotency key of a step, as the agent loop makes it: tools are called with it. */
-function keyOf(run: string, task: string, step: string): string {
-  return sha256(`${run}/${task}/${step}`).toString("hex").slice(0, HASH_CHARACTERS);
+function keyOf(run: string, task: string, step: string, reassigned: number): string {
+  return sha256(`${run}/${task}/${step}${reassigned === 0 ? "" : `/${reassigned}`}`)
+    .toString("hex")
+    .slice(0, HASH_CHARACTERS);
 }
