@@ -204,6 +204,13 @@ export const catalogue = {
     "An agent called another that it may not call.",
     "Add the other to the agent's `calls`, if it may call it.",
   ),
+  DEADLOCK: entry(
+    "FLT241",
+    "permanent",
+    1,
+    "An agent called one that, directly or by others, waits for it.",
+    "Break the cycle that is named; or allow the last of these calls with `recursive: true` in its grant.",
+  ),
   TOOL_INPUT_INVALID: entry(
     "FLT223",
     "permanent",

@@ -19,4 +19,5 @@ export { graph } from "./pattern/graph.ts";
 export { pipeline } from "./pattern/pipeline.ts";
 export { supervisor } from "./pattern/supervisor.ts";
 export { debate } from "./pattern/debate.ts";
+export { hierarchy } from "./pattern/hierarchy.ts";
 export { swarm } from "./pattern/swarm.ts";

@@ -23,7 +23,7 @@ import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalat
 import { idleDraws, overdrafts } from "./account.ts";
 import { isRedone } from "./fork.ts";
 import { findCycle } from "./graph.ts";
-import { hiring } from "./hire.ts";
+import { type Grant, hiring } from "./hire.ts";
 import { heldMs, type Hold, isHeld } from "./hold.ts";
 import type { Json } from "./json.ts";
 import {
@@ -177,9 +177,8 @@ export interface DecideContext extends MoneyContext {
   retry(agent: string | null): RetryPolicy;
   /** Whether the run's workflow may give work to an agent. */
   hasAgent(agent: string): boolean;
-  /** What one agent passes on to another that it calls: tools by name; null: it may not call it (X3). Absent: nobody may
-   *  call anybody. */
-  grant?(caller: string, agent: string): readonly string[] | null;
+  /** What one agent passes on to another that it calls; null: it may not call it (X3). Absent: nobody may call anybody. */
+  grant?: Grant;
   /** Whether failed tasks of an agent wait for a person. Default: none does. */
   escalation?(agent: string | null): EscalationPolicy | null;
   /** Whether calls of a tool by an agent wait for a person. Default: none does. */
@@ -664,7 +663,7 @@ class Decision {
       priority: task.priority,
       why: `asked by ${task.id}`,
     };
-    const hired = hiring(task, ask.agent ?? "", this.context.grant);
+    const hired = hiring(this.state, task, ask.agent ?? "", this.context.grant);
     if ("error" in hired) return this.answer(task, key, hired);
     const problem = this.problemOf([spec], task.depth + 1);
     if (problem !== null) return this.answer(task, key, { error: problem });

@@ -141,6 +141,8 @@ export interface CallGrant {
   agent: string;
   /** Tools that the caller passes on without having them itself. */
   tools: readonly string[];
+  /** It may be called although it waits for its caller (C12). Default false. */
+  recursive?: boolean;
 }
 
 export interface AgentDefinition {

@@ -66,6 +66,7 @@ export interface Delegation {
   agent: AnyAgent | AnyWorkflow | string;
   /** Tools of its own that it may use although its caller does not have them. */
   tools: readonly Tool[];
+  recursive?: boolean | undefined;
 }
 
 /** Of any types. */
@@ -80,9 +81,9 @@ interface AgentCommon<Input, Parsed> {
   /** What it may call; nothing is granted by default (X3). */
   tools?: readonly Tool[];
   /** Agents that it may call; none by default (X2, X3). Of its own tools an agent that is called has those that its
-   *  caller has too; `{ agent, tools }` passes on further ones. A model finds these agents among its tools. Agents that
+   *  caller has too; `{ agent, tools }` passes on further ones. `recursive`: also when it waits for its caller (C12). A model finds these agents among its tools. Agents that
    *  call each other are named, since neither can be there before the other. */
-  calls?: readonly (Callable | { agent: Callable; tools: readonly Tool[] })[];
+  calls?: readonly (Callable | { agent: Callable; tools?: readonly Tool[]; recursive?: boolean })[];
   /** Absent: any JSON. */
   input?: z.ZodType<Parsed, Input>;
   limits?: AgentLimits;
@@ -144,7 +145,16 @@ const AgentOptionsShape = z
     instructions: z.string().optional(),
     tools: z.array(ToolShape).readonly().optional(),
     calls: z
-      .array(z.union([Callee, z.strictObject({ agent: Callee, tools: z.array(ToolShape).readonly() })]))
+      .array(
+        z.union([
+          Callee,
+          z.strictObject({
+            agent: Callee,
+            tools: z.array(ToolShape).readonly().optional(),
+            recursive: z.boolean().optional(),
+          }),
+        ]),
+      )
       .readonly()
       .optional(),
     input: ZodSchema.optional(),
@@ -197,7 +207,7 @@ export function agent(options: unknown): Agent {
   const made = mark({
     definition,
     tools,
-    calls: calls.map((one) => (isCallable(one) ? { agent: one, tools: [] } : one)),
+    calls: calls.map((one) => (isCallable(one) ? { agent: one, tools: [] } : { ...one, tools: one.tools ?? [] })),
     code,
     functions: run === undefined ? [] : [run],
   });

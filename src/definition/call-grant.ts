@@ -2,6 +2,11 @@ import { workflowIn } from "../core/seat.ts";
 import type { AgentDefinition, CallGrant } from "../core/definition.ts";
 import type { Finding } from "./finding.ts";
 
+/** One grant, with no more in it than it says. */
+export function callGrant(agent: string, tools: readonly string[], recursive = false): CallGrant {
+  return { agent, tools, ...(recursive ? { recursive } : {}) };
+}
+
 /** The part of an agent's definition that grants calls: none when there are none, so that definitions without are hashed
  *  as they were before there were any. */
 export function callGrants(calls: readonly CallGrant[]): Pick<AgentDefinition, "calls"> {

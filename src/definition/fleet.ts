@@ -9,7 +9,7 @@ import type {
 import { workflowSeat } from "../core/seat.ts";
 import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
-import { callFindings, callGrants } from "./call-grant.ts";
+import { callFindings, callGrant, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
 import { budgetFindings } from "./budget.ts";
 import { completeBudgets } from "./default.ts";
@@ -195,7 +195,7 @@ function agentOf(agent: Agent, names: Names): AgentDefinition {
   const nameOfTool = (tool: Tool) => names.tools.get(tool) ?? [];
   const grants = calls.flatMap((one): CallGrant[] => {
     const called = calledBy(one, names);
-    return called === undefined ? [] : [{ agent: called, tools: one.tools.flatMap(nameOfTool) }];
+    return called === undefined ? [] : [callGrant(called, one.tools.flatMap(nameOfTool), one.recursive)];
   });
   return { ...definition, tools: tools.flatMap(nameOfTool), ...callGrants(grants) };
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { workflowSeat } from "../core/seat.ts";
 import type { CallGrant } from "../core/definition.ts";
+import { callGrant as grantOf } from "./call-grant.ts";
 import { HttpShape, McpShape } from "./tool.ts";
 import { McpServerShape, providerFields } from "./provider.ts";
 import { RouteShape } from "./route.ts";
@@ -73,6 +74,10 @@ const CallShape = z
           .array(z.string())
           .optional()
           .describe("Tools that it may use although its caller does not have them. Default: none."),
+        recursive: z
+          .boolean()
+          .optional()
+          .describe("It may be called although it waits for its caller, which else is a deadlock. Default false."),
       })
       .refine(({ agent, workflow }) => (agent === undefined) !== (workflow === undefined), {
         error: "must have either agent or workflow",
@@ -85,8 +90,8 @@ const CallShape = z
 /** One entry of `calls`, in full. */
 export function callGrant(given: z.output<typeof CallShape>): CallGrant {
   if (typeof given === "string") return { agent: given, tools: [] };
-  const { agent, workflow, tools = [] } = given;
-  return { agent: workflow === undefined ? (agent ?? "") : workflowSeat(workflow), tools };
+  const { agent, workflow, tools = [], recursive } = given;
+  return grantOf(workflow === undefined ? (agent ?? "") : workflowSeat(workflow), tools, recursive);
 }
 
 const AgentShape = z

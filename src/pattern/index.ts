@@ -1,5 +1,6 @@
 import { debatePattern } from "./debate.ts";
 import { graphPattern } from "./graph.ts";
+import { hierarchyPattern } from "./hierarchy.ts";
 import type { Pattern } from "./pattern.ts";
 import { pipelinePattern } from "./pipeline.ts";
 import { supervisorPattern } from "./supervisor.ts";
@@ -7,7 +8,7 @@ import { swarmPattern } from "./swarm.ts";
 
 /** The built-in patterns by name (C3). */
 export const patterns: ReadonlyMap<string, Pattern> = new Map(
-  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern].map((pattern) => [
+  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern, hierarchyPattern].map((pattern) => [
     pattern.name,
     pattern,
   ]),

@@ -2,6 +2,7 @@ import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinit
 import { approvalPolicy } from "../core/approval.ts";
 import { escalationPolicy } from "../core/escalation.ts";
 import { type ChildWorkflow } from "../core/child.ts";
+import type { Grant } from "../core/hire.ts";
 import { workflowIn } from "../core/seat.ts";
 import { DEFAULT_LIMITS, DEFAULT_RETRY, PRIORITY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
@@ -104,10 +105,11 @@ export function describe({ agents, workflows, routes = {} }: FleetDefinition, se
 }
 
 /** The tools that a caller passes on to an agent that it calls; null when it may not call it (X3). */
-function passedOn({ agents }: FleetDefinition, caller: string, agent: string): readonly string[] | null {
+function passedOn({ agents }: FleetDefinition, caller: string, agent: string): ReturnType<Grant> {
   const from = Object.hasOwn(agents, caller) ? agents[caller] : undefined;
   const grant = from?.calls?.find((one) => one.agent === agent);
-  return grant === undefined ? null : [...new Set([...(from?.tools ?? []), ...grant.tools])];
+  if (grant === undefined) return null;
+  return { ...grant, tools: [...new Set([...(from?.tools ?? []), ...grant.tools])] };
 }
 
 function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {

@@ -69,6 +69,28 @@ describe("C8, M4: an agent asks another", () => {
     at.check();
   });
 
+  it("C12: which waits for it, is refused, and the circle is named; one that calls itself is bounded by depth", () => {
+    const at = asking();
+    const ask2 = (task: string, agent: string, deadline = null) =>
+      at.step(task, {
+        phase: "asked",
+        key: `call ${agent}#1`,
+        kind: "call",
+        input: 1,
+        ask: { ask: "call", agent, deadline },
+      });
+    ask(at, "b");
+    at.assign("a/call b#1");
+    ask2("a/call b#1", "c");
+    at.assign("a/call b#1/call c#1");
+    expect(ask2("a/call b#1/call c#1", "x")).toEqual(["step.asked", "step.failed"]);
+    const error = at.task("a/call b#1/call c#1").steps.get("call x#1")?.error;
+    expect(error).toMatchObject({ code: "DEADLOCK" });
+    expect(error?.message).toContain("x waits for b waits for c waits for x");
+    expect(ask2("a/call b#1/call c#1", "c")).toEqual(["step.asked", "plan.revised"]);
+    at.check();
+  });
+
   it("until its deadline, when what was asked for is cancelled", () => {
     const at = asking();
     ask(at, "b", "call b#1", 5_000);

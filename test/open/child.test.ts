@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
-import { agent, type App, fleet, graph, open, pipeline, type Run, tool } from "../../src/index.ts";
+import { agent, type App, fleet, graph, hierarchy, open, pipeline, type Run, tool } from "../../src/index.ts";
 import { rejection } from "./place.ts";
 
 const gates = new Map<string, PromiseWithResolvers<void>>();
@@ -51,6 +51,16 @@ const boss = agent({
     return { n: times, seen };
   },
 });
+const Order = z.object({ instruction: z.string(), reports: z.record(z.string(), z.json()) });
+const counter = agent({ input: Order, output: z.string(), run: (_, { instruction }) => `counted: ${instruction}` });
+const census = pipeline({ input: Order, stages: [counter], output: z.string() });
+/** Divides the request between a domain that works and one that does not. */
+const emperor = agent({
+  run: (_, input: { act: string; reports?: { result?: string; error?: { code: string } }[] }) =>
+    input.act === "plan"
+      ? { assignments: ["counting", "ruins"].map((domain) => ({ domain, instruction: `see to ${domain}`, needs: [] })) }
+      : (input.reports ?? []).map(({ result, error }) => result ?? error?.code ?? ""),
+});
 const deputy = agent({ model: "scripted/any", instructions: "Have it done.", calls: [twice] });
 
 const nested = fleet({
@@ -65,7 +75,7 @@ const nested = fleet({
     },
   },
   tools: { look },
-  agents: { double, fails, waits, looks, boss, deputy },
+  agents: { double, fails, waits, looks, boss, deputy, counter, emperor },
   workflows: {
     twice,
     thrice,
@@ -85,6 +95,12 @@ const nested = fleet({
       onFailure: "continue",
       result: "${ tasks.risky.error.code + ': ' + tasks.risky.error.message }",
     }),
+    empire: hierarchy({
+      orchestrator: emperor,
+      domains: { counting: census, ruins: broken },
+      output: z.array(z.string()),
+    }),
+    census,
     deep: pipeline({ stages: [slow], limits: { costUsdMax: 0.5 } }),
     wrong: pipeline({ stages: [{ agent: twice, input: "no number" }] }),
     again: pipeline({ stages: [{ workflow: "again" }], limits: { depthMax: 3 } }),
@@ -174,6 +190,14 @@ describe("C3: a task of a pattern is itself a workflow", () => {
     expect(await rejection(run.result())).toMatchObject({ code: "LIMIT_DEPTH" });
     expect(await app.fleet.runs({ limit: 9 })).toHaveLength(4);
   });
+});
+
+test("C3: hierarchy: domains are runs with a scope of their own; a failure is reported upwards", async () => {
+  const app = await opened();
+  const run = await app.start("empire", { secret: "the whole request" });
+  expect(await run.result()).toEqual(["counted: see to counting", "AGENT_FAILED"]);
+  const child = await childOf(app, run, "domain/counting");
+  for await (const event of child.events()) expect(JSON.stringify(event)).not.toContain("the whole request");
 });
 
 describe("C8: an agent starts a child run", () => {
