@@ -13,6 +13,7 @@ export {
   type PauseTarget,
   type Run,
   type RunStartOptions,
+  type ScheduleView,
   type VersionedEvent,
 } from "./open.ts";
 export { graph } from "./pattern/graph.ts";

@@ -20,9 +20,11 @@ import type { DeadLetterItem } from "./runtime/dead-letter.ts";
 import type { Decision } from "./runtime/inbox.ts";
 import type { InboxItem } from "./runtime/inbox-item.ts";
 import { LastingFleet } from "./runtime/lasting-fleet.ts";
+import type { ScheduleView } from "./runtime/schedule-view.ts";
 import type { OpenFleetOptions } from "./runtime/open-fleet.ts";
 
 export type { Hold } from "./core/hold.ts";
+export type { ScheduleView } from "./runtime/schedule-view.ts";
 export type { Run, VersionedEvent } from "./run.ts";
 
 /** What `app.pause` and `app.resume` are about. A run is paused by `run.pause`. */
@@ -88,6 +90,8 @@ export interface App<F = Fleet> extends AsyncDisposable {
   replayDeadLetter(id: string, options?: { input?: Json; by?: string; note?: string }): Promise<Run>;
   /** Gives a dead letter up. @throws {FlotillaError} DEAD_LETTER_UNKNOWN */
   dropDeadLetter(id: string, options?: { by?: string; note?: string }): Promise<void>;
+  /** What starts by itself, with its next times, its last run and what holds it, by name (I8). */
+  schedules(): Promise<ScheduleView[]>;
   /** The engine's own view, for lists and reading. Not kept: it is another one after the store changed its owner. */
   readonly fleet: OpenFleet;
   /** Ends this process's part. Running tasks may end first, for up to 30 s (`drain`, default true); the rest goes on at
@@ -143,6 +147,7 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
       const checked = checkPauseTarget(target);
       return lasting.use((fleet) => fleet.control.resume(checked, reason, "api"));
     },
+    schedules: () => lasting.use((fleet) => fleet.schedules()),
     holds: () => lasting.use((fleet) => fleet.control.holds()),
     close,
     [Symbol.asyncDispose]: () => close(),

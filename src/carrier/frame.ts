@@ -70,8 +70,8 @@ export type CoordinatorFrame =
   | ({ f: "ack"; key: string; phase: StepRecord["phase"]; ok: boolean; answer?: StepAnswer } & TaskRef)
   | { f: "permit"; id: number; error: ErrorRecord | null }
   | ({ f: "cancel"; why: string } & TaskRef)
-  /** What the scope covers is aborted, and nothing of it is begun while `held`; nor later, if it was given out before
-   *  `epoch`: frames may come late, and out of their order on some carriers (X5). */
+  /** `held`: what the scope covers and was given out up to `epoch` is aborted, and not begun when it comes; else, what
+   *  was given out before `epoch`. Frames may come late, and out of their order on some carriers (X5). */
   | { f: "hold"; scope: HoldScope; name: string | null; held: boolean; epoch: number; why: string }
   /** Take no more work; exit when what runs has ended. */
   | { f: "drain" };

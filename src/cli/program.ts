@@ -258,6 +258,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/decide.ts"),
   },
   {
+    name: "schedules",
+    description: "list what starts by itself: next times, last run, what is held (I8)",
+    uses: ["definition", "store"],
+    examples: ["flotilla schedules", "flotilla schedules --json"],
+    load: () => import("./command/schedules.ts"),
+  },
+  {
     name: "pause",
     args: "[run]",
     description: "hold a run, an agent, a workflow or the fleet until it is resumed; what is in flight is aborted",

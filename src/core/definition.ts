@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { ScheduleDefinition } from "./schedule.ts";
 
 /** C7. Smaller goes first; waiting raises a task's rank so that low work is never starved (see `score`). */
 export const PRIORITY = { CRITICAL: 0, HIGH: 1, NORMAL: 2, LOW: 3 } as const;
@@ -262,6 +263,8 @@ export interface FleetDefinition {
   routes?: Record<string, RouteDefinition>;
   /** Absent: none. */
   budgets?: Budgets;
+  /** What starts by itself (I8); absent: nothing. */
+  schedules?: Record<string, ScheduleDefinition>;
   /** SHA-256 of each local module by path relative to the definition's folder. */
   modules: Record<string, string>;
 }

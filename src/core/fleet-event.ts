@@ -1,7 +1,21 @@
 import { z } from "zod";
+import type { Json } from "./json.ts";
 
 const id = z.string().min(1);
 const scope = z.enum(["fleet", "workflow", "agent"]);
+
+const time = z.number().int();
+const count = z.number().int().min(0);
+const scheduleSpec = z.strictObject({
+  workflow: id,
+  input: z.json() as z.ZodType<Json>,
+  cron: z.string().nullable(),
+  at: z.string().nullable(),
+  zone: id,
+  catchUp: z.enum(["skip", "last", "all"]),
+  catchUpMax: count,
+  overlap: z.enum(["allow", "skip", "queue"]),
+});
 
 /** Events of the fleet's journal that something is decided by: they are folded when the fleet is opened. The others are
  *  only a record (`runtime/fleet-journal.ts`). */
@@ -9,6 +23,13 @@ export const foldedEventSchemas = {
   /** From here on nothing of the scope starts, until it is lifted (X5). `name` is null for the whole fleet. */
   "hold.placed": z.strictObject({ scope, name: id.nullable(), why: id, by: id, kill: z.boolean() }),
   "hold.lifted": z.strictObject({ scope, name: id.nullable(), why: z.string(), by: id }),
+  /** A schedule was declared, or declared anew: its times count from here on (I8). */
+  "schedule.set": z.strictObject({ schedule: id, spec: scheduleSpec }),
+  "schedule.removed": z.strictObject({ schedule: id }),
+  /** Times came: those in `start` are to start a run each; all others up to `until` start nothing. */
+  "schedule.due": z.strictObject({ schedule: id, until: time, start: z.array(time), passed: count }),
+  /** What became of one of them. `run` is null when none was started, and `why` says why not. */
+  "schedule.ran": z.strictObject({ schedule: id, time, run: id.nullable(), why: z.string() }),
 } as const;
 
 export type FoldedEventType = keyof typeof foldedEventSchemas;

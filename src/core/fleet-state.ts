@@ -1,5 +1,6 @@
 import type { FoldedEvent } from "./fleet-event.ts";
 import { type Hold, holdKey } from "./hold.ts";
+import type { ScheduleDefinition, ScheduleState } from "./schedule.ts";
 
 /** Lifted holds that are remembered, so that the time under them is not counted against limits of runs. */
 const LIFTED_MAX = 1_000;
@@ -10,10 +11,11 @@ export interface FleetState {
   epoch: number;
   /** In the order in which they were placed; those that were lifted too, the newest of them. */
   holds: readonly Hold[];
+  schedules: Readonly<Record<string, ScheduleState>>;
 }
 
 export function emptyFleet(): FleetState {
-  return { epoch: 0, holds: [] };
+  return { epoch: 0, holds: [], schedules: {} };
 }
 
 /** Applies one event. Total and deterministic; what is said twice changes nothing the second time. */
@@ -33,10 +35,49 @@ export function evolveFleet(state: FleetState, event: FoldedEvent): FleetState {
       state.holds = state.holds.map((hold) => (hold === held ? { ...hold, liftedAt: event.at } : hold));
       return state;
     }
+    case "schedule.set":
+    case "schedule.removed":
+    case "schedule.due":
+    case "schedule.ran":
+      state.schedules = evolveSchedules(state.schedules, event);
+      return state;
     default:
       event satisfies never;
       return state;
   }
+}
+
+type ScheduleEvent = Extract<FoldedEvent, { type: `schedule.${string}` }>;
+
+function evolveSchedules(schedules: FleetState["schedules"], event: ScheduleEvent): FleetState["schedules"] {
+  const name = event.data.schedule;
+  const known = schedules[name];
+  const { [name]: _, ...others } = schedules;
+  if (event.type === "schedule.removed") return others;
+  const next = event.type === "schedule.set" ? declared(known, event.data.spec, event.at) : known && met(known, event);
+  return next === undefined ? schedules : { ...others, [name]: next };
+}
+
+/** New times count from now on; with the same times, what it waited for it waits for still. */
+function declared(known: ScheduleState | undefined, spec: ScheduleDefinition, at: number): ScheduleState {
+  if (known === undefined) return { spec, since: at, last: null, waiting: [], run: null, missed: null };
+  const { cron, at: moment, zone } = known.spec;
+  const isSame = cron === spec.cron && moment === spec.at && zone === spec.zone;
+  return isSame ? { ...known, spec } : { ...known, spec, since: at, last: null };
+}
+
+function met(
+  known: ScheduleState,
+  event: Exclude<ScheduleEvent, { type: "schedule.set" | "schedule.removed" }>,
+): ScheduleState {
+  if (event.type === "schedule.due") {
+    const { until, start, passed } = event.data;
+    const missed = passed === 0 ? known.missed : { time: until, why: `${passed} passed by` };
+    return { ...known, last: until, waiting: [...known.waiting, ...start], missed };
+  }
+  const { time, run, why } = event.data;
+  const waiting = known.waiting.filter((one) => one !== time);
+  return run === null ? { ...known, waiting, missed: { time, why } } : { ...known, waiting, run: { id: run, time } };
 }
 
 /** The hold of exactly this scope that is in force. */

@@ -23,6 +23,7 @@ export {
   type FleetOptions,
   fleet,
   isFleet,
+  type ScheduleOptions,
   type WorkflowInput,
   type WorkflowName,
   type WorkflowOutput,

@@ -33,6 +33,7 @@ import {
 } from "./provider.ts";
 import { checkRoute, isRoute, type Route, routeDefinition, routeParts } from "./route.ts";
 import { type BudgetsOptions, BudgetsShape, Name } from "./shape.ts";
+import { type ScheduleGiven, ScheduleShape, scheduleDefinition, scheduleFindings } from "./schedule.ts";
 import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
 import type { AnyWorkflow } from "./workflow-mark.ts";
 import { isWorkflow, type Workflow, workflowParts } from "./workflow.ts";
@@ -85,12 +86,43 @@ export interface FleetOptions<
   workflows: Workflows;
   /** Every route that a workflow uses, by name. */
   routes?: Readonly<Record<string, Omit<Route, "~types">>>;
+  /** What starts by itself, by name (I8). */
+  schedules?: Readonly<Record<string, ScheduleOptions<NoInfer<Workflows>>>>;
   /** openai, anthropic and google need no declaration. */
   providers?: Readonly<Record<string, ProviderOptions>>;
   mcpServers?: Readonly<Record<string, McpServerOptions>>;
   /** What may be used beyond one run (K2). */
   budgets?: BudgetsOptions;
 }
+
+/** When a workflow is started by itself: at the times of a cron expression, or once. */
+export type ScheduleOptions<Workflows> = {
+  [W in keyof Workflows & string]: {
+    workflow: W;
+    /** What each run is given. Default {}. */
+    input?: Workflows[W] extends Workflow<infer Input, unknown> ? Input : never;
+    /** Which of the times are made up for that passed while nothing could start: none, the newest, or all, up to
+     *  `catchUpMax` of them (default 10). Default `last`. */
+    catchUp?: "skip" | "last" | "all";
+    catchUpMax?: number;
+    /** What happens at a time at which the run before it has not ended. Default `skip`. */
+    overlap?: "allow" | "skip" | "queue";
+    /** Time zone by its IANA name, such as `Europe/Berlin`. Default UTC. */
+    zone?: string;
+  } & (
+    | {
+        /** Minute, hour, day of the month, month, day of the week; or `@hourly`, `@daily`, `@weekly`, `@monthly`,
+         *  `@yearly`. */
+        cron: string;
+        at?: undefined;
+      }
+    | {
+        /** ISO 8601, such as `2027-01-31T09:00Z`; without an offset as a clock in `zone` shows it. */
+        at: string;
+        cron?: undefined;
+      }
+  );
+}[keyof Workflows & string];
 
 const named = <T extends z.ZodType>(value: T) => z.record(Name, value);
 
@@ -103,6 +135,7 @@ const FleetOptionsShape = z.strictObject({
   providers: named(ProviderOptionsShape).optional(),
   mcpServers: named(McpServerShape).optional(),
   budgets: BudgetsShape.optional(),
+  schedules: named(ScheduleShape).optional(),
 });
 
 type Given = z.output<typeof FleetOptionsShape>;
@@ -118,6 +151,7 @@ export function fleet<
 export function fleet(options: unknown): Fleet {
   const given: Complete = {
     tools: {},
+    schedules: {},
     providers: {},
     mcpServers: {},
     routes: {},
@@ -145,6 +179,7 @@ export function fleet(options: unknown): Fleet {
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
     ...problems(patternNamesakes(given.workflows)),
     ...problems(budgetFindings(given.budgets ?? {}, given.agents, given.workflows)),
+    ...Object.entries(given.schedules).flatMap(([name, schedule]) => scheduleProblems(name, schedule, given)),
   ]);
   const definition: FleetDefinition = {
     name: given.name,
@@ -157,6 +192,7 @@ export function fleet(options: unknown): Fleet {
     workflows: mapValues(workflows, ({ definition }) => definition),
     ...(Object.keys(routes).length === 0 ? {} : { routes }),
     ...(given.budgets === undefined ? {} : { budgets: completeBudgets(given.budgets) }),
+    ...(Object.keys(given.schedules).length === 0 ? {} : { schedules: mapValues(given.schedules, scheduleDefinition) }),
     modules: functionHashes(given),
   };
   return Object.freeze({ [MARK]: true as const, definition, code: codeOf(given) });
@@ -300,6 +336,11 @@ function patternNamesakes(workflows: Readonly<Record<string, Workflow>>): Findin
 /** Two copies of this package bring two copies of the built-in patterns. */
 function isSame(one: Pattern, other: Pattern): boolean {
   return one === other || (patterns.has(one.name) && String(one.agents) === String(other.agents));
+}
+
+function scheduleProblems(name: string, schedule: ScheduleGiven, given: Complete): Problem[] {
+  const findings = scheduleFindings(name, schedule, Object.keys(given.workflows));
+  return problems(findings.map((finding) => ({ ...finding, path: ["schedules", name, ...finding.path] })));
 }
 
 function toolProblems(name: string, tool: Tool, given: Complete): Problem[] {

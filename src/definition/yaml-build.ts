@@ -24,6 +24,7 @@ import { moduleKey, moduleRef } from "./module.ts";
 import type { CheckedOptions } from "./pattern-option.ts";
 import { mcpServerDefinition, providerDefinition } from "./provider.ts";
 import { routeDefinition } from "./route.ts";
+import { scheduleDefinition } from "./schedule.ts";
 import { codeToolDefinition, httpToolDefinition, mcpToolDefinition } from "./tool.ts";
 import { fileOf } from "./yaml-check.ts";
 import { type AgentYaml, callGrant, type FleetYaml, type ToolYaml } from "./yaml-shape.ts";
@@ -60,6 +61,7 @@ export function buildFleet(
     workflows: mapValues(yaml.workflows, (given, name) => buildWorkflow(name, given, parts)),
     ...(yaml.routes === undefined ? {} : { routes: mapValues(yaml.routes, (given) => routeDefinition(given, String)) }),
     ...(yaml.budgets === undefined ? {} : { budgets: completeBudgets(yaml.budgets) }),
+    ...(yaml.schedules === undefined ? {} : { schedules: mapValues(yaml.schedules, scheduleDefinition) }),
   };
   return { definition, findings };
 }

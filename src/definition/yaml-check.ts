@@ -6,6 +6,7 @@ import { type Finding, missingReference, type Path } from "./finding.ts";
 import { checkJsonSchema } from "./json-schema.ts";
 import { checkMcpServer, checkModel, checkProvider } from "./provider.ts";
 import { checkRoute, routeDefinition, RouteShape } from "./route.ts";
+import { scheduleFindings } from "./schedule.ts";
 import { WORKFLOW_KEYS } from "./yaml-shape.ts";
 import { isRecord } from "./zod-problem.ts";
 
@@ -27,6 +28,9 @@ export function checkMeaning(raw: Fields): Finding[] {
     ...each(agents, (name, given) => at(["agents", name], checkCalls(name, given, known))),
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
     ...budgetFindings(section("budgets"), agents, section("workflows")),
+    ...each(section("schedules"), (name, given) =>
+      at(["schedules", name], scheduleFindings(name, given, Object.keys(section("workflows")))),
+    ),
   ];
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { workflowSeat } from "../core/seat.ts";
 import type { CallGrant } from "../core/definition.ts";
 import { callGrant as grantOf } from "./call-grant.ts";
+import { ScheduleShape } from "./schedule.ts";
 import { HttpShape, McpShape } from "./tool.ts";
 import { McpServerShape, providerFields } from "./provider.ts";
 import { RouteShape } from "./route.ts";
@@ -159,6 +160,7 @@ export const FleetShape = z.strictObject({
     .optional()
     .describe("Routes by name. A route stands wherever an agent may stand in a workflow."),
   budgets: BudgetsShape.optional(),
+  schedules: named(ScheduleShape).optional().describe("What starts by itself, by name."),
 });
 
 export type FleetYaml = z.output<typeof FleetShape>;

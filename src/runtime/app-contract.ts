@@ -6,6 +6,7 @@ import type { Hold, HoldTarget } from "../core/hold.ts";
 import type { Json } from "../core/json.ts";
 import type { RunState } from "../core/state.ts";
 import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
+import type { ScheduleView } from "./schedule-view.ts";
 import type { Notice } from "./coordinator.ts";
 import type { EraseRequest } from "./erasure.ts";
 import type { DeadLetterAct, DeadLetterItem } from "./dead-letter.ts";
@@ -122,6 +123,8 @@ export interface OpenFleet extends AsyncDisposable {
     run: string,
     options?: { after?: number; follow?: boolean; signal?: AbortSignal },
   ): AsyncIterable<{ version: number; event: RunEvent }>;
+  /** What starts by itself, with its next times and last run, by name (I8). */
+  schedules(): Promise<ScheduleView[]>;
   /** What happens in a run from now on, tokens included, until it ends. */
   notices(run: string, signal?: AbortSignal): AsyncIterable<Notice>;
   /** Waits for the run's end. @throws OWNER_GONE, RUN_UNKNOWN */

@@ -17,7 +17,7 @@ import { SealVerifier } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
 import { type Clock, sleep, type Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import type { RunRow, Store } from "../store/store.ts";
+import { FLEET_JOURNAL, type RunRow, type Store } from "../store/store.ts";
 import type { FactSetRequest } from "./app-contract.ts";
 import { Children, PARCELS, type Parcel } from "./children.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
@@ -31,6 +31,7 @@ import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Outbox } from "./outbox.ts";
 import { Permits } from "./permits.ts";
+import { SCHEDULE_TIMER, Schedules } from "./schedules.ts";
 import { type PlanRequest, planInput } from "./remote-planner.ts";
 import type { SignedHead } from "./signed-head.ts";
 
@@ -107,6 +108,7 @@ export class Coordinator {
   readonly #outbox: Outbox;
   readonly fleet: FleetJournal;
   readonly #holds: Holds;
+  readonly #schedules: Schedules;
   readonly #definitions: Definitions;
   readonly #permits: Permits;
   readonly #sessions = new Map<string, Session>();
@@ -137,6 +139,15 @@ export class Coordinator {
       ledger: () => this.#ledger,
       store: ports.store,
       clock: ports.clock,
+    });
+    this.#schedules = new Schedules({
+      journal: this.fleet,
+      store: ports.store,
+      clock: ports.clock,
+      isHeld: (workflow) => this.#holds.holdsWorkflow(workflow),
+      start: (hash, workflow, input, options) => this.start(hash, workflow, input, options),
+      wake: (at) => this.#wakeBefore(at),
+      failed: (error) => ports.failed(error),
     });
     this.#ledger = new Ledger({
       store: ports.store,
@@ -288,8 +299,17 @@ export class Coordinator {
     const wasHeld = await this.#holds.lift(scopeOf(target), why, by, (hold) => {
       for (const { link } of this.#dispatcher.links()) link.send(this.#holds.frame(hold, false));
     });
-    if (wasHeld) this.#lookNow();
+    if (wasHeld) {
+      this.#lookNow();
+      await this.#schedules.look();
+    }
     return wasHeld;
+  }
+
+  /** From now on the definition's schedules hold, and are kept here: their runs are pinned to it. Those that it does not
+   *  declare any more are over. Resolves when what was missed has been dealt with (I8). */
+  keepSchedules(hash: string, definition: FleetDefinition): Promise<void> {
+    return this.#schedules.serve(hash, definition);
   }
 
   /** What is held, in the order in which it was. */
@@ -461,6 +481,7 @@ export class Coordinator {
     this.#closed = true;
     this.#dispatcher.stop();
     this.#outbox.close();
+    this.#schedules.close();
     this.#tick?.timer.cancel();
     this.#chores?.cancel();
     // The heads of what becomes durable last are signed too.
@@ -684,6 +705,7 @@ export class Coordinator {
       // Not before: a look that comes earlier than a slow commit does not find it, and nothing would look again.
       if (event.type === "task.retried") this.#wakeBefore(event.data.readyAt);
       if (event.type === "run.resumed") this.#lookNow();
+      if (isEnd(event)) this.#schedules.ended(hot.id);
       if (event.type === "task.suspended" && event.data.wakeAt !== null) this.#wakeBefore(event.data.wakeAt);
       if (event.type === "task.escalated" && event.data.deadline !== null) this.#wakeBefore(event.data.deadline);
       if (event.type === "step.asked" && event.data.ask.deadline !== null) this.#wakeBefore(event.data.ask.deadline);
@@ -789,6 +811,7 @@ export class Coordinator {
   }
 
   async #fireTimer(run: string, name: string): Promise<void> {
+    if (run === FLEET_JOURNAL) return this.#schedules.fire(name.slice(SCHEDULE_TIMER.length));
     const events = await this.#ledger.submit(run, { type: "timer.fire", name });
     if (events.length > 0) return;
     const { version } = await this.#store.head(run);
@@ -866,6 +889,9 @@ interface Session {
   /** Something of it did not verify: it is not heard any more. */
   refused: boolean;
 }
+
+const isEnd = ({ type }: RunEvent): boolean =>
+  type === "run.completed" || type === "run.failed" || type === "run.stopped";
 
 function reasonOf(worker: LinkState | undefined, hold: Pick<Hold, "why" | "by"> | null): string {
   if (hold !== null) return `paused by ${hold.by}: ${hold.why}`;

@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS, DEFAULT_RETRY, PRIORITY } from "../core/definition.ts";
 import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
 import type { TaskLimits } from "../core/money.ts";
+import type { Json } from "../core/json.ts";
 import type { Planner } from "../core/planner.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
@@ -149,4 +150,19 @@ export function workflowOf(definition: FleetDefinition, name: string): WorkflowD
     hint: names.length === 0 ? "It has none." : `It has: ${names.join(", ")}.${meant}`,
     details: { workflow: name, workflows: names, ...(suggestion === null ? {} : { suggestion }) },
   });
+}
+
+/** @throws {FlotillaError} WORKFLOW_UNKNOWN, INPUT_INVALID naming each problem */
+export function checkInput(definition: FleetDefinition, name: string, input: Json): void {
+  const workflow = workflowOf(definition, name);
+  if (workflow.input === null) return;
+  const problems = problemsOf(workflow.input, input);
+  if (problems.length === 0) return;
+  throw new FlotillaError(
+    "INPUT_INVALID",
+    `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`,
+    {
+      details: { workflow: name, problems },
+    },
+  );
 }

@@ -119,7 +119,7 @@ export async function foldFleet(
 ): Promise<{ state: FleetState; version: number; snapshotVersion: number }> {
   const snapshot = await store.snapshot(FLEET_JOURNAL);
   const kept = snapshot === null ? null : stateIn(snapshot.bytes);
-  const state = kept ?? emptyFleet();
+  const state: FleetState = { ...emptyFleet(), ...kept };
   const snapshotVersion = kept === null ? 0 : (snapshot?.version ?? 0);
   let version = snapshotVersion;
   for await (const { row, opened } of readJournal(store, FLEET_JOURNAL, version)) {

@@ -10,6 +10,7 @@ import { type DeadLetterItem, deadLetterItem } from "./dead-letter.ts";
 import { type InboxItem, itemOf } from "./inbox-item.ts";
 import { readRun } from "./journal.ts";
 import { NoticeBell } from "./notice-bell.ts";
+import { readSchedules, type ScheduleView } from "./schedule-view.ts";
 import { readResult, readState, resultOf } from "./read-run.ts";
 
 /** Why a watch ends when nobody wants more: a reason that costs no stack trace. */
@@ -97,6 +98,10 @@ export class FleetView implements OpenFleet {
       signal?.removeEventListener("abort", abort);
       watching.abort();
     }
+  }
+
+  schedules(): Promise<ScheduleView[]> {
+    return readSchedules(this.store, systemClock().now());
   }
 
   async *notices(run: string, signal?: AbortSignal): AsyncGenerator<Notice> {

@@ -64,6 +64,11 @@ export class Holds implements DispatchHolds {
     return state.hold !== null || this.parked(state, task) !== null;
   }
 
+  /** Whether no run of a workflow may go on. */
+  holdsWorkflow(workflow: string): boolean {
+    return this.open.some(({ scope, name }) => scope === "fleet" || (scope === "workflow" && name === workflow));
+  }
+
   /** Where a task waits while its workflow or an agent is held. When everything is held, nobody looks into any queue. */
   parked(state: RunState, task: TaskState): string | null {
     const { open } = this;

@@ -188,6 +188,8 @@ export class Ledger {
   readonly #dirty = new Set<HotRun>();
   #scheduled = false;
   #flushing = false;
+  /** The rider had more to say while a flush was under way. */
+  #woken = false;
   #closed = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -304,7 +306,8 @@ export class Ledger {
 
   /** Asks for a flush, also when only the rider has something. */
   wake(): void {
-    this.#schedule();
+    if (this.#flushing) this.#woken = true;
+    else this.#schedule();
   }
 
   /** Resolves when nothing is waiting to become durable. */
@@ -536,8 +539,10 @@ export class Ledger {
       }
     }
     this.#flushing = false;
-    // A rider that asks for its turn during a flush is not heard.
-    if ((this.#dirty.size > 0 || riderRefused) && again) this.#schedule();
+    // A rider that asked for its turn during the flush gets it now.
+    const woken = this.#woken || riderRefused;
+    this.#woken = false;
+    if ((this.#dirty.size > 0 || woken) && again) this.#schedule();
     if (this.#dirty.size === 0 && !this.#scheduled) for (const waiter of this.#idleWaiters.splice(0)) waiter();
   }
 

@@ -13,7 +13,6 @@ import type { Clock, Timer } from "../platform/clock.ts";
 import { sleep } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import { FLEET_JOURNAL, type RunRow, type Store } from "../store/store.ts";
-import { problemsOf } from "../tool/validate.ts";
 import { VERSION } from "../version.ts";
 import { type Agents, openAgents } from "./agents.ts";
 import type { FactSetRequest, OpenFleet, OwnerInfo, StartRequest } from "./app-contract.ts";
@@ -22,7 +21,7 @@ import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { Eraser, type EraseRequest } from "./erasure.ts";
 import { FleetView } from "./fleet-view.ts";
 import { actOnDeadLetter, type DeadLetterAct } from "./dead-letter.ts";
-import { workflowOf } from "./definitions.ts";
+import { checkInput } from "./definitions.ts";
 import { plannerHere } from "./held-planner.ts";
 import { type HostOptions, HostPool } from "./host-pool.ts";
 import type { Hub } from "./hub.ts";
@@ -137,7 +136,14 @@ export class Owner implements OwnerControl {
     });
     await this.#eraser.resume();
     await this.#coordinator.recover();
+    await this.#keepSchedules();
     this.#keepHouse();
+  }
+
+  /** A process that only decides, and has no workers, leaves the times of schedules to one that has. */
+  async #keepSchedules(): Promise<void> {
+    if (this.#current === null || (this.#hosts !== null && this.#ports.hostOptions.hosts === 0)) return;
+    await this.#coordinator.keepSchedules(this.#current.hash, this.#current.opened.definition);
   }
 
   /** What was signed last must still be there: else the fleet's journal was cut or replaced while nobody had it open. That
@@ -164,6 +170,7 @@ export class Owner implements OwnerControl {
     this.#missing.clear();
     this.#codeless.clear();
     const hash = await this.#adopt(opened);
+    await this.#keepSchedules();
     this.#coordinator.look();
     return hash;
   }
@@ -534,21 +541,6 @@ async function sameCode(definition: FleetDefinition, folder: string | null): Pro
     if (isFlotillaError(error) && error.code === "DEFINITION_MISSING") return false;
     throw error;
   }
-}
-
-/** @throws {FlotillaError} WORKFLOW_UNKNOWN, INPUT_INVALID naming each problem */
-function checkInput(definition: FleetDefinition, name: string, input: Json): void {
-  const workflow = workflowOf(definition, name);
-  if (workflow.input === null) return;
-  const problems = problemsOf(workflow.input, input);
-  if (problems.length === 0) return;
-  throw new FlotillaError(
-    "INPUT_INVALID",
-    `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`,
-    {
-      details: { workflow: name, problems },
-    },
-  );
 }
 
 function needsCode({ agents, tools }: FleetDefinition): boolean {

@@ -30,10 +30,15 @@ export class StartGate {
   admits(key: string, place: Place): boolean {
     if (this.#cancelled.has(key)) return false;
     for (const hold of this.#holds.values()) {
-      if (covers(hold, place) && (hold.held || place.epoch < hold.epoch)) return false;
+      if (covers(hold, place) && !isLater(place, hold)) return false;
     }
     return true;
   }
+}
+
+/** Whether an attempt was given out when the hold had been lifted, also when that word has not come yet. */
+function isLater(place: Place, { held, epoch }: HoldFrame): boolean {
+  return held ? place.epoch > epoch : place.epoch >= epoch;
 }
 
 function covers({ scope, name }: HoldFrame, { workflow, line }: Place): boolean {

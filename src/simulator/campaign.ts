@@ -55,6 +55,8 @@ export const RECOVERIES = [
   "run.failed LIMIT_TOKENS",
   "run.paused",
   "run.resumed",
+  "schedule.due",
+  "schedule.ran",
   "step.settled done",
   "step.settled not-done",
   "step.unknown check",

@@ -15,6 +15,7 @@ import { graph } from "../pattern/graph.ts";
 import { patterns } from "../pattern/index.ts";
 import { definePattern } from "../pattern/pattern.ts";
 import { Prng } from "./prng.ts";
+import { EPOCH_MS } from "./world.ts";
 
 const retry = { initialDelayMs: 100, delayMsMax: 2_000, attemptsMax: 4 };
 const At = z.object({ at: z.string() });
@@ -99,7 +100,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
   const routes = { anyone: routeOf(random) };
-  const shared = budgets(random);
+  const shared = { ...budgets(random), ...schedulesOf(seed, Object.keys(workflows)) };
   const tools = { ...declared.definition.tools, ...approvals(random) };
   for (const declaration of Object.values(workflows)) escalate(declaration, random);
   return { ...declared.definition, tools, routes, workflows, ...shared };
@@ -140,6 +141,28 @@ function routeOf(random: Prng): RouteDefinition {
   const classified = { intents: [intent("dig", "ada"), intent("lift", "muse")], classifier: "lead" };
   const otherwise = random.chance(0.7) ? { otherwise: "bob" } : {};
   return routeDefinition({ ...given, ...otherwise, ...(random.chance(0.5) ? classified : {}) }, String);
+}
+
+/** Some things start by themselves: at a moment, or every minute. */
+function schedulesOf(seed: number, workflows: readonly string[]): Pick<FleetDefinition, "schedules"> {
+  const random = new Prng(seed, "schedules");
+  if (!random.chance(0.2)) return {};
+  const common = () => ({
+    workflow: random.pick(workflows),
+    input: { scheduled: true },
+    zone: "UTC",
+    catchUp: random.pick(["skip", "last", "all"] as const),
+    catchUpMax: random.int(1, 4),
+    overlap: random.pick(["allow", "skip", "queue"] as const),
+  });
+  const at = new Date(EPOCH_MS + random.int(1, 12) * 1_000).toISOString().replace(".000Z", "Z");
+  return {
+    schedules: {
+      // A moment that passes while nothing is up must not be let pass: the checker waits for it.
+      once: { ...common(), catchUp: "last", cron: null, at },
+      ...(random.chance(0.5) ? { often: { ...common(), cron: "* * * * *", at: null } } : {}),
+    },
+  };
 }
 
 /** Some workflows meet their limits. */

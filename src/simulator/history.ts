@@ -38,6 +38,9 @@ export interface EventFields {
   readonly parent?: { readonly run: string; readonly task: string };
   readonly proof?: { readonly session: string; readonly seq: number; readonly digest: string };
   readonly scope?: string;
+  readonly schedule?: string;
+  readonly start?: readonly number[];
+  readonly time?: number;
   readonly add?: readonly {
     readonly task: string;
     readonly needs: readonly (string | RecordedNeed)[];

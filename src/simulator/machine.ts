@@ -104,7 +104,7 @@ export class Machine {
       notify: (notice) => this.#parts.notify(notice),
     };
     const coordinator = planted.coordinator?.(ports) ?? new Coordinator(ports);
-    await coordinator.register(code.definition);
+    const hash = await coordinator.register(code.definition);
     // Nothing is answered before a flush of its own, which covers what a predecessor wrote and did not flush.
     await coordinator.fleet.append("fleet.opened", {
       fleet: FLEET,
@@ -114,6 +114,7 @@ export class Machine {
     if (mode === "library") {
       this.#startLocal(process, coordinator, queue);
       await coordinator.recover();
+      await coordinator.keepSchedules(hash, code.definition);
       this.#owner = { process, coordinator, hosts: null };
       return;
     }
@@ -131,6 +132,7 @@ export class Machine {
     hosts = new SimulatedHosts(parts, process, coordinator, queue);
     hosts.serve();
     await coordinator.recover();
+    await coordinator.keepSchedules(hash, code.definition);
     this.#owner = { process, coordinator, hosts };
   }
 

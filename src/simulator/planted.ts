@@ -35,6 +35,8 @@ export const PLANTED = {
   "lose what is in the outbox": { store: (store) => leaky(store) },
   /** A parent believes every message that its child ended, also the second one. */
   "hear of a child twice": { decide: gullible, store: (store) => unsent(store) },
+  /** The store has no timers of schedules. */
+  "forget the time of a schedule": { store: (store) => unpunctual(store) },
   /** A host goes on when its coordinator is gone. */
   "leak an orphan": { orphans: true },
   /** A swarm gives out work as if nobody held any. */
@@ -126,6 +128,17 @@ class Heedless extends Coordinator {
 
 function heedless(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
   return decide(state, command, { ...context, holds: [] });
+}
+
+function unpunctual(store: Store): Store {
+  return withCommit(store, (commits) =>
+    store.commit(
+      commits.map((commit) => {
+        const timers = commit.timers?.filter((timer) => timer.op === "clear" || !timer.name.startsWith("schedule/"));
+        return timers === undefined ? commit : { ...commit, timers };
+      }),
+    ),
+  );
 }
 
 function oblivious(store: Store): Store {

@@ -191,7 +191,9 @@ class Simulation {
     await world.run(ended, { untilMs: safetyMs, happeningsMax });
     this.#faults.stop();
     await world.run(ended, { untilMs: world.elapsedMs + livenessMs, happeningsMax });
-    await world.run(failed, { untilMs: world.elapsedMs + REST_MS, happeningsMax });
+    // What is scheduled may begin in the time of rest.
+    do await world.run(failed, { untilMs: world.elapsedMs + REST_MS, happeningsMax });
+    while (!ended() && world.elapsedMs < livenessMs);
     if (failed()) return;
     for (const checker of this.#checkers) await checker.end?.();
   }

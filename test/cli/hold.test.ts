@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CommandLine, newProject } from "./command-line.ts";
 
@@ -57,4 +58,24 @@ test("X5: kill shows what it would stop, and wants --yes", async () => {
     stdout: expect.stringContaining("the fleet is stopped: wrong mails") as string,
   });
   expect((await flotilla(cwd, "ls")).stderr).toContain("the fleet was killed by cli");
+});
+
+test("I8: schedules on record are listed, with what holds them", async () => {
+  const cwd = newProject();
+  expect(JSON.parse((await flotilla(cwd, "schedules", "--json")).stdout)).toEqual([]);
+  appendFileSync(
+    join(cwd, "fleet.yaml"),
+    "schedules:\n  yearly: { workflow: broken, cron: '@yearly', zone: Europe/Berlin }\n",
+  );
+  const dev = new CommandLine(["dev"], { cwd });
+  await dev.says("Ready");
+  const [listed] = JSON.parse((await flotilla(cwd, "schedules", "--json")).stdout) as [Record<string, unknown>];
+  expect(listed).toMatchObject({ name: "yearly", workflow: "broken", cron: "@yearly", paused: null, last: null });
+  expect(listed.next).toHaveLength(3);
+  await flotilla(cwd, "pause", "--workflow", "broken", "--reason", "it is broken");
+  const shown = await flotilla(cwd, "schedules");
+  expect(shown.stdout).toMatch(/yearly +broken +cron @yearly Europe\/Berlin +paused/);
+  expect(shown.stderr).toContain("workflow broken is paused by cli");
+  dev.child.kill("SIGINT");
+  await dev.ended;
 });

@@ -196,6 +196,27 @@ const WRONG: readonly [name: string, yaml: string, problems: readonly string[]][
     ],
   ],
   [
+    "schedules that mean nothing",
+    fleet({
+      more: `schedules:
+  one: { workflow: mian, cron: "61 * * * *", zone: Europe/Berln }
+  two: { workflow: main }
+  three: { workflow: main, cron: "@daily", at: "2030-01-01T00:00Z" }
+  four: { workflow: main, at: tomorrow }
+  five: { workflow: main, cron: "@daily", catchup: all }
+`,
+    }),
+    [
+      `DEFINITION_REFERENCE fleet.yaml:6 [mian] schedule "one" uses workflow "mian", which is not defined → main`,
+      `DEFINITION_INVALID fleet.yaml:6 ["61 * * * *"] schedule "one": "61" is no minute: 0 to 59`,
+      `DEFINITION_INVALID fleet.yaml:6 [Europe/Berln] schedule "one": there is no time zone "Europe/Berln"`,
+      `DEFINITION_MISSING_KEY fleet.yaml:7 [two] schedule "two" does not say when`,
+      `DEFINITION_INVALID fleet.yaml:8 [at] schedule "three" has both cron and at`,
+      `DEFINITION_INVALID fleet.yaml:9 [tomorrow] schedule "four": "tomorrow" is no time`,
+      `DEFINITION_UNKNOWN_KEY fleet.yaml:10 [catchup] unknown key "catchup" → catchUp`,
+    ],
+  ],
+  [
     "a misspelt section",
     fleet({ more: "tool: {}\n" }),
     [`DEFINITION_UNKNOWN_KEY fleet.yaml:5 [tool] unknown key "tool" → tools`],

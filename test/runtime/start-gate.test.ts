@@ -18,6 +18,14 @@ test("invariant 6: what is held is not begun, and neither is what was given out 
   expect(gate.admits("r/a/2", place(2))).toBe(true);
 });
 
+test("what was given out after a hold was lifted is begun, though that word comes later", () => {
+  const gate = new StartGate();
+  gate.set(holding("fleet", null, true, 1));
+  expect(gate.admits("r/a/2", place(2))).toBe(true);
+  gate.set(holding("fleet", null, false, 2));
+  expect(gate.admits("r/a/2", place(2))).toBe(true);
+});
+
 test("a word that comes late does not undo a newer one", () => {
   const gate = new StartGate();
   gate.set(holding("workflow", "w", false, 4));

@@ -26,6 +26,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "forget what is claimed": { promise: "C3:", seedsMax: 20 },
   "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
+  "forget the time of a schedule": { promise: "I8:", seedsMax: 60 },
   "dispatch in spite of a hold": { promise: "6:", seedsMax: 40 },
   "forget holds at a restart": { promise: "6:", seedsMax: 400 },
   "forget who is busy": { promise: "C6:", seedsMax: 20 },

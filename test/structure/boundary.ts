@@ -1,7 +1,7 @@
 /** All that those who put things together may draw on. */
 const PARTS = [
   ...["error", "version", "agent", "carrier", "core", "definition", "expression", "message", "model", "pattern"],
-  ...["route", "platform", "store", "telemetry", "tool"],
+  ...["route", "schedule", "platform", "store", "telemetry", "tool"],
 ];
 
 /** Who may import whom, by folder below `src` (`""` is `src` itself). A name with a slash is one file. `core` and
@@ -15,6 +15,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Pure.
   core: ["error", "message"],
   expression: ["core"],
+  schedule: ["core"],
   pattern: ["error", "core", "definition", "expression"],
   route: ["error", "core", "expression"],
 
@@ -30,7 +31,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   // What people write, and what runs it.
   definition: [
-    ...["error", "core", "expression", "message", "pattern", "route"],
+    ...["error", "core", "expression", "message", "pattern", "schedule", "route"],
     ...["model/model", "model/script", "model/tokens", "platform/own-package"],
   ],
   agent: ["error", "core", "definition", "message", "model", "platform", "telemetry", "tool", "carrier/frame"],

@@ -82,6 +82,10 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "dead-letter.edited": "A dead letter got another input.",
   "hold.placed": "A workflow, an agent or the fleet (`name` is null) was paused, or the fleet was killed.",
   "hold.lifted": "It was resumed.",
+  "schedule.set": "A schedule was declared, or declared anew; its times count from here on.",
+  "schedule.removed": "A schedule is not declared any more.",
+  "schedule.due": "Times of a schedule came: each in `start` is to start a run; `passed` others start nothing.",
+  "schedule.ran": "A run was started for a time; or none (`run` is null), and `why` says why.",
 };
 
 /** The events of both kinds of journal, with their fields. */

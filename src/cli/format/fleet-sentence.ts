@@ -2,6 +2,8 @@ import { targetName, targetOf } from "../../core/hold.ts";
 import type { JournalEvent } from "../../runtime/journal.ts";
 import type { FleetEventData, FleetEventType } from "../../runtime/fleet-journal.ts";
 import { plural } from "./number.ts";
+import { scheduleText } from "./schedule.ts";
+import { dateTime } from "./sentence.ts";
 
 type FleetEvent = { [K in FleetEventType]: { type: K; data: FleetEventData[K] } }[FleetEventType];
 
@@ -53,6 +55,24 @@ export function fleetSentence(given: JournalEvent): string {
     case "hold.lifted": {
       const { by, why } = event.data;
       return `${targetName(targetOf(event.data))} was resumed by ${by}${why === "" ? "" : `: ${why}`}`;
+    }
+    case "schedule.set": {
+      const { schedule, spec } = event.data;
+      return `schedule ${schedule} of ${spec.workflow} was declared: ${scheduleText(spec)}`;
+    }
+    case "schedule.removed":
+      return `schedule ${event.data.schedule} is not declared any more`;
+    case "schedule.due": {
+      const { schedule, start, passed, until } = event.data;
+      const passing = passed === 0 ? "" : `${start.length === 0 ? "" : ", and "}${plural(passed, "time")} passed by`;
+      const starting = start.length === 0 ? "" : plural(start.length, "run");
+      return `schedule ${schedule} is due for ${dateTime(until)}: ${starting}${passing}`;
+    }
+    case "schedule.ran": {
+      const { schedule, time, run, why } = event.data;
+      return run === null
+        ? `schedule ${schedule} started nothing for ${dateTime(time)}: ${why}`
+        : `schedule ${schedule} started ${run} for ${dateTime(time)}`;
     }
     default:
       event satisfies never;

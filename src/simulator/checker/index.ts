@@ -14,6 +14,7 @@ import { oneEnd } from "./one-end.ts";
 import { queueEmpty } from "./queue-empty.ts";
 import { routed } from "./routed.ts";
 import { settled } from "./settled.ts";
+import { schedules } from "./schedules.ts";
 import { stepsOnce } from "./steps-once.ts";
 import { stopped } from "./stopped.ts";
 import { withinLimits } from "./within-limits.ts";
@@ -27,6 +28,7 @@ export const checkers: readonly CheckerMaker[] = [
   nothingLost,
   factsTrue,
   stopped,
+  schedules,
   believed,
   chained,
   granted,
