@@ -116,7 +116,7 @@ describe("X5: holds of the fleet's journal", () => {
     const state = emptyFleet();
     for (const event of [placed("agent", "x"), placed("agent", "x", 9), lifted("agent", "x"), lifted("agent", "x", 9)])
       evolveFleet(state, event);
-    expect(state).toEqual({ epoch: 2, holds: [hold("agent", "x", 1, 2)] });
+    expect(state).toMatchObject({ epoch: 2, holds: [hold("agent", "x", 1, 2)] });
   });
 
   it("are forgotten, the oldest first, when they were lifted and are many; never one in force", () => {
