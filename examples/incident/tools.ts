@@ -223,6 +223,17 @@ export async function writeReport(
   return { report: path, ...conclusionOf(finding) };
 }
 
+/** Files the proposed action beside the report, for whoever is on call. It carries nothing out, and says so. */
+export function fileAction(
+  { report, component, action }: { report: string; component: string; action: string },
+  context: { idempotencyKey: string },
+) {
+  const path = resolve(FOLDER, dirname(report), "action.md");
+  const text = `# Proposed action\n\n${action}\n\nComponent: ${component}. Report: ${report}.\n\nA person approved that this is filed. Nothing was carried out.\n`;
+  replaceFile(path, text, context.idempotencyKey);
+  return { summary: `filed in ${path}; nothing was carried out`, path };
+}
+
 /** Whole or not at all, also when the process dies in the middle. */
 function replaceFile(path: string, text: string, key: string): void {
   const half = `${path}.${key.replaceAll(/\W/g, "").slice(-16)}.tmp`;

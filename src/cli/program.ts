@@ -137,6 +137,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: "--tokens", description: "show models' words as they stream" },
       { flags: "--verbose", description: "show every step" },
       { flags: "-y, --yes", description: "do not ask before a run that costs money" },
+      {
+        flags: "--approve <tool>",
+        description: "allow this run's calls of a tool that wants approval; on record as yours",
+        repeated: true,
+      },
     ],
     uses: ["definition", "owner", "work"],
     examples: ["flotilla run incident --input log=app.log", "flotilla run --resume"],

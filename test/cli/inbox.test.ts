@@ -106,3 +106,13 @@ test("what cannot be decided so gets what can", async () => {
   expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("Choose one of: approve, reject.") });
   expect(json).toMatchObject({ code: 2, stderr: expect.stringContaining("--edit is not valid JSON") });
 });
+
+test("what is allowed beforehand is approved as it comes, on record; of nothing else", async () => {
+  const folder = newProject();
+  expect(await flotilla(folder, ["run", "news", "--approve", "restart"])).toMatchObject({ code: 4 });
+  const ran = await flotilla(folder, ["run", "news", "--approve", "publish", "--input", "text=allowed"]);
+  expect(ran).toMatchObject({ code: 0, stdout: "answered: published allowed\n" });
+  expect(await inbox(folder, "--decided")).toMatchObject([
+    { decided: { choice: "approve", note: "allowed beforehand, with --approve" } },
+  ]);
+});

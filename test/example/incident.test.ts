@@ -9,7 +9,7 @@ import { type App, open } from "../../src/open.ts";
 import { simulate } from "../../src/simulator/index.ts";
 import { bundledLines, EXAMPLE, FAULTLESS, HARMLESS, logFolder, outOfMemoryLog, SHIFT, TRUTH } from "./incident-log.ts";
 
-const LEFT_OUT = new Set(["capture", ".flotilla", "report.md"]);
+const LEFT_OUT = new Set(["capture", ".flotilla", "report.md", "action.md"]);
 
 const folder = logFolder();
 const example = join(folder.path, "incident");
@@ -36,6 +36,9 @@ function withoutThinking(script: string): void {
 async function investigate(log: string, name: string) {
   const report = join(folder.path, `${name}.md`);
   const run = await app.start("incident", { log, report } as unknown as Json);
+  for await (const { type } of run.events())
+    if (type === "step.asked")
+      for (const { id } of await app.inbox({ run: run.id })) await app.decide(id, { choice: "approve" });
   const output = (await run.result()) as { [key: string]: Json };
   const text = readFileSync(report, "utf8");
   const finding = findingIn(text);
@@ -71,6 +74,9 @@ describe("the incident example, through the whole engine", () => {
       expect(line).toBeGreaterThan(TRUTH.fault.firstLine);
       expect(line).toBeLessThan(TRUTH.recovered.line);
     }
+    const action = readFileSync(join(folder.path, "action.md"), "utf8");
+    expect(action).toContain(TRUTH.component);
+    expect(action).toContain("Nothing was carried out");
     expect(text).toContain("judged by the scripted model, whose judgement is canned");
     const tasks = [...(await run.state()).tasks.keys()];
     expect(tasks.filter((id) => id.startsWith("read/"))).toHaveLength(12);

@@ -12,7 +12,7 @@ import { brief, harmless, outputText } from "../format/brief.ts";
 import { parseSpan } from "../format/number.ts";
 import { endLine, type RunProgress } from "../format/progress.ts";
 import { shortId } from "../format/status.ts";
-import { itemCommand, itemLine, itemsOf } from "../inbox-item.ts";
+import { itemCommand, itemLine, itemsOf, whoDecides } from "../inbox-item.ts";
 import { heldDocument, heldInRun, heldLine, heldOf } from "../held.ts";
 import { readInput } from "../input.ts";
 import { type Interrupts, takeInterrupts } from "../interrupt.ts";
@@ -227,20 +227,49 @@ class RunCommand {
 
   async #follow(progress: RunProgress): Promise<ExitCode> {
     const { terminal } = this.#context;
+    // What is allowed beforehand is looked for whenever the run waits, until it waits for something else.
+    let looks = texts(this.#options.approve).length > 0;
     for (;;) {
       const followed = await follow(this.#context, this.#session.app, progress, {
         signal: this.#interrupts.first,
         tokens: this.#options.tokens === true,
         verbose: this.#options.verbose === true,
         quiet: this.#quiet,
-        untilWaiting: !terminal.interactive,
+        untilWaiting: looks || !terminal.interactive,
         each: (version, event) => this.#recovery?.add(version, event),
       });
       if (followed === "ended") return this.#ended(progress);
-      if (followed === "waiting") return this.#waiting(progress);
+      if (followed === "waiting") {
+        if (await this.#approve(progress)) continue;
+        looks = false;
+        if (terminal.interactive) continue;
+        return this.#waiting(progress);
+      }
       if (followed === "interrupted") return await this.#interrupted(progress);
       await this.#takeOver(progress);
     }
+  }
+
+  /** Lets calls be made that `--approve` names; returns whether there were any. */
+  async #approve(progress: RunProgress): Promise<boolean> {
+    const tools = texts(this.#options.approve);
+    const { app } = this.#session;
+    const wanted = itemsOf(progress.state).filter(({ tool }) => tool !== null && tools.includes(tool));
+    const decision = { choice: "approve", by: whoDecides({}), note: "allowed beforehand, with --approve" } as const;
+    for (const { id } of wanted) {
+      await app.control.decide(id, decision).catch((error: unknown) => {
+        // Somebody else was first: then it does not wait any more either.
+        if (!isFlotillaError(error) || error.code !== "INBOX_DECIDED") throw error;
+      });
+    }
+    if (wanted.length === 0) return false;
+    const { id, version: after } = progress.state;
+    for await (const { version, event } of app.events(id, { after, follow: false })) {
+      const line = progress.add(event);
+      this.#recovery?.add(version, event);
+      if (line !== null && !this.#quiet) this.#context.terminal.note(line);
+    }
+    return true;
   }
 
   /** The process that served the fleet is gone: whoever is first goes on with its runs. */
