@@ -24,8 +24,11 @@ const OPEN_OPTIONS = {
   suspectHostsMax: count.optional(),
 } satisfies Record<keyof OpenOptions, z.ZodType>;
 
+/** Characters: a key is an index entry, not a place for content. */
+const IDEMPOTENCY_KEY_MAX = 512;
+
 const START_OPTIONS = {
-  idempotencyKey: z.string().min(1).optional(),
+  idempotencyKey: z.string().min(1).max(IDEMPOTENCY_KEY_MAX).optional(),
   limits: WorkflowLimitsShape.optional(),
   priority: PriorityShape.optional(),
   by: z.string().min(1).optional(),

@@ -372,7 +372,9 @@ export class FleetJournal {
     if (this.#reading !== null) return;
     this.#fold().catch((error: unknown) => {
       this.#clock.after(SIGN_EVERY_MS, () => this.#wake());
-      if (!(error instanceof FlotillaError)) throw error;
+      if (!isFlotillaError(error)) throw error;
+      // What is damaged stays so: whoever cannot do without the record is told (F14).
+      if (error.class === "permanent") this.#tellInsisting(error);
     });
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { FlotillaError } from "../error.ts";
@@ -75,17 +75,31 @@ export function readOwner(folder: string): OwnerRecord | null {
   try {
     return JSON.parse(readFileSync(join(folder, RECORD_FILE), "utf8")) as OwnerRecord;
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    if (error instanceof SyntaxError) return null;
+    if (["ENOENT", "EISDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return null;
     throw error;
   }
 }
 
 function openLockFile(folder: string): DatabaseSync {
+  refuseFolders(folder);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return new DatabaseSync(join(folder, LOCK_FILE), { timeout: 0 });
   } catch (error) {
     throw unwritable(folder, error);
+  }
+}
+
+/** A folder at the place of a file of ours is somebody's mistake, such as a volume that was mounted there. */
+function refuseFolders(folder: string): void {
+  for (const name of [LOCK_FILE, RECORD_FILE]) {
+    const path = join(folder, name);
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+    throw new FlotillaError("STORE_READONLY", `${path} is a folder, where a file of Flotilla's belongs`, {
+      hint: "Remove that folder; the file is made anew.",
+      details: { path },
+    });
   }
 }
 

@@ -9,7 +9,7 @@ export const SECRET_LENGTH_MIN = 4;
 const ENCODED_LENGTH_MIN = 8;
 
 /** Replaces every occurrence of a secret with `[secret NAME]` (X8): as it is, escaped as JSON (also twice), URL-encoded,
- *  and in base64 and base64url at any alignment, so also inside `Basic` credentials. Values shorter than
+ *  in hex, and in base64 and base64url at any alignment, so also inside `Basic` credentials. Values shorter than
  *  `SECRET_LENGTH_MIN` characters are left alone. Build it once; it holds the secrets in memory. */
 export function redactor(secrets: Iterable<readonly [name: string, value: string]>): Redactor {
   const names = new Map<string, string>();
@@ -49,6 +49,7 @@ function forms(secret: string): Set<string> {
   found.add(encodeURIComponent(secret).replaceAll("%20", "+"));
   if (secret.length < ENCODED_LENGTH_MIN) return found;
   const bytes = Buffer.from(secret);
+  found.add(bytes.toString("hex")).add(bytes.toString("hex").toUpperCase());
   found.add(bytes.toString("base64")).add(bytes.toString("base64url"));
   for (const offset of [0, 1, 2]) {
     const aligned = alignedBase64(bytes, offset);

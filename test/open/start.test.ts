@@ -45,6 +45,7 @@ describe("what is started must be known and right", () => {
   test.each<[object, string]>([
     [{ priority: "URGENT" }, "CRITICAL"],
     [{ idempotencykey: "k" }, "idempotencyKey"],
+    [{ idempotencyKey: "k".repeat(513) }, "idempotencyKey"],
     [{ limits: { stepsMax: 0 } }, "stepsMax"],
     [{ limits: { costUsd: 1 } }, "costUsdMax"],
   ])("options %j: what is wrong is named", async (options, named) => {

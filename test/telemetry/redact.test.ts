@@ -16,6 +16,7 @@ describe("the redactor", () => {
       new URLSearchParams({ q: secret }).toString(),
     ];
     forms.push(Buffer.from(secret).toString("base64"), Buffer.from(secret).toString("base64url"));
+    forms.push(Buffer.from(secret).toString("hex"), Buffer.from(secret).toString("hex").toUpperCase());
     for (const form of forms) expect(redact(`before ${form} after`)).toContain("[secret MY_KEY]");
     expect(redact(`a ${secret} b ${secret}`)).toBe("a [secret MY_KEY] b [secret MY_KEY]");
   });
