@@ -555,11 +555,12 @@ class Decision {
     this.emit({ type: "child.requested", at: this.now, data });
   }
 
-  /** A child's end is heard once; of a task that is over it says nothing any more. */
+  /** A child's end is heard once. What it used counts also when its task was over before. */
   private endChild({ task: id, child, status, output, error, used }: Extract<Command, { type: "child.end" }>): void {
     const task = this.state.tasks.get(id);
-    if (task?.child?.run !== child || SETTLED.has(task.status)) return;
+    if (task?.child?.run !== child || task.childEnded) return;
     this.emit({ type: "child.ended", at: this.now, data: { child, status, task: id, used } });
+    if (SETTLED.has(task.status)) return this.checkUsage(task);
     const data = { task: id, attempt: task.attempt };
     if (status === "completed") {
       this.emit({ type: "task.completed", at: this.now, data, payload: { output } });

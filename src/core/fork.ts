@@ -77,7 +77,10 @@ export function planFork(events: readonly RunEvent[], { at, changed }: ForkWish)
 /** What was under way and cannot go on from its record: its agent is another one, a write of it is open, or it waits for
  *  an answer that only the other run will get. */
 export function isRedone(task: TaskState, changed: ReadonlySet<string>): boolean {
-  if (task.kind === "group" || SETTLED.has(task.status) || task.attempt === 0) return false;
+  if (SETTLED.has(task.status)) return false;
+  // Its child is the other run's, and tells that one of its end.
+  if (task.kind === "run") return task.child !== null;
+  if (task.kind === "group" || task.attempt === 0) return false;
   if (changed.has(task.agent ?? "")) return true;
   for (const { status, asked } of task.steps.values()) {
     if (status === "started" || status === "unknown") return true;

@@ -342,6 +342,8 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "run.forked": {
       const { from, at, effects } = event.data;
       state.fork = { from, at, effects, stubs: (event.payload?.stubs ?? {}) as Fork["stubs"] };
+      // It is nobody's task.
+      state.parent = null;
       break;
     }
     case "plan.revised":
@@ -606,10 +608,7 @@ function startRun(state: RunState, data: EventData["run.started"], at: number, i
 
 /** What the child held comes back, what it used counts. */
 function endChild(state: RunState, task: TaskState, used: ChildUsage): void {
-  if (task.child !== null) {
-    state.allotted = withShare(state.allotted, task.child.limits, -1);
-    childReserved(state, task.child.limits, -1);
-  }
+  freeShare(state, task);
   task.childEnded = true;
   const { usage } = state;
   state.childTasks += used.tasks;
@@ -731,6 +730,25 @@ function unblock(state: RunState, task: TaskState, at: number): void {
   }
 }
 
+/** The task waits for a child run, a new one if it had one before: the last was another run's, or has ended. */
+function askForChild(state: RunState, task: TaskState): void {
+  freeShare(state, task);
+  task.child = null;
+  task.childEnded = false;
+  task.status = "suspended";
+  task.readyAt = Number.POSITIVE_INFINITY;
+  task.worker = null;
+  state.scratch.touched.add(task.id);
+  state.scratch.childless.push(task.id);
+}
+
+/** What an open child holds of the run's limits comes back. */
+function freeShare(state: RunState, { child, childEnded }: TaskState): void {
+  if (child === null || childEnded) return;
+  state.allotted = withShare(state.allotted, child.limits, -1);
+  childReserved(state, child.limits, -1);
+}
+
 /** Has all that it needs but, perhaps, somebody to do it. */
 function makeReady(state: RunState, task: TaskState, at: number): void {
   if (task.agent === null) {
@@ -741,18 +759,14 @@ function makeReady(state: RunState, task: TaskState, at: number): void {
   }
   state.awaiting.delete(task.id);
   load(state, task);
-  if (task.kind === "run") {
-    task.status = "suspended";
-    task.readyAt = Number.POSITIVE_INFINITY;
-    state.scratch.childless.push(task.id);
-    return;
-  }
+  if (task.kind === "run") return askForChild(state, task);
   task.status = "ready";
   task.readyAt = at;
   state.scratch.touched.add(task.id);
 }
 
 function requeue(state: RunState, task: TaskState, status: "ready" | "delayed" | "suspended", readyAt: number): void {
+  if (task.kind === "run" && status !== "suspended") return askForChild(state, task);
   task.status = status !== "suspended" && hasOpenQuestion(task) ? "blocked" : status;
   task.readyAt = readyAt;
   task.worker = null;

@@ -49,6 +49,20 @@ describe("C3, C8: a task is the work of a child run", () => {
     other.check();
   });
 
+  it("K2: what it used counts, and what it held comes back, also when its task was cancelled meanwhile", () => {
+    const at = desk([work("x")]);
+    at.assign("x");
+    const ask = { ask: "call", agent: "workflow:part", deadline: 5_000 } as const;
+    at.step("x", { phase: "asked", key: "call workflow:part#1", kind: "call", input: 1, ask });
+    at.now = 5_000;
+    at.send({ type: "timer.fire", name: "ask/x\ncall workflow:part#1" });
+    expect(at.state.money.reserved.tokens).toBeGreaterThan(0);
+    expect(ended(at, "x/call workflow:part#1", { status: "stopped" })).toEqual(["child.ended"]);
+    expect(at.state.money.reserved.tokens).toBe(0);
+    expect(at.state.usage.inputTokens).toBe(40);
+    at.check();
+  });
+
   it("X3: within what is left of the run's limits, shared by those that may want some", () => {
     const limits = { tokensMax: 100, tasksMax: 50, depthMax: 3, timeMs: 5_000, stepsMax: 30, costMicroUsdMax: 90 };
     const at = desk([run("a"), run("b"), work("c")], { limits });

@@ -42,6 +42,26 @@ describe("F11: what a fork keeps, and does again", () => {
     expect(plan(at, at.events.length, ["x"])).toMatchObject({ redone: ["b"], effects: [{ tool: "pay" }] });
   });
 
+  it("C3: asks for a child anew that was under way: the other's tells the other run of its end", () => {
+    const at = desk([work("a", { agent: "workflow:part" }), work("b")]);
+    const before = at.state.money.reserved.tokens;
+    expect(plan(at, at.events.length)).toMatchObject({ redone: ["a"] });
+    const types = at.send({
+      type: "run.fork",
+      from: "r-0",
+      at: at.events.length,
+      changed: [],
+      changes: [],
+      effects: { default: "allow", tools: {} },
+      stubs: {},
+      by: "me",
+    });
+    expect(types).toEqual(["run.forked", "task.reopened", "child.requested"]);
+    expect(at.task("a").child?.run).toBe("r-1.2");
+    expect(at.state.money.reserved.tokens).toBe(before);
+    at.check();
+  });
+
   it("not of what has ended", () => {
     const at = under();
     at.send({ type: "run.stop", why: "enough", by: "me" });

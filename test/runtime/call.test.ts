@@ -1,5 +1,6 @@
 import { appendFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
+import { readRun } from "../../src/runtime/journal.ts";
 import { openFleet } from "../../src/runtime/open-fleet.ts";
 import { placeWith } from "./place.ts";
 import { startApp, until } from "./process.ts";
@@ -34,4 +35,25 @@ test("C8, F8: an agent waits for another through kill -9 of the other's host, th
     "chief was told 42",
   ]);
   expect(clerks()).toHaveLength(1);
+}, 60_000);
+
+test("C3, F8: a child run and its parent go on after kill -9 of everything, and the parent hears once of its end", async () => {
+  const place = placeWith("agency.ts");
+  const app = await startApp(place.folder, { hosts: 1 });
+  const here = await openFleet({ fleet: place.folder, join: "only" });
+  const run = await here.control.start({ workflow: "inside", input: { diary: place.diary } });
+  await until(() => place.lines().some((line) => line.startsWith("clerk ")), "the clerk of the child at work");
+  const child = (await here.state(run)).tasks.get("ask")?.child?.run ?? "none";
+  await app.kill("SIGKILL");
+  await here.close();
+
+  appendFileSync(place.diary, "go on\n");
+  const next = await openFleet({ fleet: place.folder, hosts: 1 });
+  onTestFinished(() => next.close({ drain: false }));
+  expect((await next.result(run)).output).toBe(42);
+  expect((await next.state(child)).status).toBe("completed");
+  const types: string[] = [];
+  for await (const { event } of readRun(next.store, run)) types.push(event.type);
+  expect(types.filter((type) => type.startsWith("child."))).toEqual(["child.requested", "child.ended"]);
+  expect(place.lines().filter((line) => line === "chief asks")).toHaveLength(1);
 }, 60_000);
