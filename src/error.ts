@@ -418,6 +418,20 @@ export const catalogue = {
     "Agents gave different answers, and the declared policy could not make one of them.",
     "See the record of the task that settles it; declare what a tie does with `resolve.tie`, or a lower quorum.",
   ),
+  PLAN_FAILED: entry(
+    "FLT343",
+    "business",
+    1,
+    "A plan could not be carried out, and was not revised any further.",
+    "See why in the history of its revisions; raise revisionsMax, or give the planner other workers.",
+  ),
+  OBJECTION: entry(
+    "FLT344",
+    "business",
+    1,
+    "An agent objects to the plan of which it was given a part.",
+    "Read its reason; in the pattern `planner` it revises the plan.",
+  ),
   ROUTE_NONE: entry(
     "FLT342",
     "business",

@@ -2,7 +2,17 @@
 export * from "./definition/build.ts";
 export { type ErrorClass, type ErrorCode, type ErrorRecord, FlotillaError, isFlotillaError } from "./error.ts";
 export type { Json } from "./core/json.ts";
-export type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./core/planner.ts";
+export type {
+  AgentProfile,
+  Binding,
+  Change,
+  Edit,
+  Planner,
+  RunLeft,
+  RunView,
+  TaskSpec,
+  TaskView,
+} from "./core/planner.ts";
 export { definePattern, type Pattern, type PatternDefinition, type PatternView } from "./pattern/pattern.ts";
 export { VERSION } from "./version.ts";
 export {
@@ -21,4 +31,5 @@ export { pipeline } from "./pattern/pipeline.ts";
 export { supervisor } from "./pattern/supervisor.ts";
 export { debate } from "./pattern/debate.ts";
 export { hierarchy } from "./pattern/hierarchy.ts";
+export { planner } from "./pattern/planner.ts";
 export { swarm } from "./pattern/swarm.ts";

@@ -39,7 +39,7 @@ import {
   type MoneyContext,
   usd,
 } from "./money.ts";
-import type { Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView } from "./planner.ts";
+import type { AgentProfile, Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView, RunLeft } from "./planner.ts";
 import { CLASSIFY, type RouteChoice, type RouteQuestion, type Router } from "./route.ts";
 import { retryDelayMs } from "./retry.ts";
 import {
@@ -194,6 +194,8 @@ export interface DecideContext extends MoneyContext {
   loadElsewhere?(agent: string): number;
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
+  /** What an agent can do and may use (C4). */
+  profile?(agent: string): AgentProfile | undefined;
   /** Absent: agents may do nothing with facts. */
   facts?: FactPolicy;
   /** Holds of the fleet's journal, those lifted included; none when absent. */
@@ -1321,11 +1323,13 @@ function viewFor(state: RunState, context: DecideContext): RunView {
   return view;
 }
 
-function runView(state: RunState, { options, describe }: DecideContext): RunView {
+function runView(state: RunState, { options, describe, profile }: DecideContext): RunView {
   return {
     id: state.id,
     options,
     ...(describe === undefined ? {} : { describe }),
+    ...(profile === undefined ? {} : { profile }),
+    left: () => leftOf(state),
     get input() {
       return state.input;
     },
@@ -1355,6 +1359,15 @@ function runView(state: RunState, { options, describe }: DecideContext): RunView
       }
       return members;
     },
+  };
+}
+
+function leftOf({ limits, tasks, usage }: RunState): RunLeft {
+  const { tasksMax, tokensMax, costMicroUsdMax } = limits;
+  return {
+    tasks: Math.max(0, tasksMax - tasks.size),
+    tokens: Math.max(0, tokensMax - usage.inputTokens - usage.outputTokens),
+    costMicroUsd: costMicroUsdMax === null ? null : Math.max(0, costMicroUsdMax - usage.costMicroUsd),
   };
 }
 

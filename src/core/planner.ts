@@ -41,6 +41,26 @@ export interface RunView {
   members(group: string): readonly TaskView[];
   /** What an agent is for, in the words of its declaration; absent where no declaration is at hand. */
   describe?(agent: string): string;
+  /** What an agent can do and may use; absent as `describe` is (C4). */
+  profile?(agent: string): AgentProfile | undefined;
+  /** What the run may still add and spend; absent as `describe` is. */
+  left?(): RunLeft;
+}
+
+/** What an agent can do and may use for one task. */
+export interface AgentProfile {
+  readonly tools: readonly string[];
+  readonly domains: readonly string[];
+  readonly taskTypes: readonly string[];
+  readonly tokensMax: number;
+}
+
+/** Of a run's limits, what is not used yet. */
+export interface RunLeft {
+  readonly tasks: number;
+  readonly tokens: number;
+  /** Null: there is no limit. */
+  readonly costMicroUsd: number | null;
 }
 
 export interface TaskSpec {

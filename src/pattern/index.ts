@@ -3,13 +3,13 @@ import { graphPattern } from "./graph.ts";
 import { hierarchyPattern } from "./hierarchy.ts";
 import type { Pattern } from "./pattern.ts";
 import { pipelinePattern } from "./pipeline.ts";
+import { plannerPattern } from "./planner.ts";
 import { supervisorPattern } from "./supervisor.ts";
 import { swarmPattern } from "./swarm.ts";
 
 /** The built-in patterns by name (C3). */
 export const patterns: ReadonlyMap<string, Pattern> = new Map(
-  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern, hierarchyPattern].map((pattern) => [
-    pattern.name,
-    pattern,
-  ]),
+  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern, hierarchyPattern, plannerPattern].map(
+    (pattern) => [pattern.name, pattern],
+  ),
 );

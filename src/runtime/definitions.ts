@@ -9,7 +9,7 @@ import { type DecideContext, PLAN_AGENT } from "../core/decide.ts";
 import { coversFact } from "../core/fact.ts";
 import type { TaskLimits } from "../core/money.ts";
 import type { Json } from "../core/json.ts";
-import type { Planner } from "../core/planner.ts";
+import type { AgentProfile, Planner } from "../core/planner.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalBytes } from "../message/canonical.ts";
 import type { Blob, Store } from "../store/store.ts";
@@ -77,6 +77,7 @@ export class Definitions {
       grant: (caller, agent) => passedOn(definition, caller, agent),
       escalation: (agent) => escalationPolicy(definition, workflow, agent),
       approval: (agent, tool) => approvalPolicy(definition, agent, tool),
+      profile: (agent) => profileOf(definition, agent),
       facts: {
         may: (agent, right, fact) =>
           definition.agents[agent]?.facts[right].some((one) => coversFact(one, fact)) ?? false,
@@ -115,6 +116,14 @@ function passedOn({ agents }: FleetDefinition, caller: string, agent: string): R
 
 function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {
   return { tokensMax: agent?.limits.tokensMax ?? null, costMicroUsdMax: agent?.limits.costMicroUsdMax ?? null };
+}
+
+/** None of a route: which agent it chooses shows only when the task is ready. */
+function profileOf({ agents }: FleetDefinition, name: string): AgentProfile | undefined {
+  const agent = agents[name];
+  if (agent === undefined) return undefined;
+  const { domains = [], taskTypes = [] } = agent.capabilities ?? {};
+  return { tools: agent.tools, domains, taskTypes, tokensMax: agent.limits.tokensMax };
 }
 
 function agentsBehind(route: RouteDefinition | undefined): readonly string[] {

@@ -88,7 +88,7 @@ function invalid(message: string): FlotillaError {
 }
 
 function seen(view: RunView): RunView {
-  const { describe } = view;
+  const { describe, left, profile } = view;
   return Object.freeze({
     id: view.id,
     get input() {
@@ -113,6 +113,8 @@ function seen(view: RunView): RunView {
       for (const task of view.tasks()) yield taskCopy(task);
     },
     members: (group: string) => view.members(group).map(taskCopy),
+    ...(profile === undefined ? {} : { profile: (agent: string) => frozen(profile.call(view, agent)) }),
+    ...(left === undefined ? {} : { left: () => left.call(view) }),
     ...(describe === undefined ? {} : { describe: (agent: string) => describe.call(view, agent) }),
   });
 }

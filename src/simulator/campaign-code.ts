@@ -86,7 +86,8 @@ function leadAct(seed: number, input: Json): Json {
   if (typeof input === "object" && input !== null && "intents" in input) return classify(seed, input as Classified);
   const { act, request, task, round } = input as { act: string; request: Json; task?: { id: string }; round?: number };
   const random = new Prng(seed, `lead ${act} ${JSON.stringify(request)} ${task?.id} ${round}`);
-  if (act === "synthesise") return "done";
+  if (act === "synthesise" || act === "conclude") return "done";
+  if (act === "revise") return revision(random, input as Revised);
   if (act === "review")
     return {
       verdict: random.chance(0.7) ? "accept" : random.pick(["retry", "reassign"]),
@@ -131,6 +132,27 @@ function moreWork(seed: number, task: string, agent: string): Json {
     content: random.int(0, 9),
     ...(random.chance(0.3) ? { key: random.pick(["k", "l"]) } : {}),
   }));
+}
+
+type Revised = {
+  because: { task: string }[];
+  plan: { id: string; state: string; needs: string[] }[];
+  revision: number;
+};
+
+/** A patch: what failed is done otherwise, or given up with what needs it; at times it makes no sense. */
+function revision(random: Prng, { because, plan, revision: number }: Revised): Json {
+  const failed = because.map(({ task }) => task);
+  const needsOf = (id: string) => plan.find((task) => task.id === id)?.needs ?? [];
+  const again = (id: string): Json => ({
+    id,
+    agent: random.pick(["ada", "muse"]),
+    instruction: "again",
+    needs: needsOf(id),
+  });
+  if (random.chance(0.1)) return { why: "nonsense", replace: plan.map(({ id }) => again(id)) };
+  const add = random.chance(0.3) ? [{ id: `more${number}`, agent: "ada", instruction: "do" }] : [];
+  return { why: "it failed", replace: failed.map(again), add };
 }
 
 type Classified = { request: Json; intents: { name: string }[] };

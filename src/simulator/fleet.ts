@@ -70,7 +70,17 @@ const DAY_MS = 86_400_000;
 const WORKERS = ["ada", "bob", "muse"] as const;
 const LEAD = "lead";
 
-export const WORKFLOWS = ["graph", "pipeline", "supervisor", "debate", "fan", "remote", "swarm", "nest"] as const;
+export const WORKFLOWS = [
+  "graph",
+  "pipeline",
+  "supervisor",
+  "debate",
+  "fan",
+  "remote",
+  "swarm",
+  "nest",
+  "planner",
+] as const;
 export type SimulatedWorkflow = (typeof WORKFLOWS)[number];
 
 /** The fleet of a campaign's seed: the agents are the same in all, the workflows are the seed's own. */
@@ -97,6 +107,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
     remote: workflow("remote", { width: random.int(1, 3) }),
     swarm: builtIn("swarm", swarmOptions(random)),
     nest: builtIn("graph", nestOptions(random)),
+    planner: builtIn("planner", { planner: LEAD, workers: ["ada", "muse"], revisionsMax: random.int(0, 3) }),
   } satisfies Record<SimulatedWorkflow, WorkflowDefinition>;
   for (const declaration of Object.values(workflows)) tighten(declaration, random);
   const routes = { anyone: routeOf(random) };

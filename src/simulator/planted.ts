@@ -1,6 +1,6 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import { type Command, decide } from "../core/decide.ts";
-import type { Binding, RunView, TaskView } from "../core/planner.ts";
+import type { Binding, Edit, RunView, TaskView } from "../core/planner.ts";
 import type { RouteChoice, Router } from "../core/route.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
@@ -47,6 +47,8 @@ export const PLANTED = {
   "answer for the person": { decide: trusting, frames: answering },
   /** Disagreement is settled by an answer of the coordinator's own. */
   "make an answer up": { decide: inventive },
+  /** A revision has everything done again. */
+  "redo finished work": { decide: forgetfulOfWork },
 } as const satisfies Record<string, PlantedHooks>;
 
 export type PlantedBug = keyof typeof PLANTED;
@@ -171,6 +173,21 @@ function inventive(...[state, command, context]: Parameters<typeof decide>): Ret
     return { output: { ...(binding.output as object), answer: "I know better" } };
   };
   return decide(state, command, { ...context, planner: { ...planner, bind } });
+}
+
+function forgetfulOfWork(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const { planner } = context;
+  const again = (edits: readonly Edit[]): readonly Edit[] => {
+    const isRevision = edits.some((edit) => edit.edit === "explain" && edit.why.startsWith("revision"));
+    const [done] = [...state.tasks.values()].filter(({ id, status }) => id.startsWith("do/") && status === "completed");
+    if (!isRevision || done === undefined) return edits;
+    const id = `${done.id.slice(0, done.id.lastIndexOf("/"))}/99`;
+    return [...edits, { edit: "add", task: { id, agent: done.agent, input: done.input ?? null } }];
+  };
+  return decide(state, command, {
+    ...context,
+    planner: { ...planner, plan: (view, change) => again(planner.plan(view, change)) },
+  });
 }
 
 /** A store in which one call is answered by something else. */

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import { type Command, type DecideContext, decide } from "../../src/core/decide.ts";
 import { DEFAULT_LIMITS, type FleetDefinition, type Limits, type RetryPolicy } from "../../src/core/definition.ts";
 import { checkEventData, type RunEvent } from "../../src/core/event.ts";
+import type { AgentProfile } from "../../src/core/planner.ts";
 import type { Json } from "../../src/core/json.ts";
 import { emptyRun, evolve, type RunState, SETTLED, type TaskState, taskOf } from "../../src/core/state.ts";
 import type { ErrorRecord } from "../../src/error.ts";
@@ -22,6 +23,8 @@ export interface Scenario {
   agents?: readonly string[];
   limits?: Partial<Limits>;
   retry?: Partial<RetryPolicy>;
+  /** What agents can do (C4). */
+  profiles?: Readonly<Record<string, AgentProfile>>;
   /** Routes by name, and what their agents are (C6). */
   routes?: Pick<FleetDefinition, "routes" | "agents">;
   /** Which of the tasks at work ends next. Default: the first. */
@@ -52,6 +55,7 @@ export function run(scenario: Scenario): Outline {
     options: pattern.options.parse(scenario.options) as Json,
     retry: () => ({ ...RETRY, ...scenario.retry }),
     hasAgent: (agent) => agents?.includes(agent) ?? true,
+    profile: (name) => scenario.profiles?.[name],
     router: (name) => {
       const route = scenario.routes?.routes?.[name];
       return route && routerOf(name, route, { agents: scenario.routes?.agents ?? {} });

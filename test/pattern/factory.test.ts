@@ -7,6 +7,7 @@ import { debate } from "../../src/pattern/debate.ts";
 import { graph } from "../../src/pattern/graph.ts";
 import { patterns } from "../../src/pattern/index.ts";
 import { pipeline } from "../../src/pattern/pipeline.ts";
+import { planner } from "../../src/pattern/planner.ts";
 import { supervisor } from "../../src/pattern/supervisor.ts";
 import { swarm } from "../../src/pattern/swarm.ts";
 
@@ -17,7 +18,7 @@ const writer = agent({ model: "openai/MODEL", instructions: "Write.", output: Dr
 const agents = { reader, writer };
 
 it("C3: the built-in patterns are found by name, and refuse keys that they do not know", () => {
-  expect([...patterns.keys()]).toEqual(["graph", "pipeline", "supervisor", "debate", "swarm"]);
+  expect([...patterns.keys()]).toEqual(["graph", "pipeline", "supervisor", "debate", "swarm", "planner"]);
   for (const pattern of patterns.values()) {
     expect(pattern.options.safeParse({ nope: 1 }).error?.issues).toContainEqual(
       expect.objectContaining({ code: "unrecognized_keys", keys: ["nope"] }),
@@ -33,6 +34,7 @@ it("have options that editors can be told of, and that parse to themselves", () 
     pipeline: { stages: ["a", { agent: "b" }] },
     supervisor: { lead: "l", workers: ["w"] },
     debate: { debaters: ["a", "b"], judge: "j" },
+    planner: { planner: "p", workers: ["w"], expect: "output > 0" },
     swarm: { members: [{ agent: "a", takes: 'item.type == "x"' }], types: { x: { type: "object" } } },
   };
   for (const [name, options] of Object.entries(given)) {
@@ -51,10 +53,11 @@ describe("I1: workflows in TypeScript", () => {
   const chain = pipeline({ input: Topic, stages: [reader, { agent: writer, id: "last" }] });
   const led = supervisor({ input: Topic, lead: writer, workers: [reader], roundsMax: 2 });
   const gathered = swarm({ input: Topic, output: Draft, members: [{ agent: reader }], types: { x: Topic } });
+  const revised = planner({ input: Topic, planner: writer, workers: [reader], reviewer: reader });
   const argued = debate({ input: Topic, debaters: [reader, { agent: reader, side: "no" }], judge: writer });
 
   it("name agents by value, and become the same definition as in YAML", () => {
-    const newsroom = fleet({ name: "newsroom", agents, workflows: { inspect, chain, led, argued, gathered } });
+    const newsroom = fleet({ name: "newsroom", agents, workflows: { inspect, chain, led, argued, gathered, revised } });
     expect(isFleet(newsroom)).toBe(true);
     expect(workflowParts(chain).options).toMatchObject({ stages: [reader, { id: "last" }] });
   });
@@ -76,6 +79,7 @@ describe("I1: workflows in TypeScript", () => {
     expectTypeOf(chain).toEqualTypeOf<Made>();
     expectTypeOf(led).toEqualTypeOf<Made>();
     expectTypeOf(argued).toEqualTypeOf<Made>();
+    expectTypeOf(revised).toEqualTypeOf<Made>();
     expectTypeOf(gathered).toEqualTypeOf<Made>();
     expectTypeOf(pipeline({ stages: ["reader"] })).toEqualTypeOf<Workflow<Json, Json>>();
     expectTypeOf(pipeline({ stages: ["writer", reader] })).toEqualTypeOf<Workflow<Json, string>>();

@@ -9,6 +9,7 @@ import type { RunState } from "../../src/core/state.ts";
 import { debatePattern } from "../../src/pattern/debate.ts";
 import { graphPattern } from "../../src/pattern/graph.ts";
 import { definePattern } from "../../src/pattern/pattern.ts";
+import { plannerPattern } from "../../src/pattern/planner.ts";
 import { supervisorPattern } from "../../src/pattern/supervisor.ts";
 import { swarmPattern } from "../../src/pattern/swarm.ts";
 import { type Outcome, permanent, run, type Script, transient } from "./engine.ts";
@@ -266,6 +267,83 @@ it("C9: any answers under any policy end in one of them, or in a disagreement th
         const possible = [...answers, "judged", "x"].map((one) => JSON.stringify(one ?? null));
         if (state.status === "completed") expect(possible).toContain(JSON.stringify(state.output ?? null));
         else expect(["DISAGREEMENT", "AGENT_FAILED", "MODEL_UNAVAILABLE"]).toContain(state.error?.code);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+it("C5: any plan with any failures and any patches ends; finished work is kept, and revisions have their bound", () => {
+  const planned = (id: string) =>
+    fc.record({
+      id: fc.constant(id),
+      agent: fc.constantFrom("a", "b"),
+      instruction: fc.constant("do"),
+      needs: fc.array(fc.constantFrom("s0", "s1", "s2"), { maxLength: 1 }),
+    });
+  const tasks = fc
+    .tuple(planned("s0"), planned("s1"), planned("s2"))
+    .map((list) =>
+      list.map((one, index) => ({ ...one, needs: one.needs.filter((need) => Number(need.slice(1)) < index) })),
+    );
+  const ids = fc.subarray(["s0", "s1", "s2", "s3"]);
+  const patch = fc.record({
+    why: fc.constant("so"),
+    replace: fc.subarray(["s0", "s1", "s2"]).chain((list) => fc.tuple(...list.map(planned))),
+    add: fc.option(planned("s3"), { nil: undefined }).map((one) => (one === undefined ? [] : [one])),
+    cancel: ids,
+    accept: ids,
+    giveUp: fc.constantFrom(false, false, false, true),
+  });
+  fc.assert(
+    fc.property(
+      tasks,
+      fc.array(patch, { minLength: 1, maxLength: 9 }),
+      fc.nat(3),
+      dice,
+      picker,
+      (plan, patches, revisionsMax, rolls, pick) => {
+        let asked = 0;
+        const answer = ({ id, input }: { id: string; input: Json }): Outcome => {
+          if (id.startsWith("plan/")) return { output: { tasks: plan } };
+          if (!id.startsWith("revise/")) return { output: id };
+          // Half of the patches are made to fit: all that went wrong is done again.
+          const { because } = input as { because: { task: string }[] };
+          const fitting = {
+            why: "again",
+            replace: because.map(({ task }) => ({
+              ...plan[Number(task.slice(1))],
+              id: task,
+              agent: "b",
+              instruction: "x",
+              needs: [],
+            })),
+          };
+          asked += 1;
+          return {
+            output:
+              asked % 2 === 0 ? (patches[asked % patches.length] as unknown as Json) : (fitting as unknown as Json),
+          };
+        };
+        const { state, events } = run({
+          pattern: plannerPattern,
+          options: { planner: "p", workers: ["a", "b"], revisionsMax },
+          pick,
+          script: failingScript(rolls, answer),
+        });
+        expectEnded(state);
+        const finished = new Set<string>();
+        for (const event of events) {
+          if (event.type === "task.completed" && event.data.task.startsWith("do/"))
+            finished.add(event.data.task.split("/")[1] ?? "");
+          if (event.type !== "plan.revised") continue;
+          for (const { task } of event.data.add)
+            if (task.startsWith("do/")) expect(finished.has(task.split("/")[1] ?? "")).toBe(false);
+        }
+        const revisions = events.filter(({ type, data }) => type === "plan.revised" && data.why.startsWith("revision"));
+        expect(revisions.length).toBeLessThanOrEqual(revisionsMax);
+        expect(state.error?.code).not.toBe("INVARIANT");
+        expect(state.error?.message ?? "").not.toMatch(/pattern left|no input/);
       },
     ),
     { numRuns: 300 },

@@ -23,7 +23,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
     seedsMax: 60,
     options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
   },
-  "forget what is claimed": { promise: "C3:", seedsMax: 20 },
+  "forget what is claimed": { promise: "C3: no agent", seedsMax: 20 },
   "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
   "forget the time of a schedule": { promise: "I8:", seedsMax: 60 },
@@ -34,6 +34,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "lose what is in the outbox": { promise: "1:", seedsMax: 60 },
   "hear of a child twice": { promise: "C3:", seedsMax: 20 },
   "answer for the person": { promise: "F9:", seedsMax: 60, options: { mode: "frames" } },
+  "redo finished work": { promise: "C5:", seedsMax: 60 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -8,6 +8,7 @@ import { claims } from "./claims.ts";
 import { edges } from "./edges.ts";
 import { factsTrue } from "./facts-true.ts";
 import { granted } from "./granted.ts";
+import { kept } from "./kept.ts";
 import { noOrphan } from "./no-orphan.ts";
 import { nothingLost } from "./nothing-lost.ts";
 import { oneEnd } from "./one-end.ts";
@@ -41,4 +42,5 @@ export const checkers: readonly CheckerMaker[] = [
   routed,
   settled,
   children,
+  kept,
 ];
