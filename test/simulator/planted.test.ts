@@ -23,7 +23,7 @@ const EXPECTED: Record<PlantedBug, Expected> = {
     seedsMax: 60,
     options: { faults: { chances: { "store.unknown": 0.1, "store.conflict": 0.1 } } },
   },
-  "forget what is claimed": { promise: "C3: no agent", seedsMax: 20 },
+  "forget what is claimed": { promise: "C3: no agent", seedsMax: 100 },
   "forget a reservation at crash": { promise: "5:", seedsMax: 300 },
   "forget who read": { promise: "4:", seedsMax: 60 },
   "forget the time of a schedule": { promise: "I8:", seedsMax: 60 },
