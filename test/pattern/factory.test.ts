@@ -18,7 +18,7 @@ const writer = agent({ model: "openai/MODEL", instructions: "Write.", output: Dr
 const agents = { reader, writer };
 
 it("C3: the built-in patterns are found by name, and refuse keys that they do not know", () => {
-  expect([...patterns.keys()]).toEqual(["graph", "pipeline", "supervisor", "debate", "swarm", "planner"]);
+  expect([...patterns.keys()]).toEqual(["graph", "pipeline", "supervisor", "debate", "swarm", "hierarchy", "planner"]);
   for (const pattern of patterns.values()) {
     expect(pattern.options.safeParse({ nope: 1 }).error?.issues).toContainEqual(
       expect.objectContaining({ code: "unrecognized_keys", keys: ["nope"] }),
