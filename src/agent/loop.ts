@@ -34,7 +34,7 @@ class ModelLoop {
   private readonly hires: Hires;
   private readonly conversation = new Conversation();
   private readonly facts: ModelFacts;
-  private readonly repetition = new Repetition();
+  private readonly repetition: Repetition;
   private head = "";
   /** Messages with which the conversation begins. */
   private opening = 1;
@@ -50,6 +50,7 @@ class ModelLoop {
     this.output = output;
     this.calls = new ModelCalls(scope);
     this.tools = new ToolCalls(scope);
+    this.repetition = new Repetition(agent.limits.repeatsMax);
     this.hires = new Hires(scope, this.tools);
     this.facts = new ModelFacts(scope);
     this.models = [...(agent.model === null ? [] : [agent.model]), ...agent.fallbackModels];

@@ -2,26 +2,55 @@ import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
 import { canonicalJson } from "../message/canonical.ts";
 
-/** Calls of one tool, alike in input and result, that a model may make one after the other. */
-export const SAME_CALLS_MAX = 5;
+/** How often a model may do the same again, when its agent does not say (`limits.repeatsMax`). */
+export const REPEATS_MAX = 5;
+/** Calls after which a round is taken for one: longer rounds are left to the limits of steps and tokens. */
+const ROUND_MAX = 4;
 
-/** Notices an agent that goes round in circles: the same call with the same input and the same result (F10). */
+/** Notices a model that goes round in circles: the same calls with the same input and the same result, one call or a
+ *  round of up to `ROUND_MAX` of them, `repeatsMax` times in a row (F10). Whoever polls a job or pages through a list is
+ *  told apart by the results: what changes is no circle. */
 export class Repetition {
-  private last = "";
-  private count = 0;
+  readonly #repeatsMax: number;
+  /** The newest calls, oldest first, no more than a round can be found in. */
+  readonly #calls: { tool: string; call: string }[] = [];
 
-  /** @throws {FlotillaError} LIMIT_STEPS at the `SAME_CALLS_MAX`-th like call in a row */
+  constructor(repeatsMax: number = REPEATS_MAX) {
+    this.#repeatsMax = repeatsMax;
+  }
+
+  /** @throws {FlotillaError} LIMIT_STEPS when a round was gone `repeatsMax` times */
   note(agent: string, tool: string, input: Json, result: Json): void {
-    const call = canonicalJson([tool, input, result]);
-    this.count = call === this.last ? this.count + 1 : 1;
-    this.last = call;
-    if (this.count < SAME_CALLS_MAX) return;
-    throw new FlotillaError(
+    this.#calls.push({ tool, call: canonicalJson([tool, input, result]) });
+    if (this.#calls.length > ROUND_MAX * this.#repeatsMax) this.#calls.shift();
+    for (let round = 1; round <= ROUND_MAX; round++) if (this.#wentRound(round)) throw this.#loop(agent, round);
+  }
+
+  #wentRound(round: number): boolean {
+    const length = round * this.#repeatsMax;
+    const from = this.#calls.length - length;
+    if (from < 0) return false;
+    for (let i = from + round; i < this.#calls.length; i++)
+      if (this.#calls[i]?.call !== this.#calls[i - round]?.call) return false;
+    return true;
+  }
+
+  #loop(agent: string, round: number): FlotillaError {
+    const tools = this.#calls.slice(-round).map(({ tool }) => tool);
+    const what = tools.length === 1 ? (tools[0] ?? "") : `the round ${tools.join(", ")}`;
+    return new FlotillaError(
       "LIMIT_STEPS",
-      `${agent} called ${tool} ${this.count} times in a row with the same input and got the same result: it loops`,
+      `${agent} called ${what} ${this.#repeatsMax} times in a row with the same input and got the same result: it loops`,
       {
-        hint: "See what the agent expects of the tool; change its instructions or the tool's description.",
-        details: { agent, tool, repeats: this.count },
+        hint: "See what the agent expects of the tool; change its instructions or the tool's description, or raise limits.repeatsMax.",
+        details: {
+          agent,
+          tool: tools[0] ?? "",
+          tools,
+          repeats: this.#repeatsMax,
+          signature: "same-calls",
+          setting: `agents.${agent}.limits.repeatsMax`,
+        },
       },
     );
   }

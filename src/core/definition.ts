@@ -172,6 +172,8 @@ export interface AgentDefinition {
     stepsMax: number;
     tokensMax: number;
     repairsMax: number;
+    /** How often a model may do the same again to the same result; absent: 5 (F10). */
+    repeatsMax?: number;
     outputTokensMax: number;
     /** Of one task; absent: no bound. */
     costMicroUsdMax?: number;

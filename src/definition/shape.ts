@@ -168,6 +168,14 @@ export const AgentLimitsShape = z
       .describe(
         `How often an answer that does not match \`output\` is asked for again. Default ${DEFAULTS.agentLimits.repairsMax}.`,
       ),
+    repeatsMax: z
+      .int()
+      .min(2)
+      .max(1_000)
+      .optional()
+      .describe(
+        "How often a model may make the same calls again with the same results, one or a round of up to 4. Default 5.",
+      ),
     outputTokensMax: z
       .int()
       .min(1)

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { DEFAULT_RETRY } from "../../src/core/definition.ts";
 import { FlotillaError } from "../../src/error.ts";
 import type { ModelResponse } from "../../src/model/model.ts";
-import { SAME_CALLS_MAX } from "../../src/agent/repetition.ts";
+import { REPEATS_MAX } from "../../src/agent/repetition.ts";
 import { calling, completed, failed, fakeModel, fleetOf, resultsIn, response, toolRunner, World } from "./world.ts";
 
 const once = { ...DEFAULT_RETRY, attemptsMax: 1 };
@@ -389,9 +389,9 @@ describe("F10: limits", () => {
     );
     expect(error.code).toBe("LIMIT_STEPS");
     expect(error.message).toContain(
-      `called it ${SAME_CALLS_MAX} times in a row with the same input and got the same result`,
+      `called it ${REPEATS_MAX} times in a row with the same input and got the same result`,
     );
-    expect(model.requests).toHaveLength(SAME_CALLS_MAX);
+    expect(model.requests).toHaveLength(REPEATS_MAX);
   });
 });
 
