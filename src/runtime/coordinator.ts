@@ -139,6 +139,8 @@ export class Coordinator {
       ledger: () => this.#ledger,
       store: ports.store,
       clock: ports.clock,
+      back: (queue) => this.#dispatcher.watch(queue),
+      failed: (error) => ports.failed(error),
     });
     this.#schedules = new Schedules({
       journal: this.fleet,
@@ -231,7 +233,8 @@ export class Coordinator {
     if (outlived) await sleep(this.#clock, ORPHANS_GONE_MS);
     for (const run of orphaned) await this.#ledger.open(run).catch(this.#ports.failed);
     const queues = await this.#store.depth(now);
-    for (const queue of this.#holds.leftOver(queues)) await this.#holds.unpark(queue);
+    this.#holds.inherit(queues);
+    await this.#unpark();
     for (const { queue } of queues) if (!this.#holds.isParked(queue)) this.#dispatcher.watch(queue);
     this.#outbox.wake();
     await this.#wakeAt(now);
@@ -293,17 +296,25 @@ export class Coordinator {
     return true;
   }
 
-  /** Lets a run, a workflow, an agent or everything go on that was held. Resolves with false when it was not. */
+  /** Lets a run, a workflow, an agent or everything go on that was held. Resolves with false when it was not. What waited
+   *  for it is back in its queues when this resolves, or soon after when the store could not be read. */
   async resume(target: HoldTarget, why: string, by: string): Promise<boolean> {
     if ("run" in target) return (await this.#ledger.submit(target.run, { type: "run.resume", why, by })).length > 0;
     const wasHeld = await this.#holds.lift(scopeOf(target), why, by, (hold) => {
       for (const { link } of this.#dispatcher.links()) link.send(this.#holds.frame(hold, false));
     });
+    // It is lifted, whatever becomes of the rest.
+    await this.#unpark().catch((error: unknown) => this.#missed(error));
     if (wasHeld) {
       this.#lookNow();
       await this.#schedules.look();
     }
     return wasHeld;
+  }
+
+  /** What waited for a hold that is lifted goes back to its queues; what cannot now, soon. */
+  async #unpark(): Promise<void> {
+    if (!(await this.#holds.unpark())) this.#lookAgain();
   }
 
   /** From now on the definition's schedules hold, and are kept here: their runs are pinned to it. Those that it does not
@@ -769,6 +780,11 @@ export class Coordinator {
     this.#wakeAt(this.#clock.now()).catch(this.#ports.failed);
   }
 
+  #missed(error: unknown): void {
+    this.#ports.failed(error);
+    this.#lookAgain();
+  }
+
   #lookAgain(): void {
     this.#wakeBefore(this.#clock.now() + LOOK_AGAIN_MS);
   }
@@ -778,10 +794,7 @@ export class Coordinator {
     this.#tick?.timer.cancel();
     const timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
       this.#tick = null;
-      this.#fire().catch((error: unknown) => {
-        this.#ports.failed(error);
-        this.#lookAgain();
-      });
+      this.#fire().catch((error: unknown) => this.#missed(error));
     });
     this.#tick = { at, timer };
   }
@@ -801,6 +814,7 @@ export class Coordinator {
       this.#do(run, { type: "task.expire", task });
     for (const row of await this.#store.expiredLeases(now, 1_000))
       this.#leaseExpired(row.run, row.task, row.attempt, row.worker);
+    await this.#unpark();
     this.#dispatcher.look();
     // A commit whose outcome was unknown may have left something there.
     this.#outbox.wake();

@@ -7,7 +7,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Store } from "../store/store.ts";
 import type { DispatchHolds, WorkerLink } from "./dispatcher.ts";
 import type { FleetJournal } from "./fleet-journal.ts";
-import type { HotRun, Ledger } from "./ledger.ts";
+import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
 
 /** Queues of tasks that are held. */
 const PARKED = "held/";
@@ -26,17 +26,31 @@ export class Holds implements DispatchHolds {
   readonly #ledger: () => Ledger;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #back: (queue: string) => void;
+  readonly #failed: (error: unknown) => void;
   /** Asked for, and not on record yet. */
   readonly #placing = new Set<Hold>();
+  /** Queues of lifted holds in which something may wait still. */
+  readonly #lifted = new Set<string>();
   #all: readonly Hold[] = [];
   #open: readonly Hold[] = [];
   #seen: readonly Hold[] | null = null;
 
-  constructor(ports: { journal: FleetJournal; ledger: () => Ledger; store: Store; clock: Clock }) {
+  constructor(ports: {
+    journal: FleetJournal;
+    ledger: () => Ledger;
+    store: Store;
+    clock: Clock;
+    /** What waited for a hold is back in this queue. */
+    back(queue: string): void;
+    failed(error: unknown): void;
+  }) {
     this.#journal = ports.journal;
     this.#ledger = ports.ledger;
     this.#store = ports.store;
     this.#clock = ports.clock;
+    this.#back = ports.back;
+    this.#failed = ports.failed;
   }
 
   /** Every hold that is known, those lifted included. */
@@ -101,8 +115,8 @@ export class Holds implements DispatchHolds {
     }
   }
 
-  /** Lifts a hold; returns whether it was in force. What waited for it is back in its queues when this resolves.
-   *  `lifted` is called when that is on record, before anything of its scope is given out. */
+  /** Lifts a hold; returns whether it was in force. `lifted` is called when that is on record, before anything of its
+   *  scope is given out. What waited for it is put back by `unpark`. */
   async lift(
     which: Pick<Hold, "scope" | "name">,
     why: string,
@@ -112,32 +126,60 @@ export class Holds implements DispatchHolds {
     const hold = holdInForce(await this.#journal.read(), which);
     if (hold === null) return false;
     await this.#journal.insist("hold.lifted", { scope: which.scope, name: which.name, why, by });
+    if (hold.scope !== "fleet") this.#lifted.add(parkedQueue(hold));
     lifted(hold);
-    if (hold.scope !== "fleet") await this.unpark(parkedQueue(hold));
     return true;
   }
 
-  /** Puts what waits in a queue of held tasks back where it belongs, which may be with another hold. */
-  async unpark(queue: string): Promise<void> {
+  /** Puts what waits for holds that are lifted back where it belongs, which may be with another hold. Resolves with false
+   *  when something is left that could not be put back now: to be called again, a little later.
+   *  @throws {FlotillaError} STORE_UNAVAILABLE: likewise */
+  async unpark(): Promise<boolean> {
+    if (this.#lifted.size === 0) return true;
+    // What was decided while they were in force may be on its way into these queues.
+    await this.#ledger().barrier();
+    for (const queue of [...this.#lifted]) if (await this.#empty(queue)) this.#lifted.delete(queue);
+    return this.#lifted.size === 0;
+  }
+
+  async #empty(queue: string): Promise<boolean> {
     const seen = new Set<string>();
-    for (;;) {
+    while (!this.#isInForce(queue)) {
       // Also what is delayed: its time may come later.
       const rows = await this.#store.peek(queue, Number.MAX_SAFE_INTEGER, PARKED_PAGE);
+      if (rows.length === 0) return true;
       const fresh = rows.filter(({ run, task }) => !seen.has(`${run}/${task}`));
-      if (fresh.length === 0) return;
-      for (const { run, task } of fresh) {
-        seen.add(`${run}/${task}`);
-        const hot = await this.#ledger().open(run);
-        if (hot.state.tasks.has(task)) this.#ledger().touch(hot, [task]);
-      }
+      // Decisions of their runs were dropped, or cannot be read.
+      if (fresh.length === 0) return false;
+      for (const { run, task } of fresh) seen.add(`${run}/${task}`);
+      const back = await Promise.all(fresh.map(({ run, task }) => this.#putBack(run, task)));
       await this.#ledger().barrier();
+      for (const one of new Set(back)) if (one !== null) this.#back(one);
+    }
+    return true;
+  }
+
+  /** A task is stored anew, in the queue to which it belongs now; a run that cannot be folded keeps no other (F14). */
+  async #putBack(run: string, task: string): Promise<string | null> {
+    try {
+      const hot = await this.#ledger().open(run);
+      const found = hot.state.tasks.get(task);
+      if (found === undefined) return null;
+      this.#ledger().touch(hot, [task]);
+      return queueOf(hot.state.queue, found.crashes);
+    } catch (error) {
+      this.#failed(error);
+      return null;
     }
   }
 
-  /** Queues of holds that are not in force any more: an earlier process died while it lifted them. */
-  leftOver(queues: readonly { queue: string }[]): string[] {
-    const inForce = new Set(this.open.map(parkedQueue));
-    return queues.map(({ queue }) => queue).filter((queue) => this.isParked(queue) && !inForce.has(queue));
+  /** Takes note of queues of holds that are not in force any more: an earlier process died while it lifted them. */
+  inherit(queues: readonly { queue: string }[]): void {
+    for (const { queue } of queues) if (this.isParked(queue) && !this.#isInForce(queue)) this.#lifted.add(queue);
+  }
+
+  #isInForce(queue: string): boolean {
+    return this.open.some((hold) => parkedQueue(hold) === queue);
   }
 
   /** What a worker that has just come must know. */
