@@ -21,7 +21,7 @@ const WHY_WIDTH = 200;
 /** Workflows, agents and the fleet itself as they are held now. */
 export async function heldInFleet(store: Store | null): Promise<Held[]> {
   if (store === null) return [];
-  const { state } = await foldFleet(store);
+  const { state } = await foldFleet(store, null);
   return holdsInForce(state).map(heldOf);
 }
 

@@ -13,6 +13,7 @@ import { type ErrorRecord, FlotillaError, isFlotillaError, invariant } from "../
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import { COORDINATOR, createEnvelope, type Envelope, envelopeDigest, type Payloads } from "../message/envelope.ts";
 import type { KeyRing } from "../message/keys.ts";
+import { openSnapshot, sealSnapshot } from "./snapshot.ts";
 import { SealVerifier } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
 import { type Clock, sleep, type Timer } from "../platform/clock.ts";
@@ -40,9 +41,15 @@ export interface CoordinatorOptions {
   leaseMs: number;
   /** How long what a worker sent may wait for its agent's signature. Default 5 s. */
   sealWithinMs: number;
+  /** Events of a run after which its state is kept, so that it need not be folded from its start. Default 5,000. */
+  snapshotEvery: number;
 }
 
-export const DEFAULT_COORDINATOR_OPTIONS: CoordinatorOptions = { leaseMs: 30_000, sealWithinMs: 5_000 };
+export const DEFAULT_COORDINATOR_OPTIONS: CoordinatorOptions = {
+  leaseMs: 30_000,
+  sealWithinMs: 5_000,
+  snapshotEvery: 5_000,
+};
 
 export interface CoordinatorPorts {
   store: Store;
@@ -129,6 +136,7 @@ export class Coordinator {
       clock: ports.clock,
       random: ports.random,
       coordinator: ports.keys.identity(COORDINATOR),
+      keys: ports.keys.publicKeys(COORDINATOR),
       wake: () => this.#ledger.wake(),
       signed: (head) => ports.signed?.(head),
       // Nothing is given out before it is known what is held.
@@ -157,6 +165,11 @@ export class Coordinator {
       random: ports.random,
       source: this.#definitions,
       rider: this.fleet,
+      snapshots: {
+        every: this.#options.snapshotEvery,
+        seal: (run, at) => sealSnapshot(ports.keys.identity(COORDINATOR), run, at),
+        read: (run) => openSnapshot(ports.store, run, ports.keys.publicKeys(COORDINATOR)),
+      },
       ...(ports.decide === undefined ? {} : { decide: ports.decide }),
       hooks: {
         decided: (hot, events, touched) => this.#decided(hot, events, touched),

@@ -8,6 +8,7 @@ import { type Identity, sign } from "../message/identity.ts";
 import { merkleRoot } from "../message/merkle.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
+import { openSnapshot, sealSnapshot } from "./snapshot.ts";
 import { signHead, type SignedHead } from "./signed-head.ts";
 import {
   type Blob,
@@ -113,14 +114,14 @@ interface Pending {
 
 /** What the fleet's journal says up to its end: from its newest snapshot, and the events after that. One that holds
  *  decisions and cannot be read is taken for a hold of everything, since it may have been one (F14).
- *  `version` is that of the last event. */
+ *  `version` is that of the last event; `keys`: the coordinator's, as `openSnapshot` takes them. */
 export async function foldFleet(
   store: Pick<Store, "events" | "blob" | "snapshot">,
+  keys: readonly string[] | null,
 ): Promise<{ state: FleetState; version: number; snapshotVersion: number }> {
-  const snapshot = await store.snapshot(FLEET_JOURNAL);
-  const kept = snapshot === null ? null : stateIn(snapshot.bytes);
-  const state: FleetState = { ...emptyFleet(), ...kept };
-  const snapshotVersion = kept === null ? 0 : (snapshot?.version ?? 0);
+  const snapshot = await openSnapshot<FleetState>(store, FLEET_JOURNAL, keys);
+  const state = snapshot?.state ?? emptyFleet();
+  const snapshotVersion = snapshot?.version ?? 0;
   let version = snapshotVersion;
   for await (const { row, opened } of readJournal(store, FLEET_JOURNAL, version)) {
     version = row.version;
@@ -130,17 +131,6 @@ export async function foldFleet(
     else if (row.type.startsWith("hold.")) evolveFleet(state, unreadable(row.version, row.at));
   }
   return { state, version, snapshotVersion };
-}
-
-/** Null when it holds no such state: the journal has all of it. */
-function stateIn(bytes: Uint8Array): FleetState | null {
-  try {
-    const state: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
-    return typeof state === "object" && state !== null ? { ...emptyFleet(), ...state } : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
 }
 
 function unreadable(version: number, at: number): FoldedEvent {
@@ -154,6 +144,7 @@ export class FleetJournal {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #coordinator: Identity;
+  readonly #keys: readonly string[];
   readonly #wake: () => void;
   readonly #signed: (head: SignedHead) => void;
   readonly #opened: () => void;
@@ -184,6 +175,8 @@ export class FleetJournal {
     clock: Clock;
     random: Random;
     coordinator: Identity;
+    /** The coordinator's public keys, retired ones too. */
+    keys: readonly string[];
     wake: () => void;
     /** Told of signed heads of this journal when they are durable. */
     signed?: (head: SignedHead) => void;
@@ -194,6 +187,7 @@ export class FleetJournal {
     this.#clock = ports.clock;
     this.#random = ports.random;
     this.#coordinator = ports.coordinator;
+    this.#keys = ports.keys;
     this.#wake = ports.wake;
     this.#signed = ports.signed ?? (() => {});
     this.#opened = ports.opened;
@@ -314,7 +308,8 @@ export class FleetJournal {
   /** The state as it is on record, now and then. */
   #snapshot(): Pick<Commit, "snapshot"> {
     if (this.#state === null || this.#version - this.#snapshotVersion < SNAPSHOT_EVERY) return {};
-    return { snapshot: { version: this.#version, bytes: Buffer.from(JSON.stringify(this.#state)) } };
+    const at = { version: this.#version, head: this.#head, state: this.#state };
+    return { snapshot: sealSnapshot(this.#coordinator, FLEET_JOURNAL, at) };
   }
 
   done(result: CommitResult): void {
@@ -398,7 +393,7 @@ export class FleetJournal {
   async #foldAll(): Promise<void> {
     for (let before: number | null = null; ; ) {
       const { version, head } = await this.#store.head(FLEET_JOURNAL);
-      const folded = await foldFleet(this.#store);
+      const folded = await foldFleet(this.#store, this.#keys);
       // What was written in between belongs to the next look. When nobody writes, the end of the journal is missing: it
       // goes on behind what the store says, and verification names what is not there (F14).
       if (folded.version !== version && before !== version) {

@@ -174,14 +174,16 @@ function parse(bytes: Uint8Array): Record<string, unknown> | null {
 
 const PAGE = 500;
 
-/** Events of a run with version > `after`, checked one by one.
+/** Events of a run with version > `after`, checked one by one, each against the one before it; the first against
+ *  `headThere`, the hash of event `after`, if it is given.
  *  @throws {FlotillaError} EVENT_INVALID, BLOB_MISSING: the run cannot be folded; other runs are not concerned (F14) */
 export async function* readRun(
   store: Store,
   run: JournalId,
   after = 0,
+  headThere: Uint8Array | null = null,
 ): AsyncGenerator<{ version: number; event: RunEvent; erased: boolean }> {
-  let head = after === 0 ? genesis(run) : null;
+  let head = after === 0 ? genesis(run) : headThere;
   for await (const { row, opened } of readJournal(store, run, after)) {
     const { event } = opened;
     // A flipped bit may leave sound JSON behind, and nothing may be decided on what nobody wrote.

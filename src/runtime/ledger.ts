@@ -27,6 +27,7 @@ import type {
   EventRow,
   InboxRow,
   RunWrite,
+  Snapshot,
   Store,
   TaskWrite,
   TimerWrite,
@@ -34,6 +35,7 @@ import type {
 import { decidedRow, openItems } from "./inbox-item.ts";
 import { accountWrites } from "./accounts.ts";
 import { PARCELS, parcelsOf } from "./children.ts";
+import { isSnapshotDue } from "./snapshot.ts";
 import { digestOf, genesis, readRun, sealEvent } from "./journal.ts";
 
 /** Journals whose commits share one transaction: enough to amortise the flush, few enough not to block the loop. */
@@ -66,6 +68,14 @@ const REFUSALS_MAX = 10;
 /** What the ledger must know of a run's definition, loaded before anything of the run is decided. */
 export interface DecisionSource {
   context(definition: string, workflow: string): Promise<Omit<DecideContext, "now" | "roll">>;
+}
+
+/** Where the states of long runs are kept, signed. */
+export interface SnapshotPort {
+  /** Events after which one is made, at the earliest. */
+  every: number;
+  seal(run: string, at: { version: number; head: Uint8Array; state: RunState }): Snapshot;
+  read(run: string): Promise<{ version: number; head: Uint8Array; state: RunState } | null>;
 }
 
 /** What follows a decision at once, in the same commit: assigning tasks that became ready. */
@@ -136,6 +146,8 @@ export class HotRun {
   /** Tasks that have a row in the store's queue, and timers that are set: the run's own, and those of its tasks. */
   readonly rows = new Set<string>();
   readonly timers = new Set<string>();
+  /** The version of its newest snapshot. */
+  snapshotVersion = 0;
   readonly taskTimers = new Map<string, ReadonlyMap<string, number>>();
   /** Items of the inbox that wait for a person, by task. */
   readonly inbox = new Map<string, readonly InboxRow[]>();
@@ -184,6 +196,7 @@ export class Ledger {
   readonly #hooks: LedgerHooks;
   readonly #rider: Rider;
   readonly #deciding: typeof decide;
+  readonly #snapshots: SnapshotPort;
   readonly #runs = new Map<string, HotRun>();
   readonly #dirty = new Set<HotRun>();
   #scheduled = false;
@@ -200,6 +213,7 @@ export class Ledger {
     source: DecisionSource;
     hooks: LedgerHooks;
     rider: Rider;
+    snapshots: SnapshotPort;
     /** Default: the core's. Another one proves that the simulator notices. */
     decide?: typeof decide;
   }) {
@@ -210,6 +224,7 @@ export class Ledger {
     this.#hooks = ports.hooks;
     this.#rider = ports.rider;
     this.#deciding = ports.decide ?? decide;
+    this.#snapshots = ports.snapshots;
   }
 
   get hotRuns(): number {
@@ -356,7 +371,12 @@ export class Ledger {
   async #load(hot: HotRun): Promise<void> {
     const row = await this.#store.run(hot.id);
     if (row === null) throw new FlotillaError("RUN_UNKNOWN", `there is no run ${hot.id}`);
-    for await (const { version, event } of readRun(this.#store, hot.id)) {
+    const snapshot = await this.#snapshots.read(hot.id);
+    if (snapshot !== null) {
+      hot.state = snapshot.state;
+      hot.snapshotVersion = snapshot.version;
+    }
+    for await (const { version, event } of readRun(this.#store, hot.id, hot.state.version, snapshot?.head)) {
       if (version !== hot.state.version + 1) {
         throw new FlotillaError("JOURNAL_DAMAGED", `event ${hot.state.version + 1} of ${hot.id} is missing`);
       }
@@ -701,10 +721,19 @@ export class Ledger {
       ...(timers.length === 0 ? {} : { timers }),
       ...(outbox.length === 0 ? {} : { outbox }),
       ...(batch.blobs.length === 0 ? {} : { blobs: batch.blobs }),
+      ...this.#snapshotOf(hot),
       ...(inbox.length === 0 ? {} : { inbox }),
       ...accountsOf(batch),
       ...deadLettersOf(hot, batch),
     };
+  }
+
+  /** The run as it will be on record with the commit that is put together now. */
+  #snapshotOf(hot: HotRun): Pick<Commit, "snapshot"> {
+    const { state, head, snapshotVersion } = hot;
+    if (state.status !== "running" || !isSnapshotDue(state, snapshotVersion, this.#snapshots.every)) return {};
+    hot.snapshotVersion = state.version;
+    return { snapshot: this.#snapshots.seal(hot.id, { version: state.version, head, state }) };
   }
 
   /** A task's rows follow from its status alone. */

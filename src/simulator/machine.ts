@@ -47,6 +47,8 @@ export interface Owner {
 /** How long a successor takes, in milliseconds: it starts when the hosts of its predecessor are gone. */
 const RESTART_MS = [ORPHAN_MS_MAX + 100, 4_000] as const;
 
+const SNAPSHOT_EVERY = 5;
+
 /** One computer on which a fleet is deployed: a process that owns the store, its hosts, and an init system that starts
  *  a successor when it dies. */
 export class Machine {
@@ -103,7 +105,9 @@ export class Machine {
       failed: (error) => this.#failed(error),
       notify: (notice) => this.#parts.notify(notice),
     };
-    const coordinator = planted.coordinator?.(ports) ?? new Coordinator(ports);
+    // In every other simulation what a successor takes up comes from snapshots.
+    const options = world.seed % 2 === 0 ? { snapshotEvery: SNAPSHOT_EVERY } : {};
+    const coordinator = planted.coordinator?.(ports) ?? new Coordinator(ports, options);
     const hash = await coordinator.register(code.definition);
     // Nothing is answered before a flush of its own, which covers what a predecessor wrote and did not flush.
     await coordinator.fleet.append("fleet.opened", {
