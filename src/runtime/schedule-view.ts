@@ -24,7 +24,7 @@ export const NEXT_SHOWN = 3;
 
 /** Every schedule on record, by name. */
 export async function readSchedules(store: Store, now: number): Promise<ScheduleView[]> {
-  const { state } = await foldFleet(store);
+  const { state } = await foldFleet(store, null);
   return Object.entries(state.schedules)
     .map(([name, schedule]) => viewOf(name, schedule, state, now))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
