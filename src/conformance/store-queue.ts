@@ -273,7 +273,10 @@ export function queueTests(test: StoreTest): void {
       { run: "a", name: "x", dueAt: NOON + 2 },
       { run: "b", name: "x", dueAt: NOON + 2 },
     ]);
-    expect(await store.dueTimers(NOON + 2, 1)).toHaveLength(1);
+    const [earliest, ...others] = await store.dueTimers(NOON + 2, 9);
+    expect(await store.dueTimers(NOON + 2, 1)).toEqual([earliest]);
+    expect(await store.dueTimers(NOON + 2, 9, earliest)).toEqual(others);
+    expect(await store.dueTimers(NOON + 2, 9, others.at(-1) ?? earliest)).toEqual([]);
     const clear = (name: string) => ({ op: "clear", name }) as const;
     await store.commit([append("b", 1, { timers: [set("x", 5), clear("y"), clear("never set")] })]);
     expect(await store.dueTimers(NOON + 4, 9)).toEqual([{ run: "a", name: "x", dueAt: NOON + 2 }]);

@@ -18,7 +18,7 @@ import { SealVerifier } from "../message/seal.ts";
 import { verifyMessage } from "../message/verify.ts";
 import { type Clock, sleep, type Timer } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
-import { FLEET_JOURNAL, type RunRow, type Store } from "../store/store.ts";
+import { FLEET_JOURNAL, type RunRow, type Store, type TimerRow } from "../store/store.ts";
 import type { FactSetRequest } from "./app-contract.ts";
 import { Children, PARCELS, type Parcel } from "./children.ts";
 import { Definitions, type PlannerSource, workflowOf } from "./definitions.ts";
@@ -98,6 +98,8 @@ const ORPHANS_GONE_MS = 1_000;
 export const IN_PROCESS = "in-";
 /** A timer that is further off than this was not late: the clock was set, or the machine slept. */
 const CLOCK_STEP_MS = 1_000;
+/** Due timers that are looked at together. */
+const TIMERS_PAGE = 1_000;
 /** How soon the store is looked at again when something there may have been missed. */
 const LOOK_AGAIN_MS = 1_000;
 
@@ -820,9 +822,13 @@ export class Coordinator {
   /** Whatever is due: timers, delayed tasks, times to live, leases. */
   async #fire(): Promise<void> {
     const now = this.#clock.now();
-    const timers = await this.#store.dueTimers(now, 1_000);
-    // A run that cannot be folded keeps its timer, and nobody else waits for it (F14).
-    await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name).catch(this.#ports.failed)));
+    // A run that cannot be folded keeps its timer, and nobody else waits for it, however many they are (F14).
+    for (let last: TimerRow | undefined; ; ) {
+      const timers = await this.#store.dueTimers(now, TIMERS_PAGE, last);
+      await Promise.all(timers.map(({ run, name }) => this.#fireTimer(run, name).catch(this.#ports.failed)));
+      last = timers.at(-1);
+      if (timers.length < TIMERS_PAGE || this.#closed) break;
+    }
     for (const { run, task } of await this.#store.expiredTasks(now, 1_000))
       this.#do(run, { type: "task.expire", task });
     for (const row of await this.#store.expiredLeases(now, 1_000))

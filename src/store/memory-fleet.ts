@@ -382,6 +382,6 @@ function swap<T>(index: SortedIndex<T>, out: T | undefined, into: T | undefined)
   if (into) index.add(into);
 }
 
-function byDueAt(a: TimerRow, b: TimerRow): number {
+export function byDueAt(a: TimerRow, b: TimerRow): number {
   return a.dueAt - b.dueAt || compareText(a.run, b.run) || compareText(a.name, b.name);
 }

@@ -1,6 +1,6 @@
 import { FlotillaError } from "../error.ts";
 import { checkCommit, QUEUE_DEPTH_MAX } from "./commit.ts";
-import { copy, MemoryFleet, takeBack, type Undo } from "./memory-fleet.ts";
+import { byDueAt, copy, MemoryFleet, takeBack, type Undo } from "./memory-fleet.ts";
 import { compareText } from "./memory-index.ts";
 import { earliest } from "./memory-task.ts";
 import type {
@@ -201,11 +201,12 @@ class MemoryStore implements Store {
     return this.#read("depth", () => this.#state.tasks.depth(now));
   }
 
-  dueTimers(now: number, limit: number): Promise<TimerRow[]> {
+  dueTimers(now: number, limit: number, after?: TimerRow): Promise<TimerRow[]> {
     return this.#read("dueTimers", () => {
       const due: TimerRow[] = [];
       for (const timer of this.#state.timers) {
         if (due.length >= limit || timer.dueAt > now) break;
+        if (after !== undefined && byDueAt(timer, after) <= 0) continue;
         due.push({ ...timer });
       }
       return due;

@@ -175,8 +175,8 @@ const SQL = {
     count(*) FILTER (WHERE worker IS NULL AND ready_at > ?2) AS delayed, count(worker) AS leased,
     min(ready_at) FILTER (WHERE worker IS NULL AND ready_at <= ?2) AS oldestReadyAt
     FROM task WHERE fleet = ?1 GROUP BY queue ORDER BY queue`,
-  dueTimers:
-    "SELECT run, name, due_at AS dueAt FROM timer WHERE fleet = ? AND due_at <= ? ORDER BY due_at, run, name LIMIT ?",
+  dueTimers: `SELECT run, name, due_at AS dueAt FROM timer WHERE fleet = ?1 AND due_at <= ?2
+    AND (due_at, run, name) > (?4, ?5, ?6) ORDER BY due_at, run, name LIMIT ?3`,
   nextDue: `SELECT min(at) AS at FROM (
     SELECT (SELECT min(due_at) FROM timer WHERE fleet = ?1) AS at
     UNION ALL SELECT (SELECT min(lease_until) + 1 FROM task WHERE fleet = ?1 AND worker IS NOT NULL)
@@ -335,8 +335,9 @@ class SqliteStore implements Store {
     return this.#read(() => this.#all<QueueDepth>("depth", this.#no, now));
   }
 
-  async dueTimers(now: number, limit: number): Promise<TimerRow[]> {
-    return this.#read(() => this.#all<TimerRow>("dueTimers", this.#no, now, limit));
+  async dueTimers(now: number, limit: number, after?: TimerRow): Promise<TimerRow[]> {
+    const { dueAt, run, name } = after ?? { dueAt: Number.MIN_SAFE_INTEGER, run: "", name: "" };
+    return this.#read(() => this.#all<TimerRow>("dueTimers", this.#no, now, limit, dueAt, run, name));
   }
 
   async nextDue(now: number): Promise<number | null> {

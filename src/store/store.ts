@@ -304,8 +304,9 @@ export interface Store {
   /** Every queue that holds a task, by name. Tasks with `readyAt` after `now` count as delayed. */
   depth(now: number): Promise<QueueDepth[]>;
 
-  /** Timers due at or before `now`, earliest first. They stay until a commit clears them. */
-  dueTimers(now: number, limit: number): Promise<TimerRow[]>;
+  /** Timers due at or before `now`, earliest first, then by run and name; only those behind `after`, if that is given.
+   *  They stay until a commit clears them. */
+  dueTimers(now: number, limit: number, after?: TimerRow): Promise<TimerRow[]>;
   /** The earliest time at which `dueTimers`, `expiredLeases` or `expiredTasks` returns something (which is in the past
    *  when something waits to be handled), or at which a task that is delayed at `now` becomes ready; null when nothing
    *  will. Tasks ready at `now` do not count: they wait for a worker, not for the time. */

@@ -166,6 +166,7 @@ export class RandomCalls {
     const queue = this.#pick(QUEUES);
     const key: TaskKey = { run: this.#pick(JOURNALS), task: this.#pick(TASKS) };
     const after = this.#chance(0.5) ? key : null;
+    const timer = this.#chance(0.5) ? { run: key.run, name: this.#pick(TASKS), dueAt: this.#time() } : undefined;
     const known = this.#leases.length > 0 && this.#chance(0.7) ? this.#pick(this.#leases) : null;
     const worker = known?.worker ?? this.#pick(WORKERS);
     const held = known
@@ -178,7 +179,7 @@ export class RandomCalls {
       { name: "expiredLeases", input: [now, limit], make: (store) => store.expiredLeases(now, limit) },
       { name: "expiredTasks", input: [now, limit], make: (store) => store.expiredTasks(now, limit) },
       { name: "depth", input: [now], make: (store) => store.depth(now) },
-      { name: "dueTimers", input: [now, limit], make: (store) => store.dueTimers(now, limit) },
+      { name: "dueTimers", input: [now, limit, timer], make: (store) => store.dueTimers(now, limit, timer) },
       { name: "nextDue", input: [now], make: (store) => store.nextDue(now) },
     ]);
   }
