@@ -439,6 +439,13 @@ export const catalogue = {
     "A route found no agent that can do a task.",
     "See what each candidate lacks; declare it, or say with `otherwise` who does what is left.",
   ),
+  CIRCUIT_OPEN: entry(
+    "FLT230",
+    "transient",
+    1,
+    "A model or tool failed again and again, and is left alone for a while.",
+    "It is tried again by itself; see what it fails with, or give the agent a fallback model.",
+  ),
   // 4xx: limits
   LIMIT_COST: entry(
     "FLT401",

@@ -7,7 +7,7 @@ import { costMicroUsd, priceOf } from "../model/price.ts";
 import { KnownTokens } from "../model/known-tokens.ts";
 import { sleep } from "../platform/clock.ts";
 import type { TaskScope } from "./environment.ts";
-import type { PermitRequest } from "./port.ts";
+import type { Gated } from "./port.ts";
 import type { Attempt, Performed } from "./step-spec.ts";
 
 /** A question to a model, before it is known which one answers. */
@@ -111,13 +111,14 @@ export class ModelCalls {
   }
 
   /** What a call may use at worst: it is reserved before it is made (F10, K2). */
-  private worstCase(model: string, question: Question): Omit<PermitRequest, "call"> {
+  private worstCase(model: string, question: Question): Gated {
     const { fleet, name } = this.scope;
     const resolved = fleet.models.resolve(model, name);
     const price = priceOf(fleet.definition.providers[resolved.provider], resolved.name);
     const inputTokens = this.known.inputTokensMax(model, question);
     const usage = { inputTokens, outputTokens: question.outputTokensMax, cachedInputTokens: 0 };
     return {
+      kind: "model",
       model,
       tokens: inputTokens + question.outputTokensMax,
       costMicroUsd: price === null ? null : costMicroUsd(price, usage),
@@ -135,6 +136,7 @@ function mayFallBack(error: unknown): boolean {
   if (!isFlotillaError(error)) return false;
   return (
     error.code.startsWith("MODEL_") ||
+    error.code === "CIRCUIT_OPEN" ||
     ["STEP_TIMEOUT", "SECRET_MISSING", "PACKAGE_MISSING", "AGENT_FAILED"].includes(error.code)
   );
 }

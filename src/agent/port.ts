@@ -1,9 +1,8 @@
-import type { CallOutcome, RecordedStep, StepAnswer } from "../carrier/frame.ts";
+import type { CallOutcome, PermitCall, RecordedStep, StepAnswer } from "../carrier/frame.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Spared } from "../core/fork.ts";
 import type { Json } from "../core/json.ts";
-import type { CallRequest } from "../core/money.ts";
 import type { ErrorRecord } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
@@ -28,7 +27,9 @@ export interface Assignment {
 }
 
 /** A call as an agent asks for it. */
-export type PermitRequest = Omit<CallRequest, "task" | "attempt">;
+export type PermitRequest = PermitCall;
+/** Without its name, which is the try's. */
+export type Gated = PermitCall extends infer T ? (T extends unknown ? Omit<T, "call"> : never) : never;
 
 /** All that an agent's execution can reach of the outside: no clock, randomness or channel of its own. */
 export interface TaskPort {

@@ -1,7 +1,7 @@
 import type { RetryPolicy } from "../core/definition.ts";
 import type { Ask, SettlePolicy, StepKind, Usage } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
-import type { PermitRequest } from "./port.ts";
+import type { Gated } from "./port.ts";
 
 /** What a step does, and how its failures are met. */
 export interface StepSpec {
@@ -20,7 +20,7 @@ export interface StepSpec {
   /** Present for a write (F13): how an unknown outcome is settled. */
   write?: WriteSpec;
   /** Asked before each try: the call is made when it is permitted. The wait does not count as the try's time. */
-  gate?: () => Omit<PermitRequest, "call">;
+  gate?: () => Gated;
   /** `output` may be whatever JSON can hold; the agent gets it as it will be read back from the record. */
   perform(attempt: Attempt): Promise<Performed>;
 }

@@ -76,7 +76,7 @@ export class StepWork {
 
   private async write(call: Call): Promise<Json> {
     for (let tries = 1; ; tries++) {
-      const tried = await this.try(call, call.spec.perform);
+      const tried = await this.tryPermitted(call, tries);
       if ("performed" in tried) return this.complete(call, tried.performed);
       const { error } = tried;
       const delayMs = this.delayMs(call, tries, error);
@@ -267,7 +267,11 @@ export class StepWork {
 
 /** What a try cost, as far as it is known. */
 function callOutcome(tried: Tried): CallOutcome {
-  if ("performed" in tried) return { code: null, billed: tried.performed.usage === undefined ? "none" : "recorded" };
+  if ("performed" in tried) {
+    const { usage } = tried.performed;
+    if (usage === undefined) return { code: null, billed: "none" };
+    return { code: null, billed: "recorded", tokens: usage.inputTokens + usage.outputTokens };
+  }
   const { code, retryAfterMs } = tried.error;
   const billed = costsNothing(tried.error) ? "none" : "unknown";
   return { code, billed, ...(retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(retryAfterMs) }) };

@@ -1,5 +1,5 @@
 import { approvalPolicy } from "../core/approval.ts";
-import type { ApprovalPolicy, ToolDefinition } from "../core/definition.ts";
+import type { ApprovalPolicy, ToolDefinition, FleetDefinition } from "../core/definition.ts";
 import type { SettlePolicy } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import { FlotillaError } from "../error.ts";
@@ -88,6 +88,7 @@ export class ToolCalls {
       input,
       timeoutMs: tool.timeoutMs,
       retry: tool.retry,
+      ...(isGuarded(fleet.definition, name) ? { gate: () => ({ kind: "tool" as const, tool: name }) } : {}),
       ...(tool.effect === "read" ? {} : { write: { settle: settleOf(tool), idempotent: tool.idempotent, check } }),
       perform: async (attempt) => {
         const output = await runner().call(input, contextOf(attempt));
@@ -175,6 +176,9 @@ function outputProblems(tool: ToolDefinition, output: unknown): { json: Json } |
     throw error;
   }
 }
+
+const isGuarded = ({ guards }: FleetDefinition, tool: string): boolean =>
+  guards !== undefined && Object.hasOwn(guards.tools, tool);
 
 const hasCheck = (tool: ToolDefinition): boolean => tool.kind === "code" && tool.hasCheck;
 

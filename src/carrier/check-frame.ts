@@ -44,9 +44,7 @@ export function workerFrameProblem(frame: unknown): string | null {
         refProblem(frame) ??
         (isCount(frame.id) &&
         isName(frame.call) &&
-        isName(frame.model) &&
-        isCount(frame.tokens) &&
-        (frame.costMicroUsd === null || isCount(frame.costMicroUsd))
+        (frame.kind === "tool" ? isName(frame.tool) : frame.kind === "model" && isModelCall(frame))
           ? null
           : "malformed permit")
       );
@@ -56,6 +54,7 @@ export function workerFrameProblem(frame: unknown): string | null {
         (isName(frame.call) &&
         (frame.code === null || isName(frame.code)) &&
         BILLED.has(frame.billed) &&
+        (frame.tokens === undefined || isCount(frame.tokens)) &&
         (frame.retryAfterMs === undefined || isCount(frame.retryAfterMs))
           ? null
           : "malformed outcome")
@@ -86,6 +85,9 @@ export function workerFrameProblem(frame: unknown): string | null {
       return `unknown frame ${String(frame.f).slice(0, 64)}`;
   }
 }
+
+const isModelCall = ({ model, tokens, costMicroUsd }: Fields): boolean =>
+  isName(model) && isCount(tokens) && (costMicroUsd === null || isCount(costMicroUsd));
 
 const BILLED = new Set<unknown>(["none", "unknown", "recorded"]);
 const LEVELS = new Set<unknown>(["debug", "info", "warn", "error"]);

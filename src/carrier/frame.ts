@@ -39,12 +39,19 @@ export type StepAnswer = { output: Json } | { error: ErrorRecord };
  *  record of any carrier. */
 export const SAID_CHARACTERS_MAX = 10 * 1024 * 1024;
 
+/** A call that an attempt wants to make. */
+export type PermitCall =
+  | ({ kind: "model" } & Omit<CallRequest, "task" | "attempt">)
+  | { kind: "tool"; call: string; tool: string };
+
 /** How a permitted call ended. */
 export interface CallOutcome {
   /** Null when it succeeded; the code of its failure else. */
   code: string | null;
   /** Whether it may cost something of which nobody knows how much. */
   billed: "none" | "unknown" | "recorded";
+  /** What it used, in and out. */
+  tokens?: number;
   /** When the other side asked to be left alone for a while. */
   retryAfterMs?: number;
 }
@@ -85,7 +92,7 @@ export type WorkerFrame =
   /** `waits`: steps whose answers it waits for. */
   | ({ f: "suspend"; agent: string; wakeAt: number | null; waits?: string[]; seq: number } & TaskRef)
   /** Asks whether a call may be made that uses this much at worst; granted once that is on record. */
-  | ({ f: "permit"; id: number } & CallRequest & TaskRef)
+  | ({ f: "permit"; id: number } & PermitCall & TaskRef)
   /** What became of a call that was permitted and has no step on record to say so. */
   | ({ f: "outcome"; call: string } & CallOutcome & TaskRef)
   | { f: "heartbeat"; at: number; running: number }

@@ -192,6 +192,8 @@ export interface DecideContext extends MoneyContext {
   router?(name: string): Router | undefined;
   /** Open tasks of an agent in other runs, as far as they are known here; absent: none. */
   loadElsewhere?(agent: string): number;
+  /** Whether just so many tasks of an agent may be worked on at a time (F4). Default: none is bounded. */
+  isBounded?(agent: string): boolean;
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
   /** What an agent can do and may use (C4). */

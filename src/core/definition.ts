@@ -253,6 +253,40 @@ export interface Budgets {
   agents: Readonly<Record<string, readonly Budget[]>>;
 }
 
+/** When calls of something that keeps failing are held back (F4). */
+export interface BreakerPolicy {
+  /** Failures in a row that open it. */
+  failures: number;
+  /** How long it stays open before it is probed. */
+  openMs: number;
+  /** Calls that may probe at a time. */
+  probes: number;
+}
+
+/** How much all together may ask of a model, a provider or a tool (F4, K5). Null: no bound, or no breaker. */
+export interface Guard {
+  concurrencyMax: number | null;
+  requestsPerMinute: number | null;
+  tokensPerMinute: number | null;
+  breaker: BreakerPolicy | null;
+}
+
+export const NO_GUARD: Guard = {
+  concurrencyMax: null,
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  breaker: null,
+};
+
+export interface Guards {
+  providers: Readonly<Record<string, Guard>>;
+  /** By `provider/name`; `*` for all others. */
+  models: Readonly<Record<string, Guard>>;
+  tools: Readonly<Record<string, Guard>>;
+  /** Here `concurrencyMax` alone. */
+  agents: Readonly<Record<string, Guard>>;
+}
+
 /** What YAML and TypeScript both become (I1). Plain data: it can be hashed, stored and sent. */
 export interface FleetDefinition {
   name: string;
@@ -267,6 +301,7 @@ export interface FleetDefinition {
   budgets?: Budgets;
   /** What starts by itself (I8); absent: nothing. */
   schedules?: Record<string, ScheduleDefinition>;
+  guards?: Guards;
   /** SHA-256 of each local module by path relative to the definition's folder. */
   modules: Record<string, string>;
 }

@@ -8,12 +8,20 @@ export function budgetFindings(budgets: Fields, agents: Fields, workflows: Field
   return [...unknown(budgets, "agents", "agent", agents), ...unknown(budgets, "workflows", "workflow", workflows)];
 }
 
-function unknown(budgets: Fields, section: string, kind: string, defined: Fields): Finding[] {
-  const given = budgets[section];
-  return Object.keys(isRecord(given) ? given : {})
+/** Guards of agents and tools that are not there. */
+export function guardFindings(guards: Fields, agents: Fields, tools: Fields): Finding[] {
+  return [
+    ...unknown(guards, "agents", "agent", agents, "guards"),
+    ...unknown(guards, "tools", "tool", tools, "guards"),
+  ];
+}
+
+function unknown(given: Fields, section: string, kind: string, defined: Fields, part = "budgets"): Finding[] {
+  const named = given[section];
+  return Object.keys(isRecord(named) ? named : {})
     .filter((name) => !Object.hasOwn(defined, name))
     .map((name): Finding => {
-      const missing = missingReference("budgets", kind, name, Object.keys(defined));
-      return { ...missing, path: ["budgets", section, name], part: "key" };
+      const missing = missingReference(part, kind, name, Object.keys(defined));
+      return { ...missing, path: [part, section, name], part: "key" };
     });
 }

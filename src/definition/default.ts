@@ -1,8 +1,11 @@
 import {
   type AgentDefinition,
   type ApprovalPolicy,
+  type BreakerPolicy,
   type Budget,
   type Budgets,
+  type Guard,
+  type Guards,
   type ContextPolicy,
   DEFAULT_LIMITS,
   DEFAULT_RETRY,
@@ -22,11 +25,13 @@ export const DEFAULTS = {
   toolTimeoutMs: 30_000,
   agentLimits: { stepsMax: 100, tokensMax: 500_000, repairsMax: 2, outputTokensMax: 4_096 },
   context: { policy: "summarise", windowTokens: DEFAULT_CONTEXT_WINDOW, compactAt: 0.8, keepLast: 8 },
+  breaker: { failures: 5, openMs: 30_000, probes: 1 },
   /** JSON nesting of users' JSON Schemas. */
   schemaDepthMax: 64,
 } as const satisfies {
   agentLimits: AgentDefinition["limits"];
   context: ContextPolicy;
+  breaker: BreakerPolicy;
   [key: string]: unknown;
 };
 
@@ -89,9 +94,41 @@ export function givenAgentLimits({ costUsdMax, ...rest }: AgentLimits = {}): Par
 
 /** Budgets as people write them. */
 export function completeBudgets({ fleet, workflows = {}, agents = {} }: BudgetsOptions): Budgets {
-  const named = (given: Readonly<Record<string, BudgetOption | readonly BudgetOption[]>>) =>
-    Object.fromEntries(Object.entries(given).map(([name, one]) => [name, budgetsOf(one)]));
-  return { fleet: budgetsOf(fleet ?? []), workflows: named(workflows), agents: named(agents) };
+  return { fleet: budgetsOf(fleet ?? []), workflows: named(workflows, budgetsOf), agents: named(agents, budgetsOf) };
+}
+
+/** Guards as people write them. */
+export function completeGuards({ providers = {}, models = {}, tools = {}, agents = {} }: GuardsOptions): Guards {
+  return {
+    providers: named(providers, guardOf),
+    models: named(models, (given) => guardOf({ breaker: {}, ...given })),
+    tools: named(tools, guardOf),
+    agents: named(agents, guardOf),
+  };
+}
+
+function named<T, U>(given: Readonly<Record<string, T>>, complete: (one: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(given).map(([name, one]) => [name, complete(one)]));
+}
+
+function guardOf({ breaker, concurrencyMax, requestsPerMinute, tokensPerMinute }: GuardOption): Guard {
+  return {
+    breaker: breaker === undefined || breaker === false ? null : over<BreakerPolicy>(DEFAULTS.breaker, breaker),
+    concurrencyMax: concurrencyMax ?? null,
+    requestsPerMinute: requestsPerMinute ?? null,
+    tokensPerMinute: tokensPerMinute ?? null,
+  };
+}
+
+type GuardOption = {
+  breaker?: Partially<BreakerPolicy> | false | undefined;
+} & Partially<Record<"concurrencyMax" | "requestsPerMinute" | "tokensPerMinute", number>>;
+
+interface GuardsOptions {
+  providers?: Readonly<Record<string, GuardOption>> | undefined;
+  models?: Readonly<Record<string, GuardOption>> | undefined;
+  tools?: Readonly<Record<string, GuardOption>> | undefined;
+  agents?: Readonly<Record<string, GuardOption>> | undefined;
 }
 
 function budgetsOf(given: BudgetOption | readonly BudgetOption[]): Budget[] {

@@ -11,8 +11,8 @@ import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
 import { callFindings, callGrant, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
-import { budgetFindings } from "./budget.ts";
-import { completeBudgets } from "./default.ts";
+import { budgetFindings, guardFindings } from "./budget.ts";
+import { completeBudgets, completeGuards } from "./default.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
 import { approvalFindings } from "./yaml-check.ts";
@@ -32,7 +32,7 @@ import {
   providerDefinition,
 } from "./provider.ts";
 import { checkRoute, isRoute, type Route, routeDefinition, routeParts } from "./route.ts";
-import { type BudgetsOptions, BudgetsShape, Name } from "./shape.ts";
+import { type BudgetsOptions, BudgetsShape, type GuardsOptions, GuardsShape, Name } from "./shape.ts";
 import { type ScheduleGiven, ScheduleShape, scheduleDefinition, scheduleFindings } from "./schedule.ts";
 import { isTool, type Tool, type ToolCode, toolParts } from "./tool.ts";
 import type { AnyWorkflow } from "./workflow-mark.ts";
@@ -93,6 +93,8 @@ export interface FleetOptions<
   mcpServers?: Readonly<Record<string, McpServerOptions>>;
   /** What may be used beyond one run (K2). */
   budgets?: BudgetsOptions;
+  /** How much all workers together ask of models, tools and agents, and when they stop asking (F4, K5). */
+  guards?: GuardsOptions;
 }
 
 /** When a workflow is started by itself: at the times of a cron expression, or once. */
@@ -136,10 +138,11 @@ const FleetOptionsShape = z.strictObject({
   mcpServers: named(McpServerShape).optional(),
   budgets: BudgetsShape.optional(),
   schedules: named(ScheduleShape).optional(),
+  guards: GuardsShape.optional(),
 });
 
 type Given = z.output<typeof FleetOptionsShape>;
-type Complete = Required<Omit<Given, "budgets">> & Pick<Given, "budgets">;
+type Complete = Required<Omit<Given, "budgets" | "guards">> & Pick<Given, "budgets" | "guards">;
 
 /** Puts a fleet together: tools and agents get their names, and everything that refers to them is checked.
  *  @throws {FlotillaError} DEFINITION_*, MODEL_UNKNOWN: all mistakes at once in `details.problems` */
@@ -178,6 +181,7 @@ export function fleet(options: unknown): Fleet {
     ),
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
     ...problems(patternNamesakes(given.workflows)),
+    ...problems(guardFindings(given.guards ?? {}, given.agents, given.tools)),
     ...problems(budgetFindings(given.budgets ?? {}, given.agents, given.workflows)),
     ...Object.entries(given.schedules).flatMap(([name, schedule]) => scheduleProblems(name, schedule, given)),
   ]);
@@ -191,6 +195,7 @@ export function fleet(options: unknown): Fleet {
     agents,
     workflows: mapValues(workflows, ({ definition }) => definition),
     ...(Object.keys(routes).length === 0 ? {} : { routes }),
+    ...(given.guards === undefined ? {} : { guards: completeGuards(given.guards) }),
     ...(given.budgets === undefined ? {} : { budgets: completeBudgets(given.budgets) }),
     ...(Object.keys(given.schedules).length === 0 ? {} : { schedules: mapValues(given.schedules, scheduleDefinition) }),
     modules: functionHashes(given),

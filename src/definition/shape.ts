@@ -146,6 +146,50 @@ export const BudgetsShape = z
   })
   .describe("What may be used beyond one run: { per, tokensMax, costUsdMax }, one or a list of them.");
 
+const PerMinute = z.int().min(1).max(100_000_000);
+
+const BreakerShape = z
+  .strictObject({
+    failures: z.int().min(1).max(1_000).optional().describe("Failures in a row that open it. Default 5."),
+    openMs: DurationMs.optional().describe("Milliseconds until it is probed. Default 30000."),
+    probes: z.int().min(1).max(100).optional().describe("Calls that may probe at a time. Default 1."),
+  })
+  .describe("When calls of something that keeps failing are held back.");
+
+const concurrencyMax = z.int().min(1).max(1_000_000).optional().describe("Calls at a time, of all together.");
+const breaker = z.union([BreakerShape, z.literal(false)]).optional();
+
+const ProviderGuardShape = z.strictObject({
+  concurrencyMax,
+  requestsPerMinute: PerMinute.optional().describe("Requests in any minute; others wait their turn."),
+  tokensPerMinute: PerMinute.optional().describe("Tokens, in and out, in any minute; others wait their turn."),
+});
+const ModelGuardShape = ProviderGuardShape.extend({
+  breaker: breaker.describe("Every model has one; false: none."),
+});
+const ToolGuardShape = z.strictObject({
+  concurrencyMax,
+  requestsPerMinute: PerMinute.optional().describe("Calls in any minute; others wait their turn."),
+  breaker: breaker.describe("A tool has one when this is given."),
+});
+const AgentGuardShape = z.strictObject({
+  concurrencyMax: z.int().min(1).max(1_000_000).describe("Tasks of it that are worked on at a time, of all runs."),
+});
+
+export const GuardsShape = z
+  .strictObject({
+    providers: z.record(Name, ProviderGuardShape).optional().describe("By the provider's name; for all its models."),
+    models: z
+      .record(z.string().min(1), ModelGuardShape)
+      .optional()
+      .describe("By provider/name; * for each of the others."),
+    tools: z.record(Name, ToolGuardShape).optional().describe("By the tool's name."),
+    agents: z.record(Name, AgentGuardShape).optional().describe("By the agent's name."),
+  })
+  .describe("How much all workers together ask of models, tools and agents, and when they stop asking.");
+
+export type GuardsOptions = z.output<typeof GuardsShape>;
+
 export type BudgetsOptions = z.output<typeof BudgetsShape>;
 
 export const AgentLimitsShape = z

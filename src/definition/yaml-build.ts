@@ -13,6 +13,7 @@ import { callGrants } from "./call-grant.ts";
 import {
   completeApproval,
   completeBudgets,
+  completeGuards,
   completeLimits,
   givenAgentLimits,
   peopleOf,
@@ -60,6 +61,7 @@ export function buildFleet(
     agents: mapValues(yaml.agents, (given, name) => buildAgent(name, given, parts, findings)),
     workflows: mapValues(yaml.workflows, (given, name) => buildWorkflow(name, given, parts)),
     ...(yaml.routes === undefined ? {} : { routes: mapValues(yaml.routes, (given) => routeDefinition(given, String)) }),
+    ...(yaml.guards === undefined ? {} : { guards: completeGuards(yaml.guards) }),
     ...(yaml.budgets === undefined ? {} : { budgets: completeBudgets(yaml.budgets) }),
     ...(yaml.schedules === undefined ? {} : { schedules: mapValues(yaml.schedules, scheduleDefinition) }),
   };

@@ -1,4 +1,4 @@
-import { budgetFindings } from "./budget.ts";
+import { budgetFindings, guardFindings } from "./budget.ts";
 import { workflowSeat } from "../core/seat.ts";
 import { callFindings } from "./call-grant.ts";
 import { checkExpressions } from "./expression.ts";
@@ -31,6 +31,7 @@ export function checkMeaning(raw: Fields): Finding[] {
     ...each(section("schedules"), (name, given) =>
       at(["schedules", name], scheduleFindings(name, given, Object.keys(section("workflows")))),
     ),
+    ...guardFindings(section("guards"), agents, tools),
   ];
 }
 

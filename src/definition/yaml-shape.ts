@@ -13,6 +13,7 @@ import {
   ApprovalsShape,
   EscalationShape,
   BudgetsShape,
+  GuardsShape,
   ContextShape,
   FactGrantShape,
   DurationMs,
@@ -161,6 +162,7 @@ export const FleetShape = z.strictObject({
     .describe("Routes by name. A route stands wherever an agent may stand in a workflow."),
   budgets: BudgetsShape.optional(),
   schedules: named(ScheduleShape).optional().describe("What starts by itself, by name."),
+  guards: GuardsShape.optional(),
 });
 
 export type FleetYaml = z.output<typeof FleetShape>;

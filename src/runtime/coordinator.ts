@@ -31,6 +31,7 @@ import { Holds, placeOf } from "./holds.ts";
 import { digestOf } from "./journal.ts";
 import { type CommittedBatch, type HotRun, Ledger } from "./ledger.ts";
 import { Outbox } from "./outbox.ts";
+import { Gates, modelGates, toolGates } from "./gates.ts";
 import { Permits } from "./permits.ts";
 import { SCHEDULE_TIMER, Schedules } from "./schedules.ts";
 import { type PlanRequest, planInput } from "./remote-planner.ts";
@@ -120,6 +121,7 @@ export class Coordinator {
   readonly #schedules: Schedules;
   readonly #definitions: Definitions;
   readonly #permits: Permits;
+  readonly #gates: Gates;
   readonly #sessions = new Map<string, Session>();
   #tick: { at: number; timer: Timer } | null = null;
   #chores: Timer | null = null;
@@ -190,8 +192,18 @@ export class Coordinator {
         failed: (error) => ports.failed(error),
       },
     });
+    this.#gates = new Gates({
+      now: () => this.#clock.now(),
+      after: (delayMs, fn) => this.#clock.after(delayMs, fn),
+      changed: (gate, change) => void this.fleet.append("breaker.changed", { gate, ...change }),
+    });
     this.#permits = new Permits({
       ledger: this.#ledger,
+      gates: this.#gates,
+      through: (call) => {
+        const { guards } = this.#definitions;
+        return call.kind === "model" ? modelGates(guards, call.model) : toolGates(guards, call.tool);
+      },
       accounts: this.#definitions.accounts,
       now: () => this.#clock.now(),
       soon: (fn) => this.#clock.soon(fn),
@@ -215,6 +227,7 @@ export class Coordinator {
       lookAgain: () => this.#lookAgain(),
       failed: (error) => ports.failed(error),
       holds: this.holdsOfDispatch(),
+      tasksMax: (agent) => this.#definitions.tasksMax(agent),
     });
   }
 
@@ -510,6 +523,7 @@ export class Coordinator {
     this.#schedules.close();
     this.#tick?.timer.cancel();
     this.#chores?.cancel();
+    this.#gates.close();
     // The heads of what becomes durable last are signed too.
     await this.#ledger.settled();
     this.fleet.close();
@@ -690,6 +704,7 @@ export class Coordinator {
       const task = taskOf(hot.state, id);
       if (task.status === "assigned" && task.attempt === flight.attempt) continue;
       this.#cancelUnlessOver(hot, task, flight.worker, flight.attempt, events);
+      this.#permits.end({ run: hot.id, task: id, attempt: flight.attempt });
       this.#dispatcher.release(hot, id);
     }
     this.#permits.decided(hot, events);

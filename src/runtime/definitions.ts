@@ -1,4 +1,10 @@
-import type { AgentDefinition, FleetDefinition, RouteDefinition, WorkflowDefinition } from "../core/definition.ts";
+import type {
+  Guards,
+  AgentDefinition,
+  FleetDefinition,
+  RouteDefinition,
+  WorkflowDefinition,
+} from "../core/definition.ts";
 import { approvalPolicy } from "../core/approval.ts";
 import { escalationPolicy } from "../core/escalation.ts";
 import { type ChildWorkflow } from "../core/child.ts";
@@ -34,6 +40,8 @@ export class Definitions {
 
   /** The accounts of the fleet, whose budgets are those of the newest definition (K2). */
   readonly accounts: FleetAccounts;
+  /** Of the newest definition. */
+  guards: Guards | undefined;
 
   constructor(store: Store, planners: PlannerSource) {
     this.#store = store;
@@ -47,6 +55,7 @@ export class Definitions {
     const hash = digestOf(definition as never);
     this.#known.set(hash, definition);
     this.accounts.budgets = definition.budgets;
+    this.guards = definition.guards;
     return { hash, blob: { hash, bytes } };
   }
 
@@ -59,6 +68,12 @@ export class Definitions {
     const definition = JSON.parse(Buffer.from(bytes).toString("utf8")) as FleetDefinition;
     this.#known.set(hash, definition);
     return definition;
+  }
+
+  /** How many tasks of an agent may be worked on at a time; null: no bound (F4). */
+  tasksMax(agent: string): number | null {
+    const agents = this.guards?.agents ?? {};
+    return Object.hasOwn(agents, agent) ? (agents[agent]?.concurrencyMax ?? null) : null;
   }
 
   /** What deciding needs of a run's definition. */
@@ -84,6 +99,7 @@ export class Definitions {
         onCorrection: declared.facts.onCorrection,
       },
       accounts: this.accounts,
+      isBounded: (agent) => this.tasksMax(agent) !== null,
       taskLimits: (agent) => taskLimitsOf(agent === null ? undefined : definition.agents[agent]),
       describe: (agent) => describe(definition, agent),
       workflow: (name) => childWorkflow(definition, name),

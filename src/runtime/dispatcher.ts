@@ -2,7 +2,7 @@ import { rankOf } from "../core/rank.ts";
 import type { RunState, TaskState } from "../core/state.ts";
 import type { CoordinatorFrame } from "../carrier/frame.ts";
 import type { Store } from "../store/store.ts";
-import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
+import { type HotRun, type Ledger, parseQueue, queueFor } from "./ledger.ts";
 
 /** A worker as the coordinator sees it, over whatever carrier. */
 export interface WorkerLink {
@@ -31,7 +31,10 @@ const HOLD = -1;
 
 class Pool {
   readonly queue: string;
-  readonly links = new Map<string, LinkState>();
+  /** Shared by a queue and the bulkheads in it. */
+  readonly links: Map<string, LinkState>;
+  /** What is worked on, where just so much may be at a time: the keys of attempts. */
+  readonly running = new Set<string>();
   /** Sorted by rank, smallest last. */
   backlog: Waiting[] = [];
   /** The store may hold waiting tasks that the backlog does not. */
@@ -40,11 +43,24 @@ class Pool {
   readonly unseen = new Set<string>();
   refilling = false;
 
-  constructor(queue: string) {
+  readonly #max: (() => number) | null;
+
+  constructor(queue: string, links: Map<string, LinkState>, max: (() => number) | null) {
     this.queue = queue;
+    this.links = links;
+    this.#max = max;
+  }
+
+  get isBulkhead(): boolean {
+    return this.#max !== null;
+  }
+
+  get isFull(): boolean {
+    return this.#max !== null && this.running.size >= this.#max();
   }
 
   get load(): number {
+    if (this.isBulkhead) return this.running.size;
     let load = 0;
     for (const link of this.links.values()) load += link.tasks.size;
     return load;
@@ -52,6 +68,7 @@ class Pool {
 
   /** The link with the smallest share of its slots in use, if any has a free one (C6). */
   freest(): LinkState | null {
+    if (this.isFull) return null;
     let best: LinkState | null = null;
     let bestLoad = 1;
     for (const state of this.links.values()) {
@@ -95,6 +112,8 @@ export interface DispatchHolds {
  *  the backlog in order of rank when one becomes free. Holds no more than `BACKLOG_MAX` waiting tasks of a queue. */
 export class Dispatcher {
   readonly #pools = new Map<string, Pool>();
+  /** Pools of agents of which just so many tasks may be worked on at a time, by the queue that they are in. */
+  readonly #bulkheads = new Map<string, readonly Pool[]>();
   readonly #links = new Map<string, LinkState>();
   readonly #store: Store;
   readonly #ledger: () => Ledger;
@@ -104,6 +123,7 @@ export class Dispatcher {
   readonly #lookAgain: () => void;
   readonly #failed: (error: unknown) => void;
   readonly #holds: DispatchHolds;
+  readonly #tasksMax: (agent: string) => number | null;
   #stopped = false;
 
   constructor(ports: {
@@ -117,6 +137,8 @@ export class Dispatcher {
     lookAgain: () => void;
     failed: (error: unknown) => void;
     holds: DispatchHolds;
+    /** How many tasks of an agent may be worked on at a time; null: no bound (F4). */
+    tasksMax: (agent: string) => number | null;
   }) {
     this.#store = ports.store;
     this.#ledger = ports.ledger;
@@ -126,6 +148,7 @@ export class Dispatcher {
     this.#lookAgain = ports.lookAgain;
     this.#failed = ports.failed;
     this.#holds = ports.holds;
+    this.#tasksMax = ports.tasksMax;
   }
 
   link(id: string): LinkState | undefined {
@@ -149,6 +172,7 @@ export class Dispatcher {
     if (state === undefined) return undefined;
     this.#links.delete(id);
     this.#pool(state.link.queue).links.delete(id);
+    for (const key of state.tasks.keys()) this.#leave(key);
     // Whoever starts workers hears of it if something waits.
     this.fill(state.link.queue);
     return state;
@@ -185,23 +209,27 @@ export class Dispatcher {
     }
   }
 
-  /** Gives free slots of a queue to waiting tasks. */
+  /** Gives free slots of a queue to waiting tasks, those behind its bulkheads among them, in order of rank. */
   fill(queue: string): void {
-    const pool = this.#pool(queue);
     if (!this.#mayAssign) return;
-    for (;;) {
+    const pools = this.#family(queue);
+    for (let pool = nextOf(pools); pool !== null; pool = nextOf(pools)) {
       const free = pool.freest();
-      if (free === null) {
-        if (pool.links.size === 0 && (pool.backlog.length > 0 || pool.overflow)) this.#ask(pool);
-        return;
-      }
       const next = pool.backlog.pop();
-      if (next === undefined) {
-        if (pool.overflow) this.#refill(pool);
-        return;
-      }
-      this.#take(pool, next, free);
+      if (free !== null && next !== undefined) this.#take(pool, next, free);
     }
+    for (const pool of pools) {
+      if (pool.links.size === 0 && (pool.backlog.length > 0 || pool.overflow)) this.#ask(pool);
+      else if (pool.backlog.length === 0 && pool.overflow && pool.freest() !== null) this.#refill(pool);
+    }
+  }
+
+  /** A queue and the bulkheads in it, whose tasks the same workers do. */
+  #family(queue: string): readonly Pool[] {
+    const { base } = parseQueue(queue);
+    const main = this.#pool(queue.startsWith(`${base}!`) ? queue : base);
+    const bulkheads = this.#bulkheads.get(main.queue);
+    return bulkheads === undefined ? [main] : [main, ...bulkheads];
   }
 
   /** A run's decisions are in the store, and with them the tasks that found no place here. */
@@ -241,6 +269,7 @@ export class Dispatcher {
     const held = state?.tasks.get(key);
     if (state === undefined || held === undefined) return undefined;
     state.tasks.delete(key);
+    this.#leave(key);
     this.fill(state.link.queue);
     return held;
   }
@@ -251,6 +280,7 @@ export class Dispatcher {
       for (const [key, held] of state.tasks) {
         if (held.run !== run || held.sent) continue;
         state.tasks.delete(key);
+        this.#leave(key);
       }
     }
   }
@@ -265,7 +295,7 @@ export class Dispatcher {
   }
 
   #poolOf(hot: HotRun, task: TaskState): Pool {
-    return this.#pool(queueOf(hot.state.queue, task.crashes));
+    return this.#pool(queueFor(hot, task));
   }
 
   get #mayAssign(): boolean {
@@ -275,10 +305,17 @@ export class Dispatcher {
   #pool(queue: string): Pool {
     let pool = this.#pools.get(queue);
     if (pool === undefined) {
-      pool = new Pool(queue);
+      const { agent, base } = parseQueue(queue);
+      const max = agent === undefined ? null : () => this.#tasksMax(agent) ?? Number.POSITIVE_INFINITY;
+      pool = new Pool(queue, agent === undefined ? new Map() : this.#pool(base).links, max);
       this.#pools.set(queue, pool);
+      if (agent !== undefined) this.#bulkheads.set(base, [...(this.#bulkheads.get(base) ?? []), pool]);
     }
     return pool;
+  }
+
+  #leave(key: string): void {
+    for (const pools of this.#bulkheads.values()) for (const pool of pools) pool.running.delete(key);
   }
 
   #ask(pool: Pool): void {
@@ -314,7 +351,7 @@ export class Dispatcher {
       (opened) => {
         free.tasks.delete(hold);
         const link = this.#links.has(free.link.id) ? free : pool.freest();
-        if (!this.#mayAssign || link === null) return this.#wait(pool, next);
+        if (!this.#mayAssign || link === null || pool.isFull) return this.#wait(pool, next);
         this.#startOrPark(opened, next, link);
         this.fill(pool.queue);
       },
@@ -341,6 +378,8 @@ export class Dispatcher {
     const key = keyOf(hot.id, task.id, attempt);
     to.tasks.set(key, { run: hot.id, task: task.id, attempt, agent: task.agent ?? "", sent: false });
     hot.inFlight.set(task.id, { worker: to.link.id, attempt });
+    const pool = this.#poolOf(hot, task);
+    if (pool.isBulkhead) pool.running.add(key);
   }
 
   #assign(hot: HotRun, tasks: readonly string[], to: LinkState, why: string): void {
@@ -379,6 +418,18 @@ export class Dispatcher {
       },
     );
   }
+}
+
+/** The pool whose next task comes first, of those that have one and room for it. */
+function nextOf(pools: readonly Pool[]): Pool | null {
+  let best: Pool | null = null;
+  for (const pool of pools) {
+    const next = pool.backlog.at(-1);
+    if (next === undefined || pool.freest() === null) continue;
+    const first = best?.backlog.at(-1);
+    if (first === undefined || next.rank < first.rank) best = pool;
+  }
+  return best;
 }
 
 function assignable(state: RunState, id: string, now: number): boolean {

@@ -35,6 +35,8 @@ export const fleetEventSchemas = {
   "key.replaced": z.strictObject({ name: id, publicKey: id, former: z.array(id), why: z.string() }),
   "definition.registered": z.strictObject({ definition: id, name: id }),
   "definition.missing": z.strictObject({ definition: id, run: id }),
+  /** A model, provider or tool is left alone (`open`), tried (`half-open`) or used again (F4). */
+  "breaker.changed": z.strictObject({ gate: id, from: z.string(), to: z.string(), why: z.string() }),
   "worker.started": z.strictObject({ worker: id, session: z.string(), queue: id, agents: z.number() }),
   "worker.stopped": z.strictObject({ worker: id, why: z.string(), crashed: z.boolean() }),
   /** A sender's signature over its frames of a session (X1); see `message/seal.ts`. */

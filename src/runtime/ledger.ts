@@ -741,7 +741,7 @@ export class Ledger {
     const task = taskOf(hot.state, id);
     const isQueued = task.status === "ready" || task.status === "delayed";
     const parked = isQueued ? this.#hooks.parked(hot.state, task) : null;
-    const queue = parked ?? queueOf(hot.state.queue, task.crashes);
+    const queue = parked ?? queueFor(hot, task);
     const rank = rankOf(task.priority, task.readyAt);
     // What waits in a paused run is not in the queue at all: resuming puts it back.
     if (isQueued && hot.state.hold === null) {
@@ -816,13 +816,24 @@ export function queueOf(queue: string, crashes: number): string {
   return crashes < CRASHES_SHARED ? `${queue}${WARD}` : `${queue}${ALONE}`;
 }
 
+/** As `queueOf`; an agent of which just so many tasks may be worked on at a time has a queue of its own, so that what
+ *  waits for it stands in nobody's way (F4). */
+export function queueFor({ state, context }: Pick<HotRun, "state" | "context">, task: TaskState): string {
+  const queue = queueOf(state.queue, task.crashes);
+  const bounded = task.agent !== null && task.crashes === 0 && context?.isBounded?.(task.agent) === true;
+  return bounded ? `${queue}${BULKHEAD}${task.agent}` : queue;
+}
+
+const BULKHEAD = "@";
 const WARD = "!";
 const ALONE = "!!";
 /** Suspects in one ward: about the square root of what a host may have run. */
 const WARD_SLOTS = 8;
 
 /** The definition's queue behind a queue's name, and how many of its tasks share a host; null for no bound. */
-export function parseQueue(queue: string): { base: string; slots: number | null } {
+export function parseQueue(queue: string): { base: string; slots: number | null; agent?: string } {
+  const bulkhead = queue.indexOf(BULKHEAD);
+  if (bulkhead !== -1) return { agent: queue.slice(bulkhead + 1), base: queue.slice(0, bulkhead), slots: null };
   if (queue.endsWith(ALONE)) return { base: queue.slice(0, -ALONE.length), slots: 1 };
   if (queue.endsWith(WARD)) return { base: queue.slice(0, -WARD.length), slots: WARD_SLOTS };
   return { base: queue, slots: null };

@@ -1,12 +1,13 @@
-import type { CallOutcome, TaskRef } from "../carrier/frame.ts";
+import type { CallOutcome, PermitCall, TaskRef } from "../carrier/frame.ts";
 import type { AccountTerms } from "../core/account.ts";
 import type { RunEvent } from "../core/event.ts";
 import { type CallRequest, callRefusal, isOpenCall } from "../core/money.ts";
 import { type ErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
 import type { FleetAccounts } from "./accounts.ts";
+import type { GateCall, Gates } from "./gates.ts";
 import type { HotRun, Ledger } from "./ledger.ts";
 
-export type Asked = CallRequest & TaskRef;
+type Asked = CallRequest & TaskRef;
 type Answer = (refused: ErrorRecord | null) => void;
 
 interface Waiting {
@@ -14,12 +15,14 @@ interface Waiting {
   answer: Answer;
 }
 
-/** Grants calls: a call may be made once what it needs at worst is reserved on record (K2). What does not fit waits, in
+/** Grants calls: a call may be made once it has passed the gates of all that it needs (F4, K5), and once what it needs at worst is reserved on record (K2). What does not fit waits, in
  *  order, while calls are open that may leave something over: of its run, or of any run that holds something of the
  *  account that is short. It holds nothing but who waits: what is reserved is the run's state. */
 export class Permits {
   readonly #ledger: Ledger;
   readonly #accounts: FleetAccounts;
+  readonly #gates: Gates;
+  readonly #through: (call: PermitCall) => GateCall["through"];
   readonly #now: () => number;
   readonly #soon: (fn: () => void) => void;
   readonly #failed: (error: unknown) => void;
@@ -29,25 +32,48 @@ export class Permits {
   constructor(ports: {
     ledger: Ledger;
     accounts: FleetAccounts;
+    gates: Gates;
+    /** The gates of a call. */
+    through: (call: PermitCall) => GateCall["through"];
     now: () => number;
     soon: (fn: () => void) => void;
     failed: (error: unknown) => void;
   }) {
     this.#ledger = ports.ledger;
     this.#accounts = ports.accounts;
+    this.#gates = ports.gates;
+    this.#through = ports.through;
     this.#now = ports.now;
     this.#soon = ports.soon;
     this.#failed = ports.failed;
   }
 
   /** Answers with null once the call may be made, or with why it may not. */
-  ask(asked: Asked, answer: Answer): void {
+  ask(asked: PermitCall & TaskRef, answer: Answer): void {
+    const id = idOf(asked);
+    const enter = (refused: ErrorRecord | null) => {
+      if (refused !== null || asked.kind === "tool") return answer(refused);
+      this.#afford(asked, (tooDear) => {
+        if (tooDear !== null) this.#gates.leave(id, null);
+        answer(tooDear);
+      });
+    };
+    const tokens = asked.kind === "tool" ? 0 : asked.tokens;
+    this.#gates.enter({ id, run: asked.run, through: this.#through(asked), tokens, answer: enter });
+  }
+
+  /** An attempt is over, and with it all its calls. */
+  end({ run, task, attempt }: TaskRef): void {
+    this.#gates.leaveAll(`${run}/${task}/${attempt}/`);
+  }
+
+  #afford(asked: Asked, answer: Answer): void {
     const hot = this.#ledger.hot(asked.run);
     const terms = hot === undefined ? [] : this.#termsOf(hot, asked);
     if (hot === undefined || !this.#accounts.knows(terms)) {
       const ready = hot === undefined ? this.#ledger.open(asked.run) : this.#accounts.load(terms);
       ready.then(
-        () => this.ask(asked, answer),
+        () => this.#afford(asked, answer),
         (error: unknown) => this.#unable(error, answer),
       );
       return;
@@ -61,9 +87,12 @@ export class Permits {
     if (refusal.account !== undefined) this.#callBack(refusal.account);
   }
 
-  /** A call ended without a record of what it used. */
-  outcome({ run, task, attempt, call, billed }: { call: string } & CallOutcome & TaskRef): void {
-    if (billed === "recorded") return;
+  /** A call ended; unless a step records what it used, that is settled here. */
+  outcome(ended: { call: string } & CallOutcome & TaskRef): void {
+    const { run, task, attempt, call, billed } = ended;
+    this.#gates.leave(idOf(ended), ended);
+    const hot = this.#ledger.hot(run);
+    if (billed === "recorded" || (hot !== undefined && !isOpenCall(hot.state, ended))) return;
     const outcome = billed === "none" ? "free" : "unsettled";
     this.#ledger.submit(run, { type: "call.settle", task, attempt, call, outcome }).catch(this.#failed);
   }
@@ -76,7 +105,7 @@ export class Permits {
       for (const key of [hot.id, ANY_RUN]) {
         const waiting = this.#waiting.get(key) ?? [];
         this.#waiting.delete(key);
-        for (const { asked, answer } of waiting) this.ask(asked, answer);
+        for (const { asked, answer } of waiting) this.#afford(asked, answer);
       }
     });
   }
@@ -109,7 +138,7 @@ export class Permits {
         const granted = events.length > 0 || (hot !== undefined && isOpenCall(hot.state, asked));
         // Decided anew after a conflict, it may have found less room.
         if (granted) answer(null);
-        else this.ask(asked, answer);
+        else this.#afford(asked, answer);
       },
       (error: unknown) => this.#unable(error, answer),
     );
@@ -120,6 +149,8 @@ export class Permits {
     answer(toErrorRecord(error, isFlotillaError(error) ? error.code : "INVARIANT"));
   }
 }
+
+const idOf = ({ run, task, attempt, call }: { call: string } & TaskRef): string => `${run}/${task}/${attempt}/${call}`;
 
 const ANY_RUN = "";
 

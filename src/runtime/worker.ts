@@ -23,6 +23,8 @@ import { StartGate } from "./start-gate.ts";
 /** Senders sign what they sent within this time (design: trust on the wire). */
 const SEAL_AFTER_MS = 100;
 const HEARTBEAT_MS = 1_000;
+/** Waiting for its turn may take an attempt this many times its time-out. */
+const PATIENCE = 10;
 const PLAN_TIMEOUT_MS = 60_000;
 
 export interface WorkerPorts {
@@ -128,15 +130,43 @@ export class Worker {
     // What comes late and may not start any more was taken back already: nobody waits for its result.
     if (this.#closed || this.#running.has(key) || !this.#gate.admits(key, frame)) return;
     const problem = this.#problemOf(frame);
-    const running: Running = { abort: new AbortController(), acks: new Map(), timer: null, place: frame };
+    const running: Running = {
+      abort: new AbortController(),
+      acks: new Map(),
+      timer: null,
+      waits: 0,
+      waitedMs: 0,
+      patienceMs: 0,
+      place: frame,
+    };
     this.#running.set(key, running);
     if (problem !== null) {
       // Nothing was begun: the task may be asked for anew, as when the clock was set while this request was on its way.
       const error: ErrorRecord = { ...errorRecord("MESSAGE_REFUSED", problem), class: "transient" };
       return this.#end(key, frame, { type: "failed", error });
     }
-    const timeoutMs = this.#timeoutMs(frame.agent);
-    running.timer = this.#ports.clock.after(timeoutMs, () => {
+    this.#watch(key, frame, running, this.#timeoutMs(frame.agent));
+    this.#ports.run(this.#portOf(frame, running)).then(
+      (outcome) => this.#end(key, frame, outcome),
+      (error: unknown) => this.#end(key, frame, { type: "failed", error: toErrorRecord(error) }),
+    );
+  }
+
+  /** Ends an attempt that takes too long. Waiting for its turn at a model or tool does not count (K5), within reason. */
+  #watch(
+    key: string,
+    frame: Extract<CoordinatorFrame, { f: "assign" }>,
+    running: Running,
+    timeoutMs: number,
+    afterMs = timeoutMs,
+  ): void {
+    running.timer = this.#ports.clock.after(afterMs, () => {
+      const moreMs = Math.ceil(running.waits > 0 ? timeoutMs : running.waitedMs);
+      if (moreMs > 0 && running.patienceMs < timeoutMs * PATIENCE) {
+        running.patienceMs += moreMs;
+        running.waitedMs = 0;
+        return this.#watch(key, frame, running, timeoutMs, moreMs);
+      }
       const error = new FlotillaError(
         "TASK_TIMEOUT",
         `${frame.agent} took longer than ${timeoutMs} ms for task ${frame.task}`,
@@ -144,10 +174,6 @@ export class Worker {
       running.abort.abort(error);
       this.#end(key, frame, { type: "failed", error: toErrorRecord(error) });
     });
-    this.#ports.run(this.#portOf(frame, running)).then(
-      (outcome) => this.#end(key, frame, outcome),
-      (error: unknown) => this.#end(key, frame, { type: "failed", error: toErrorRecord(error) }),
-    );
   }
 
   #timeoutMs(agent: string): number {
@@ -196,7 +222,22 @@ export class Worker {
       permit: (request: PermitRequest) =>
         this.#whileCurrent<void>(signal, (resolve, reject) => {
           const id = this.#permitId++;
-          this.#permits.set(id, { resolve, reject });
+          const since = this.#ports.clock.now();
+          const answered = () => {
+            running.waits -= 1;
+            running.waitedMs += Math.max(0, this.#ports.clock.now() - since);
+          };
+          running.waits += 1;
+          this.#permits.set(id, {
+            resolve: () => {
+              answered();
+              resolve();
+            },
+            reject: (error) => {
+              answered();
+              reject(error);
+            },
+          });
           this.#ports.send({ f: "permit", id, ...ref, ...request });
         }),
       outcome: (call, outcome) => {
@@ -331,6 +372,11 @@ interface Running {
   abort: AbortController;
   acks: Map<string, { resolve: (answer?: StepAnswer) => void; reject: (error: unknown) => void }>;
   timer: Timer | null;
+  /** Calls that wait for their turn, and how long others did since the timer was set. */
+  waits: number;
+  waitedMs: number;
+  /** What was added to its time for that. */
+  patienceMs: number;
   place: Place;
 }
 

@@ -3,6 +3,8 @@ import {
   type Budgets,
   DEFAULT_LIMITS,
   type FleetDefinition,
+  type Guards,
+  NO_GUARD,
   type RouteDefinition,
   type WorkflowDefinition,
 } from "../core/definition.ts";
@@ -114,7 +116,7 @@ export function simulatedFleet(seed: number): FleetDefinition {
   const shared = { ...budgets(random), ...schedulesOf(seed, Object.keys(workflows)) };
   const tools = { ...declared.definition.tools, ...approvals(random) };
   for (const declaration of Object.values(workflows)) escalate(declaration, random);
-  return { ...declared.definition, tools, routes, workflows, ...shared };
+  return { ...declared.definition, tools, routes, workflows, ...shared, ...guards(random) };
 }
 
 /** In some fleets a person must allow payments. */
@@ -130,6 +132,21 @@ function escalate(declaration: WorkflowDefinition, random: Prng): void {
   if (!random.chance(0.2)) return;
   const deadlineMs = random.chance(0.8) ? random.int(500, 20_000) : null;
   declaration.escalation = { deadlineMs, onDeadline: random.pick(["fail", "skip", "abort"]), to: [] };
+}
+
+/** Some let just a few work at a time, and give up soon on what fails. */
+function guards(random: Prng): { guards?: Guards } {
+  if (!random.chance(0.4)) return {};
+  const breaker = { failures: 2, openMs: random.int(200, 3_000), probes: 1 };
+  const few = () => ({ ...NO_GUARD, concurrencyMax: random.int(1, 3) });
+  return {
+    guards: {
+      providers: { main: { ...NO_GUARD, requestsPerMinute: random.int(3, 30) } },
+      models: { "*": { ...NO_GUARD, breaker } },
+      tools: { look: { ...few(), breaker }, post: few() },
+      agents: { bob: few() },
+    },
+  };
 }
 
 /** Some fleets share a budget that their runs may meet together. */

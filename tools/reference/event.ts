@@ -68,6 +68,7 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
     "A participant got another key, since the one before is lost; what that signed is still checked with it.",
   "definition.registered": "A definition was stored under its hash.",
   "definition.missing": "A run waits for code that is not here.",
+  "breaker.changed": "A model, provider or tool failed too often and is left alone (`open`), is tried, or used again.",
   "worker.started": "A worker is attached.",
   "worker.stopped": "A worker is gone. `crashed`: those that ran in it are suspects.",
   "messages.sealed": "An agent signed the Merkle root of what it sent in a session, messages `from` to `to`.",

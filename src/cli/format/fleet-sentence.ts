@@ -19,6 +19,10 @@ export function fleetSentence(given: JournalEvent): string {
       return `key of ${event.data.name} created: ${event.data.publicKey}`;
     case "key.replaced":
       return `key of ${event.data.name} replaced by ${event.data.publicKey}: ${event.data.why}`;
+    case "breaker.changed": {
+      const { gate, to, why } = event.data;
+      return `the circuit breaker of ${gate} is ${to}: ${why}`;
+    }
     case "definition.registered":
       return `definition ${event.data.definition.slice(0, 12)} of ${event.data.name} registered`;
     case "definition.missing":
