@@ -123,7 +123,9 @@ export function keptSteps(steps: ReadonlyMap<string, StepState>): Map<string, St
   return new Map(all.slice(0, last + 1));
 }
 
-function wasWritten({ idempotencyKey, status, outcome }: StepState): boolean {
-  if (idempotencyKey === null || status === "failed") return false;
+function wasWritten({ idempotencyKey, status, outcome, error }: StepState): boolean {
+  if (idempotencyKey === null) return false;
+  // What failed was not done, but for a write that answered something that makes no sense: it did run.
+  if (status === "failed") return error?.code === "TOOL_OUTPUT_INVALID";
   return status !== "settled" || outcome === "done";
 }

@@ -22,21 +22,24 @@ export interface SeedOptions {
 /** Shorter than the deadline of a run, so that whoever is saved by that alone is found out. */
 const LIVENESS_MS = 40 * 60_000;
 const HAPPENINGS_MAX = 400_000;
+const UNBOUNDED = 1_000_000;
 
 /** Runs one seed of a campaign: fleet, circumstances, orders and faults all follow from the number. */
 export function simulateSeed(seed: number, options: SeedOptions = {}): Promise<Report> {
   const random = new Prng(seed, "configuration");
   const mode = random.pick(["channel", "channel", "frames", "library"] as const);
+  const definition = simulatedFleet(seed);
+  const queueDepthMax = random.chance(0.1) ? random.int(3, 8) : UNBOUNDED;
   const configuration = {
     seed,
     store: options.store ?? "memory",
     mode: options.mode ?? mode,
     hosts: random.int(1, 3),
     slots: random.pick([1, 2, 4, 64]),
-    queueDepthMax: random.chance(0.1) ? random.int(3, 8) : 1_000_000,
+    // A schedule, unlike a client, never gives up; and what has more tasks than the queue takes never gets in.
+    queueDepthMax: definition.schedules === undefined ? queueDepthMax : UNBOUNDED,
   };
   const workflows = random.chance(0.5) ? WORKFLOWS : [random.pick(WORKFLOWS)];
-  const definition = simulatedFleet(seed);
   return runSimulation({
     configuration,
     faults: options.faults ?? swarm(seed),

@@ -23,6 +23,8 @@ export class Intervener {
   readonly #random: Prng;
   readonly #count: (name: string) => void;
   #newest: string | null = null;
+  /** What is to be paused, is, or is to be resumed. */
+  #open = 0;
 
   constructor(parts: {
     world: World;
@@ -42,17 +44,25 @@ export class Intervener {
       this.#world.in(one.atMs, null, "a person wants something paused", () => this.#begin(one));
   }
 
+  /** Whether everything that was paused is resumed: what waits for that is no loss. */
+  get done(): boolean {
+    return this.#open === 0;
+  }
+
   #begin({ what, kill, lastsMs }: Intervention): void {
     const target: HoldTarget | null = what !== "run" ? what : this.#newest === null ? null : { run: this.#newest };
     if (target === null) return;
     const name = targetName(target);
+    this.#open += 1;
     this.#insist(
       `pause ${name}`,
       (coordinator) => coordinator.pause(target, "not now", "person", kill),
       () => {
         this.#world.in(lastsMs, null, `a person wants ${name} resumed`, () => {
           const resume = (coordinator: Coordinator) => coordinator.resume(target, "go on", "person");
-          this.#insist(`resume ${name}`, resume, () => {});
+          this.#insist(`resume ${name}`, resume, () => {
+            this.#open -= 1;
+          });
         });
       },
     );

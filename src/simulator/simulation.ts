@@ -5,6 +5,7 @@ import { sha256 } from "../message/canonical.ts";
 import { COORDINATOR } from "../message/envelope.ts";
 import { KeyRing } from "../message/keys.ts";
 import { digestOf } from "../runtime/journal.ts";
+import { scheduleKey } from "../schedule/due.ts";
 import { FLEET_JOURNAL } from "../store/store.ts";
 import type { SimulatedCode } from "./agents.ts";
 import { type Checker, type CheckerMaker, TERMINAL } from "./checker/checker.ts";
@@ -128,6 +129,7 @@ class Simulation {
   readonly #machine: Machine;
   readonly #checkers: Checker[];
   readonly #clients: Client[];
+  readonly #intervener: Intervener;
   readonly #coverage = new Coverage();
   readonly #violations: Violation[] = [];
   readonly #open = new Set<string>();
@@ -170,7 +172,7 @@ class Simulation {
     new Person({ world, machine: this.#machine, outside: this.#outside, history, disk: disk.reader });
     const { interventions = [] } = setting;
     const count = (name: string) => this.#coverage.count(name);
-    new Intervener({ world, machine: this.#machine, history, interventions, count });
+    this.#intervener = new Intervener({ world, machine: this.#machine, history, interventions, count });
   }
 
   fail(promise: string, message: string): void {
@@ -184,9 +186,7 @@ class Simulation {
     every(world, LOOK_MS, "checkers look", () => this.#each((checker) => checker.look?.()));
     this.#machine.start();
     const failed = () => this.#violations.length > 0;
-    const ended = () =>
-      failed() ||
-      (this.#clients.every((client) => client.done) && this.#open.size === 0 && this.#machine.owner !== null);
+    const ended = () => failed() || this.#allEnded();
     const { safetyMs, livenessMs, happeningsMax } = this.#setting;
     await world.run(ended, { untilMs: safetyMs, happeningsMax });
     this.#faults.stop();
@@ -196,6 +196,11 @@ class Simulation {
     while (!ended() && world.elapsedMs < livenessMs);
     if (failed()) return;
     for (const checker of this.#checkers) await checker.end?.();
+  }
+
+  #allEnded(): boolean {
+    if (!this.#clients.every((client) => client.done) || !this.#intervener.done) return false;
+    return this.#open.size === 0 && this.#machine.owner !== null;
   }
 
   report(): Report {
@@ -266,7 +271,7 @@ class Simulation {
     this.#coverage.event(event);
     this.#each((checker) => checker.event?.(event));
     const { journal, type } = event;
-    if (journal === FLEET_JOURNAL) return;
+    if (journal === FLEET_JOURNAL) return this.#observeFleet(event);
     if (type === "run.started") {
       this.#open.add(journal);
       this.#runs.set(journal, { run: journal, order: null, outcome: "lost", output: null, error: null });
@@ -274,6 +279,12 @@ class Simulation {
     if (!TERMINAL.has(type)) return;
     this.#open.delete(journal);
     this.#runs.set(journal, ending(event));
+  }
+
+  /** Times of schedules that have come and not led to anything are open too. */
+  #observeFleet({ type, data: { schedule = "", start = [], time = 0 } }: DurableEvent): void {
+    if (type === "schedule.due") for (const due of start) this.#open.add(scheduleKey(schedule, due));
+    if (type === "schedule.ran") this.#open.delete(scheduleKey(schedule, time));
   }
 
   #each(tell: (checker: Checker) => void): void {

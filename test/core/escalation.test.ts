@@ -52,6 +52,20 @@ describe("F7, F9: a task that failed for good waits for a person where that is d
     at.check();
   });
 
+  it("retry: a write whose answer made no sense did happen, and is not repeated either", () => {
+    const at = desk([work("a")], { escalation: { x: { deadlineMs: 5_000, onDeadline: "fail", to: [] } } });
+    at.assign("a");
+    at.step("a", { phase: "started", key: "send#1", name: "send", idempotencyKey: "i1", settle: "person" });
+    const error = { ...permanent("not what send returns"), code: "TOOL_OUTPUT_INVALID" as const };
+    at.step("a", { phase: "failed", key: "send#1", name: "send", error });
+    at.step("a", { phase: "started", key: "post#1", name: "post", idempotencyKey: "i2", settle: "retry" });
+    at.step("a", { phase: "failed", key: "post#1", name: "post", error: permanent("refused") });
+    at.fail("a", error);
+    decide(at, "retry");
+    expect([...at.task("a").steps.keys()]).toEqual(["send#1"]);
+    at.check();
+  });
+
   it("reassign: another agent begins anew; one that the workflow does not have is refused", () => {
     const at = escalated();
     expect(decide(at, "reassign", { agent: "nobody" })).toEqual([]);
