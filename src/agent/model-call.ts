@@ -3,7 +3,7 @@ import type { Json } from "../core/json.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { ModelMessage, ModelRequest, ModelResponse, ModelTool } from "../model/model.ts";
-import { costMicroUsd, priceOf } from "../model/price.ts";
+import { cacheSavedMicroUsd, costMicroUsd, priceOf } from "../model/price.ts";
 import { KnownTokens } from "../model/known-tokens.ts";
 import { sleep } from "../platform/clock.ts";
 import type { TaskScope } from "./environment.ts";
@@ -106,7 +106,15 @@ export class ModelCalls {
     const cost = price === null ? null : costMicroUsd(price, usage);
     return {
       output: response,
-      usage: { cachedInputTokens, costMicroUsd: cost, inputTokens, model, outputTokens, simulated },
+      usage: {
+        ...(price === null ? {} : { savedMicroUsd: cacheSavedMicroUsd(price, usage) }),
+        cachedInputTokens,
+        costMicroUsd: cost,
+        inputTokens,
+        model,
+        outputTokens,
+        simulated,
+      },
     };
   }
 

@@ -161,6 +161,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/ls.ts"),
   },
   {
+    name: "cost",
+    description: "what was spent, on what, and what was saved",
+    options: [
+      { flags: "--by <what>", description: "agent, workflow, model, day or run; default: model" },
+      { flags: "--since <when>", description: "a span such as 7d or 24h, or a day such as 2026-01-31; default: ever" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla cost --by agent --since 7d", "flotilla cost --by day --json"],
+    load: () => import("./command/cost.ts"),
+  },
+  {
     name: "show",
     args: "[run]",
     description: "tell the story of a run: acts, outcome, cost; `fleet` for the fleet's own journal",

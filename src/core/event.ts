@@ -73,6 +73,8 @@ export const usageSchema = z.strictObject({
   cachedInputTokens: count.optional(),
   /** `provider/name`. */
   model: z.string().optional(),
+  /** What the provider's cache saved, in micro-USD. */
+  savedMicroUsd: count.optional(),
 });
 
 /** Tokens in and out together, and micro-USD. */

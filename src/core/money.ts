@@ -26,8 +26,28 @@ export interface Reservation extends Amount {
   attempt: number;
   /** Names the call within its attempt: the step's key and the try. */
   call: string;
+  model: string;
   /** What it is charged to beside its run. */
   accounts: readonly Draw[];
+}
+
+/** What one agent of a run used of one model on one day (K4). */
+export interface Spend {
+  /** When it began, in UTC, milliseconds since the epoch. */
+  day: number;
+  agent: string;
+  model: string;
+  calls: number;
+  inputTokens: number;
+  outputTokens: number;
+  cachedInputTokens: number;
+  costMicroUsd: number;
+  /** Of the cost: what calls were charged of which nobody knows the outcome. */
+  unsettledMicroUsd: number;
+  savedMicroUsd: number;
+  /** Calls of models without a price. */
+  unpriced: number;
+  simulated: number;
 }
 
 /** What a run's calls have reserved and used (K2): folded from its journal, so that a crash forgets none of it. */
@@ -43,6 +63,8 @@ export interface Money {
   readonly alerted: Set<string>;
   /** What is charged to each task. */
   readonly tasks: Map<string, Amount>;
+  /** For reports, by day, agent and model (K4). */
+  readonly spend: Map<string, Spend>;
   /** By `accountKey`. */
   readonly allotments: Map<string, Allotment>;
 }
@@ -93,6 +115,7 @@ export function emptyMoney(): Money {
     exceeded: null,
     alerted: new Set(),
     tasks: new Map(),
+    spend: new Map(),
     allotments: new Map(),
   };
 }
@@ -112,8 +135,8 @@ export function chargedOf({ usage, money }: RunState): Amount {
 // Folding: each of these applies one event.
 
 export function callReserved(state: RunState, data: EventData["call.reserved"]): void {
-  const { task, attempt, call, tokens, accounts = [] } = data;
-  const reservation = { task, attempt, call, tokens, costMicroUsd: data.costMicroUsd ?? 0, accounts };
+  const { task, attempt, call, model, tokens, accounts = [] } = data;
+  const reservation = { task, attempt, call, model, tokens, costMicroUsd: data.costMicroUsd ?? 0, accounts };
   state.money.open.set(callKey(data), reservation);
   add(state.money.reserved, reservation);
   drew(state, accounts, reservation);
@@ -123,20 +146,51 @@ export function callReserved(state: RunState, data: EventData["call.reserved"]):
 export function callRecorded(
   state: RunState,
   data: { task: string; attempt: number; call?: string | undefined; usage?: Usage | undefined },
+  at: number,
 ): void {
   const { task, attempt, call, usage } = data;
   if (usage === undefined) return;
   charge(state.money, task, amountOf(usage));
+  const spend = spendOf(state, task, usage.model ?? "unknown", at);
+  spend.inputTokens += usage.inputTokens;
+  spend.outputTokens += usage.outputTokens;
+  spend.cachedInputTokens += usage.cachedInputTokens ?? 0;
+  spend.costMicroUsd += usage.costMicroUsd ?? 0;
+  spend.savedMicroUsd += usage.savedMicroUsd ?? 0;
+  spend.unpriced += usage.costMicroUsd === null ? 1 : 0;
+  spend.simulated += usage.simulated ? 1 : 0;
   const reservation = call === undefined ? undefined : release(state.money, { task, attempt, call });
   if (reservation !== undefined) released(state, reservation, amountOf(usage));
 }
 
-export function callSettled(state: RunState, data: EventData["call.settled"]): void {
+export function callSettled(state: RunState, data: EventData["call.settled"], at: number): void {
   const reservation = release(state.money, data);
   if (reservation === undefined) return;
   if (data.outcome === "free") return released(state, reservation, nothing());
   add(state.money.unsettled, reservation);
   charge(state.money, data.task, reservation);
+  const spend = spendOf(state, data.task, reservation.model, at);
+  spend.costMicroUsd += reservation.costMicroUsd;
+  spend.unsettledMicroUsd += reservation.costMicroUsd;
+}
+
+const DAY_MS = 86_400_000;
+
+/** The entry of a call, which it is counted in. */
+function spendOf(state: RunState, task: string, model: string, at: number): Spend {
+  const agent = state.tasks.get(task)?.agent ?? "";
+  const day = Math.floor(at / DAY_MS) * DAY_MS;
+  const key = `${day}\n${agent}\n${model}`;
+  const known = state.money.spend.get(key);
+  if (known !== undefined) {
+    known.calls += 1;
+    return known;
+  }
+  const tokens = { inputTokens: 0, outputTokens: 0, cachedInputTokens: 0 };
+  const money = { costMicroUsd: 0, unsettledMicroUsd: 0, savedMicroUsd: 0 };
+  const spend: Spend = { day, agent, model, calls: 1, ...tokens, ...money, unpriced: 0, simulated: 0 };
+  state.money.spend.set(key, spend);
+  return spend;
 }
 
 export function budgetExceeded(state: RunState, data: EventData["budget.exceeded"]): void {

@@ -485,19 +485,19 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       step.output = event.payload?.output ?? null;
       if (step.asked !== null) noteRead(state, taskOf(state, event.data.task), step.asked.ask, step.output);
       countStep(state, event.data.usage);
-      callRecorded(state, event.data);
+      callRecorded(state, event.data, event.at);
       break;
     }
     case "step.failed":
       putStep(state, event.data, "failed").error = event.data.error;
       countStep(state, event.data.usage);
-      callRecorded(state, event.data);
+      callRecorded(state, event.data, event.at);
       break;
     case "call.reserved":
       callReserved(state, event.data);
       break;
     case "call.settled":
-      callSettled(state, event.data);
+      callSettled(state, event.data, event.at);
       break;
     case "budget.exceeded":
       budgetExceeded(state, event.data);

@@ -23,3 +23,11 @@ export function costMicroUsd(
   // Sums of decimal fractions miss whole numbers by a hair, which rounding up would turn into a unit.
   return Math.ceil(Number(cost.toFixed(6)));
 }
+
+/** What the provider's cache saved: the difference to what the same call had cost without it. */
+export function cacheSavedMicroUsd(
+  price: ModelPrice,
+  usage: Pick<ModelUsage, "inputTokens" | "outputTokens" | "cachedInputTokens">,
+): number {
+  return Math.max(0, costMicroUsd(price, { ...usage, cachedInputTokens: 0 }) - costMicroUsd(price, usage));
+}

@@ -2,6 +2,7 @@ import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../cor
 import { checkEventData, type RunEvent } from "../core/event.ts";
 import { type Hold, heldMs } from "../core/hold.ts";
 import { foldInto } from "../core/fork.ts";
+import type { Spend } from "../core/money.ts";
 import { rankOf } from "../core/rank.ts";
 import {
   CRASHES_SHARED,
@@ -907,12 +908,15 @@ export type RunSummary = {
   simulated: boolean;
   endedAt: number | null;
   error: string | null;
+  /** By day, agent and model (K4); absent in runs that ended before this was kept. */
+  spend?: readonly Spend[];
 };
 
 export function summaryOf(state: RunState): RunSummary {
   return {
     tasks: state.tasks.size,
     ...state.usage,
+    ...(state.money.spend.size === 0 ? {} : { spend: [...state.money.spend.values()] }),
     endedAt: state.endedAt,
     error: state.error === undefined ? null : `${state.error.code}: ${state.error.message}`,
   };

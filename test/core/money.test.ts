@@ -266,3 +266,19 @@ describe("K2: accounts beyond the run, in escrow", () => {
     expect(windowOf(per, DAY)).toBe(window);
   });
 });
+
+test("K4: what each agent used of each model on each day is kept for reports, unsettled calls among it", () => {
+  const at = pair({});
+  at.now = Date.UTC(2026, 0, 31, 23);
+  at.send(reserve("a", "m/1", 600, 60));
+  const used = { ...usage(100, 10), cachedInputTokens: 40, savedMicroUsd: 4, model: "fake/one" };
+  at.step("a", { phase: "completed", key: "m/1", kind: "model", call: "m/1", usage: used });
+  at.now = Date.UTC(2026, 1, 1, 1);
+  at.send(reserve("a", "m/2", 600, 60));
+  at.release("a", true);
+  expect([...at.state.money.spend.values()]).toMatchObject([
+    { day: Date.UTC(2026, 0, 31), agent: "x", model: "fake/one", calls: 1, costMicroUsd: 10, savedMicroUsd: 4 },
+    { day: Date.UTC(2026, 1, 1), agent: "x", model: "fake/one", calls: 1, costMicroUsd: 60, unsettledMicroUsd: 60 },
+  ]);
+  at.check();
+});
