@@ -14,7 +14,17 @@ const EXAMPLE_DEFAULT = "incident";
 const FOLDER_DEFAULT = "demo";
 
 /** What an example holds for its makers and not for its users, and what a run of it leaves behind. */
-const LEFT_OUT = new Set(["capture", "node_modules", ".flotilla", "test", "report.md", "action.md", ".env"]);
+const LEFT_OUT = new Set([
+  "capture",
+  "node_modules",
+  ".flotilla",
+  "test",
+  "report.md",
+  "action.md",
+  "review.md",
+  "review.sarif",
+  ".env",
+]);
 
 /** `flotilla init [folder]`: copies an example that the package brings. Needs no network; one question on a terminal,
  *  none elsewhere. */
