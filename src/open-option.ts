@@ -126,3 +126,15 @@ function isLog(value: unknown): value is FleetLog {
   const log = value as Record<string, unknown>;
   return ["debug", "info", "warn", "error"].every((level) => typeof log[level] === "function");
 }
+
+/** @throws {FlotillaError} OPTION_INVALID when it is no name */
+export function checkWorkflow<Name extends string>(workflow: Name): Name {
+  if (typeof workflow === "string" && workflow !== "") return workflow;
+  throw new FlotillaError(
+    "OPTION_INVALID",
+    `start(): the workflow must be a name, not ${workflow === "" ? "empty" : String(workflow)}`,
+    {
+      hint: 'For example: start("article", { topic: "tides" }).',
+    },
+  );
+}

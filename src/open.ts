@@ -12,6 +12,7 @@ import {
   checkPauseTarget,
   checkReason,
   checkStartOptions,
+  checkWorkflow,
 } from "./open-option.ts";
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
@@ -117,7 +118,7 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
       return lasting.fleet;
     },
     async start(workflow, input, options = {}) {
-      return runOf(lasting, await started(lasting, requestOf(workflow, input, options)));
+      return runOf(lasting, await started(lasting, requestOf(checkWorkflow(workflow), input, options)));
     },
     run: (id) => runOf(lasting, id),
     fork: async (run, options) =>

@@ -13,6 +13,7 @@ import { callFindings, callGrant, callGrants } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
 import { budgetFindings, guardFindings } from "./budget.ts";
 import { completeBudgets, completeGuards } from "./default.ts";
+import { lostNames } from "./lost-name.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
 import { approvalFindings } from "./yaml-check.ts";
@@ -170,6 +171,7 @@ export function fleet(options: unknown): Fleet {
   const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
   const workflows = mapValues(given.workflows, (workflow, name) => workflowOf(name, workflow, names));
   refuse([
+    ...problems(lostNames(options).map((lost) => ({ ...lost, message: `fleet(): ${lost.message}` }))),
     ...duplicates("tools", given.tools),
     ...duplicates("agents", given.agents),
     ...Object.entries(given.providers).flatMap(([name, provider]) => problems(checkProvider(name, provider))),

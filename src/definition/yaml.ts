@@ -14,6 +14,7 @@ import { type Problem, problem } from "./problem.ts";
 import { ModulePath } from "./shape.ts";
 import { buildFleet, type WorkflowOptions } from "./yaml-build.ts";
 import { checkMeaning, fileOf } from "./yaml-check.ts";
+import { lostNames } from "./lost-name.ts";
 import { FleetShape, WORKFLOW_KEYS } from "./yaml-shape.ts";
 import { yamlSource, type YamlSource } from "./yaml-source.ts";
 import { list } from "./name-list.ts";
@@ -48,6 +49,7 @@ export async function readFleetYaml(text: string, options: YamlOptions): Promise
   const workflows = await readWorkflows(raw, modules.descriptions, options);
   const findings = withoutEchoes([
     ...form,
+    ...lostNames(raw),
     ...checkMeaning(raw),
     ...files.findings,
     ...modules.findings,

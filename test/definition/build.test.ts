@@ -122,6 +122,11 @@ describe("I1: options are checked where they are given, since Node strips types 
       "DEFINITION_INVALID workflow(): pattern must be a pattern, made by definePattern()",
     ],
     [
+      "a name that objects cannot hold",
+      () => unchecked(fleet)({ name: "f", agents: JSON.parse('{ "__proto__": {} }'), workflows: {} }),
+      `DEFINITION_INVALID fleet(): agents: name "__proto__" is reserved`,
+    ],
+    [
       "an unknown section",
       () => unchecked(fleet)({ name: "f", agents: {}, workflows: {}, tool: {} }),
       `DEFINITION_UNKNOWN_KEY fleet(): unknown key "tool" → tools`,

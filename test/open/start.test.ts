@@ -94,6 +94,12 @@ test("B3: 500 runs started at once all give their own result", async () => {
   expect(results.map(({ text }) => text)).toEqual(Array.from({ length: 500 }, (_, n) => `N${n}`));
 });
 
+test("the workflow is a name", async () => {
+  const app = await opened();
+  for (const wrong of [undefined, null, "", 7])
+    expect(await rejection((app.start as Untyped)(wrong, {}))).toMatchObject({ code: "OPTION_INVALID" });
+});
+
 describe("open()", () => {
   test.each<[string, unknown, RegExp]>([
     ["nothing", undefined, /takes a fleet made by fleet\(\)/],
