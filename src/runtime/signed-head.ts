@@ -92,6 +92,8 @@ export class SignedHeadFile {
   #newest: SignedHead | null = null;
   #writing: Promise<void> | null = null;
   #timer: Timer | null = null;
+  /** What is left is written at once, and by `close` alone. */
+  #closing = false;
   #savedAt = Number.NEGATIVE_INFINITY;
 
   constructor(folder: string, clock: Clock, failed: (error: unknown) => void) {
@@ -107,7 +109,7 @@ export class SignedHeadFile {
   /** Soon; the newest of several is written. */
   save(head: SignedHead): void {
     this.#newest = head;
-    if (this.#writing !== null || this.#timer !== null) return;
+    if (this.#writing !== null || this.#timer !== null || this.#closing) return;
     const waitMs = Math.min(SAVE_EVERY_MS, Math.max(0, this.#savedAt + SAVE_EVERY_MS - this.#clock.now()));
     if (waitMs === 0) return this.#start();
     this.#timer = this.#clock.after(waitMs, () => {
@@ -118,12 +120,10 @@ export class SignedHeadFile {
 
   /** Writes what is not written yet. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#timer?.cancel();
     this.#timer = null;
-    await this.#writing;
-    if (this.#newest === null) return;
-    this.#start();
-    await this.#writing;
+    for (await this.#writing; this.#newest !== null; await this.#writing) this.#start();
   }
 
   #start(): void {
@@ -135,7 +135,7 @@ export class SignedHeadFile {
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#writing = null;
-        if (this.#newest !== null && this.#timer === null) this.save(this.#newest);
+        if (this.#newest !== null && this.#timer === null && !this.#closing) this.save(this.#newest);
       });
   }
 
