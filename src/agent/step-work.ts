@@ -290,12 +290,13 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
 ]);
 const MAY_BE_BILLED: ReadonlySet<number> = new Set([408, 499, 502, 504, 524]);
 
-/** Waits no longer than somebody wants the outcome. */
+/** Waits no longer than somebody wants the outcome. Whatever `promise` comes to is heard, also when it was the asking
+ *  itself that led to the abort: a rejection that nobody hears would end the process. */
 function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
 }

@@ -57,10 +57,10 @@ export class FleetAccounts implements Accounts {
         drawn.tokens += tokens;
         drawn.costMicroUsd += costMicroUsd;
       }
-      if (event.type === "budget.returned")
-        for (const one of event.data.accounts) this.#leave(accountKey(one), state.id);
     }
-    for (const key of state.money.allotments.keys()) this.#hold(key, state.id);
+    const held = heldBy(state);
+    for (const key of held) this.#hold(key, state.id);
+    for (const key of [...this.#holders.keys()]) if (!held.has(key)) this.#leave(key, state.id);
   }
 
   /** Decisions of a run were dropped: what is drawn is looked up anew. */
@@ -79,6 +79,15 @@ export class FleetAccounts implements Accounts {
     const holders = this.#holders.get(key);
     if (holders?.delete(run) === true && holders.size === 0) this.#holders.delete(key);
   }
+}
+
+/** The accounts that a run may still give something back to. One that it has drawn on and used up is none of them: whoever
+ *  waited for that would wait for ever. */
+function heldBy({ money }: RunState): Set<string> {
+  const held = new Set<string>();
+  for (const { accounts } of money.open.values()) for (const one of accounts) held.add(accountKey(one));
+  for (const [key, { free }] of money.allotments) if (free.tokens > 0 || free.costMicroUsd > 0) held.add(key);
+  return held;
 }
 
 /** What an event draws or gives back. */

@@ -332,6 +332,18 @@ describe("F10: limits", () => {
     expect(model.requests).toHaveLength(0);
   });
 
+  test("F3: where the asking itself ends the attempt, as it may where workers share the coordinator's process, no rejection goes unheard", async () => {
+    const world = new World();
+    world.point = () => {
+      world.abort.abort(new FlotillaError("CANCELLED", "attempt 1 is over"));
+      return Promise.reject(world.abort.signal.reason as Error);
+    };
+    // Vitest fails on a rejection that nobody handles; in production it would end the host.
+    const model = fakeModel(() => "ok");
+    expect(failed(await world.run(fleetOf({ models: { "fake/one": model } })))).toMatchObject({ code: "CANCELLED" });
+    expect(model.requests).toHaveLength(0);
+  });
+
   test("what a model was asked before is reserved as it counted it, what is new by its bytes", async () => {
     const world = new World();
     const usage = { inputTokens: 40, outputTokens: 10, cachedInputTokens: 0, reasoningTokens: 0 };
