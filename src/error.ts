@@ -211,6 +211,13 @@ export const catalogue = {
     "An agent called one that, directly or by others, waits for it.",
     "Break the cycle that is named; or allow the last of these calls with `recursive: true` in its grant.",
   ),
+  HANDOVER_REFUSED: entry(
+    "FLT248",
+    "permanent",
+    1,
+    "An agent may not hand its task over to another.",
+    "Grant it in the agent's `calls` with `handover: true`; or raise `limits.handoversMax`, if agents do not merely pass the task to and fro.",
+  ),
   TOOL_INPUT_INVALID: entry(
     "FLT223",
     "permanent",

@@ -1,5 +1,5 @@
 import type { Json } from "../core/json.ts";
-import type { AgentContext, CallOptions, FactAccess, ModelPrompt } from "../definition/context.ts";
+import type { AgentContext, CallOptions, FactAccess, HandoverOptions, ModelPrompt } from "../definition/context.ts";
 import { asJson } from "../definition/as-json.ts";
 import { isTool, type Tool, toolParts } from "../definition/tool.ts";
 import { FlotillaError } from "../error.ts";
@@ -10,6 +10,7 @@ import type { TaskScope } from "./environment.ts";
 import type { Execution } from "./execution.ts";
 import { factAccess } from "./facts.ts";
 import { fetchCall } from "./fetch-call.ts";
+import { handOver } from "./handover.ts";
 import { hire } from "./hire.ts";
 import { ModelCalls } from "./model-call.ts";
 import { prompt } from "./prompt.ts";
@@ -34,6 +35,8 @@ export function agentContext(scope: TaskScope, execution: Execution): AgentConte
     model: (given: string | ModelPrompt<unknown>) => tolerant(prompt(scope, models(), tools(), given)),
     tool: (tool: string | Tool, input: unknown) => tolerant(callTool(scope, tools(), tool, input)),
     facts: tolerantFacts(factAccess(steps)),
+    handover: (agent: unknown, options?: HandoverOptions) => tolerant(handOver(scope, execution, agent, options)),
+    handed: port.assignment.handed ?? null,
     call: (agent: unknown, input: unknown, options?: CallOptions) => tolerant(hire(scope, agent, input, options)),
     fetch: (url: string | URL, init?: Parameters<AgentContext["fetch"]>[1]) => tolerant(fetchCall(scope, url, init)),
     now: () =>

@@ -63,6 +63,11 @@ export class Execution {
     return this.outcomeOf(this.ending);
   }
 
+  /** Ends the execution as if the agent had returned this. */
+  finish(output: Json): void {
+    this.end({ why: "returned", output });
+  }
+
   /** Ends the execution with an error that the agent's code cannot catch, and throws it there too. */
   fatal(error: FlotillaError): never {
     this.end({ why: "fatal", error });

@@ -36,7 +36,7 @@ export async function hire(
 }
 
 /** An agent given by value is found by the code that it came with, or by what it declares. */
-function nameOf({ fleet, name: caller }: TaskScope, agent: AnyAgent): string {
+export function nameOf({ fleet, name: caller }: TaskScope, agent: AnyAgent): string {
   for (const [name, { origin }] of fleet.code.agents) if (origin === agent) return name;
   const declared = canonicalJson(agentParts(agent).definition);
   for (const [name, { tools: _, calls: __, ...definition }] of Object.entries(fleet.definition.agents)) {

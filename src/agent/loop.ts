@@ -7,7 +7,9 @@ import { judge, type Verdict } from "./answer.ts";
 import { keepWithinWindow } from "./compaction.ts";
 import { Conversation, userMessage } from "./conversation.ts";
 import type { TaskScope } from "./environment.ts";
+import type { Execution } from "./execution.ts";
 import { ModelFacts } from "./facts.ts";
+import { handedMessage, ModelHandover } from "./handover.ts";
 import { headDigest, ModelCalls, type Question } from "./model-call.ts";
 import { offer } from "./offer.ts";
 import { Hires } from "./hire.ts";
@@ -22,8 +24,13 @@ type ToolResult = Extract<ModelMessage, { role: "tool" }>["content"][number];
  *  what is on record (F8).
  *  @throws {FlotillaError} OUTPUT_INVALID and MODEL_REFUSED after `limits.repairsMax` further questions, MODEL_*,
  *  TOOL_INPUT_INVALID and TOOL_NOT_GRANTED when the model does nothing else, CONTEXT_OVERFLOW, LIMIT_* */
-export function runModelAgent(scope: TaskScope, input: Json, output: JsonSchema | null): Promise<Json> {
-  return new ModelLoop(scope, output).run(input);
+export function runModelAgent(
+  scope: TaskScope,
+  execution: Execution,
+  input: Json,
+  output: JsonSchema | null,
+): Promise<Json> {
+  return new ModelLoop(scope, execution, output).run(input);
 }
 
 class ModelLoop {
@@ -32,6 +39,7 @@ class ModelLoop {
   private readonly calls: ModelCalls;
   private readonly tools: ToolCalls;
   private readonly hires: Hires;
+  private readonly handover: ModelHandover;
   private readonly conversation = new Conversation();
   private readonly facts: ModelFacts;
   private readonly repetition: Repetition;
@@ -44,7 +52,7 @@ class ModelLoop {
   private repairs = 0;
   private refusals = 0;
 
-  constructor(scope: TaskScope, output: JsonSchema | null) {
+  constructor(scope: TaskScope, execution: Execution, output: JsonSchema | null) {
     const { agent } = scope;
     this.scope = scope;
     this.output = output;
@@ -52,6 +60,7 @@ class ModelLoop {
     this.tools = new ToolCalls(scope);
     this.repetition = new Repetition(agent.limits.repeatsMax);
     this.hires = new Hires(scope, this.tools);
+    this.handover = new ModelHandover(scope, execution);
     this.facts = new ModelFacts(scope);
     this.models = [...(agent.model === null ? [] : [agent.model]), ...agent.fallbackModels];
   }
@@ -62,7 +71,10 @@ class ModelLoop {
     this.conversation.add(userMessage(typeof input === "string" ? input : canonicalJson(input)));
     const facts = await this.facts.message();
     if (facts !== null) this.conversation.add(userMessage(facts));
+    const handed = handedMessage(this.scope.port.assignment.handed);
+    if (handed !== null) this.conversation.add(userMessage(handed));
     this.opening = this.conversation.messages.length;
+    this.handover.opened(this.conversation.messages);
     for (;;) {
       const response = await this.askModel();
       const calls = response.content.filter((part) => part.type === "tool-call");
@@ -84,7 +96,7 @@ class ModelLoop {
       if (tool !== null) offers.push(await offer(this.scope, name, tool));
       else this.scope.port.log("warn", `${this.scope.name} is without tool ${name}, which its caller does not pass on`);
     }
-    return [...offers, ...this.hires.offers(), ...this.facts.offers];
+    return [...offers, ...this.hires.offers(), ...this.handover.offers, ...this.facts.offers];
   }
 
   private question(messages: readonly ModelMessage[]): Question {
@@ -152,15 +164,13 @@ class ModelLoop {
   }
 
   private isWrite(tool: string): boolean {
-    return this.tools.granted(tool)?.effect === "write";
+    return this.handover.handles(tool) || this.tools.granted(tool)?.effect === "write";
   }
 
   private async callTool(call: ToolCall): Promise<ToolAnswer> {
     const { id, tool } = call;
     try {
-      const output = this.facts.handles(tool)
-        ? await this.facts.propose(call.input)
-        : await (this.hires.has(tool) ? this.hires : this.tools).call(tool, call.input);
+      const output = await this.answer(call);
       return { result: { type: "tool-result", id, tool, output }, refusal: null };
     } catch (error) {
       if (!isFlotillaError(error)) throw error;
@@ -169,6 +179,12 @@ class ModelLoop {
         refusal: isRefusal(error) ? error : null,
       };
     }
+  }
+
+  private answer({ tool, input }: ToolCall): Promise<Json> {
+    if (this.facts.handles(tool)) return this.facts.propose(input);
+    if (this.handover.handles(tool)) return this.handover.handOver(input, this.conversation.messages);
+    return (this.hires.has(tool) ? this.hires : this.tools).call(tool, input);
   }
 
   /** A failure as the model is told of it. What ends the task does so whatever the model is told. */

@@ -2,6 +2,7 @@ import type { CallOutcome, PermitCall, RecordedStep, StepAnswer } from "../carri
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { Spared } from "../core/fork.ts";
+import type { Handed } from "../core/handover.ts";
 import type { Json } from "../core/json.ts";
 import type { ErrorRecord } from "../error.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -22,6 +23,8 @@ export interface Assignment {
   effects?: Spared;
   /** How often a person gave the task to another agent: what this one writes is not what those before it wrote. */
   reassigned?: number;
+  /** What came with it from whoever handed it over; absent: nobody did (C14). */
+  handed?: Handed;
   /** Steps that earlier attempts left on record, by key. */
   steps: ReadonlyMap<string, RecordedStep>;
 }

@@ -50,7 +50,7 @@ async function perform(scope: TaskScope, execution: Execution): Promise<Json> {
   const input = recordable(port.assignment.input);
   const output = port.assignment.output ?? agent.output;
   conform(agent.input, input, "INPUT_INVALID", `the input of ${name}`);
-  if (agent.kind === "model") return runModelAgent(scope, input, output);
+  if (agent.kind === "model") return runModelAgent(scope, execution, input, output);
   return conformed(await codeOf(scope).run(agentContext(scope, execution), input), output, `the output of ${name}`);
 }
 

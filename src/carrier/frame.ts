@@ -2,6 +2,7 @@ import type { Spared } from "../core/fork.ts";
 import type { StepRecord } from "../core/decide.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { HoldScope } from "../core/hold.ts";
+import type { Handed } from "../core/handover.ts";
 import type { Json } from "../core/json.ts";
 import type { CallRequest } from "../core/money.ts";
 import type { StepState } from "../core/state.ts";
@@ -70,6 +71,8 @@ export type CoordinatorFrame =
       tools?: readonly string[];
       /** How often a person gave the task to another agent; absent: never. */
       reassigned?: number;
+      /** The working context of a task that was handed over; absent: it was not. */
+      handed?: Handed;
       effects?: Spared;
     } & Place &
       TaskRef)

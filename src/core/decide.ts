@@ -1,6 +1,6 @@
 import { type ApprovalDecision, approvalDue, decideApproval, unapproved } from "./approval.ts";
 import { catalogue, type ErrorCode, type ErrorRecord, toErrorRecord } from "../error.ts";
-import type { ApprovalPolicy, EscalationPolicy, Limits, Priority, RetryPolicy } from "./definition.ts";
+import type { ApprovalPolicy, EscalationPolicy, JsonSchema, Limits, Priority, RetryPolicy } from "./definition.ts";
 import type { ChildUsage } from "./child-share.ts";
 import { type ChildWorkflow, childError, childLimits } from "./child.ts";
 import { childId, workflowIn } from "./seat.ts";
@@ -23,6 +23,7 @@ import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalat
 import { idleDraws, overdrafts } from "./account.ts";
 import { isRedone } from "./fork.ts";
 import { findCycle } from "./graph.ts";
+import { handing as planHandover, handoverInput, lasting, refusal } from "./handover.ts";
 import { type Grant, hiring } from "./hire.ts";
 import { heldMs, type Hold, isHeld } from "./hold.ts";
 import type { Json } from "./json.ts";
@@ -659,6 +660,7 @@ class Decision {
   private put(task: TaskState, key: string, ask: Ask, input: Json): void {
     // A person is asked by its being on record.
     if (ask.ask === "approval") return;
+    if (ask.ask === "handover") return this.handOver(task, key, ask, input);
     if (ask.ask !== "call") return answerFact(this, task, key, ask, input);
     const id = this.newId(`${task.id}/${key}`);
     const spec: TaskSpec = {
@@ -677,6 +679,26 @@ class Decision {
       asker: { key, task: task.id },
       tools: hired.tools,
     });
+  }
+
+  /** C14: another agent does the task, as a task whose outcome is this one's. */
+  private handOver(task: TaskState, key: string, ask: Ask, given: Json): void {
+    const said = handoverInput(given);
+    if (said === null) return this.answer(task, key, refusal(task, `${key} does not say what is handed over`));
+    const to = ask.agent ?? "";
+    const why = ask.why ?? "";
+    const handing = planHandover(this.state, task, to, { why, said }, this.context.grant);
+    if ("error" in handing) return this.answer(task, key, handing);
+    const { handed, input, tools } = handing;
+    const id = this.newId(`${task.id}/${key}`);
+    const output = said.output === null ? {} : { output: said.output as JsonSchema };
+    const spec: TaskSpec = { id, agent: to, input, ...output, priority: task.priority, why: `in place of ${task.id}` };
+    const problem = this.problemOf([spec], task.depth);
+    if (problem !== null) return this.answer(task, key, refusal(task, problem.message));
+    const asker = { key, task: task.id };
+    this.emitRevision([spec], [], `${task.agent} hands ${task.id} over to ${to}`, { depth: task.depth, asker, tools });
+    const data = { agent: to, by: task.agent ?? "", from: task.id, hop: handed.path.length, task: id, why };
+    this.emit({ type: "task.handed", at: this.now, data, payload: { handed: handed as unknown as Json } });
   }
 
   /** A task that a person has tried again may ask again. */
@@ -714,7 +736,9 @@ class Decision {
     if (asker === null || task === undefined || SETTLED.has(task.status)) return;
     if (asker.key === CLASSIFY) return this.seek(task);
     if (status === "completed") return this.answer(task, asker.key, { output: output ?? null });
-    this.answer(task, asker.key, { error: error ?? errorRecord("CANCELLED", `task ${id} was ${status}`) });
+    const failed = error ?? errorRecord("CANCELLED", `task ${id} was ${status}`);
+    const handedOver = task.steps.get(asker.key)?.asked?.ask.ask === "handover";
+    this.answer(task, asker.key, { error: handedOver ? lasting(failed) : failed });
   }
 
   /** What a task asked for is no use when it is over. */

@@ -144,6 +144,8 @@ export interface CallGrant {
   tools: readonly string[];
   /** It may be called although it waits for its caller (C12). Default false. */
   recursive?: boolean;
+  /** The caller may also hand its whole task over to it (C14). Default false. */
+  handover?: boolean;
 }
 
 export interface AgentDefinition {
@@ -174,6 +176,8 @@ export interface AgentDefinition {
     repairsMax: number;
     /** How often a model may do the same again to the same result; absent: 5 (F10). */
     repeatsMax?: number;
+    /** How often a task may have been handed over when this agent hands it over, this time included; absent: 5 (F10). */
+    handoversMax?: number;
     outputTokensMax: number;
     /** Of one task; absent: no bound. */
     costMicroUsdMax?: number;

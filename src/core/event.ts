@@ -105,6 +105,7 @@ export const stepKindSchema = z.enum([
   "call",
   "fact",
   "approval",
+  "handover",
 ]);
 
 /** What an agent asks for and only the coordinator can answer. `deadline`: when it is answered in any case; null: never. */
@@ -112,6 +113,8 @@ export const askSchema = z.strictObject({
   /** Another agent does something for it, as a task of the same run (C8, M4). */
   ask: z.enum([
     "call",
+    /** Another agent does the whole task in its place, with all that it knows (C14). */
+    "handover",
     /** What the run's shared facts say, as the task's snapshot has it (S2); all under a prefix. */
     "fact.read",
     "fact.list",
@@ -343,6 +346,9 @@ const schemas = {
   }),
   /** The task is done anew, from its start; with another input if the payload has one. */
   "task.reopened": z.strictObject({ task: id, why: z.string() }),
+  /** C14: `task` takes over what `from` was to do. `hop`: how often it was handed over by now. The payload has `handed`:
+   *  the working context that comes with it. */
+  "task.handed": z.strictObject({ task: id, agent: id, from: id, by: id, hop: count, why: z.string() }),
   /** A model is about to be asked: its worst case counts as spent until the call's step is on record, or it is settled
    *  (K2). Money is null for a model without a price. */
   "call.reserved": z.strictObject({

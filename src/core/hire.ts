@@ -6,7 +6,10 @@ import type { RunState, TaskState } from "./state.ts";
 
 /** What an agent's grant says of another that it may call, with its own tools among those that are passed on; null: it
  *  may not call it. */
-export type Grant = (caller: string, agent: string) => Pick<CallGrant, "tools" | "recursive"> | null;
+export type Grant = (caller: string, agent: string) => GrantedCall | null;
+
+/** `handoversMax`: how often a task may have been handed over, a hand-over by the caller included; absent: 5 (F10). */
+export type GrantedCall = Pick<CallGrant, "tools" | "recursive" | "handover"> & { handoversMax?: number };
 
 /** The tools that a hired agent may use at most: those that its caller passes on, and of these no more than the caller's
  *  own task may use, however long the chain of those who hired (X3: authority only shrinks). An error when the caller may

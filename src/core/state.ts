@@ -5,6 +5,7 @@ import { type ChildRequest, type ChildShare, type ChildUsage, NOTHING, withShare
 import type { Ask, EventData, Need, RunEvent, SettlePolicy, StepKind, TaskSpecData, Usage } from "./event.ts";
 import { type FactVersion, forgetReads, noteRead } from "./fact.ts";
 import type { RunHold, Stretch } from "./hold.ts";
+import type { Handed } from "./handover.ts";
 import type { Json } from "./json.ts";
 import { returned } from "./account.ts";
 import {
@@ -101,6 +102,8 @@ export interface TaskState {
   asker: { task: string; key: string } | null;
   /** The tools that it may use at most; null: those of its agent. */
   tools: readonly string[] | null;
+  /** What came with it from the agent that handed it over; null: nobody did. */
+  handed: Handed | null;
   /** Tasks that its steps asked for and that have not settled. */
   asked: string[];
   /** The child run that does its work, from when it was asked for. */
@@ -482,6 +485,8 @@ export function evolve(state: RunState, event: RunEvent): RunState {
     case "step.completed": {
       const step = putStep(state, event.data, "completed");
       taskOf(state, event.data.task).crashesAlone = 0;
+      // A hand-over takes along what tools were asked.
+      if (event.data.kind === "tool") step.input ??= event.payload?.input;
       step.output = event.payload?.output ?? null;
       if (step.asked !== null) noteRead(state, taskOf(state, event.data.task), step.asked.ask, step.output);
       countStep(state, event.data.usage);
@@ -550,6 +555,9 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       break;
     case "task.reopened":
       reopen(state, taskOf(state, event.data.task), event.payload?.input, event.at);
+      break;
+    case "task.handed":
+      taskOf(state, event.data.task).handed = (event.payload?.handed ?? null) as Handed | null;
       break;
     case "result.late":
       state.counts.late += 1;
@@ -654,6 +662,7 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     waits: [],
     asker: spec.asker ?? null,
     tools: spec.tools ?? state.tools,
+    handed: null,
     asked: [],
     child: null,
     childEnded: false,

@@ -67,6 +67,7 @@ export interface Delegation {
   /** Tools of its own that it may use although its caller does not have them. */
   tools: readonly Tool[];
   recursive?: boolean | undefined;
+  handover?: boolean | undefined;
 }
 
 /** Of any types. */
@@ -81,9 +82,10 @@ interface AgentCommon<Input, Parsed> {
   /** What it may call; nothing is granted by default (X3). */
   tools?: readonly Tool[];
   /** Agents that it may call; none by default (X2, X3). Of its own tools an agent that is called has those that its
-   *  caller has too; `{ agent, tools }` passes on further ones. `recursive`: also when it waits for its caller (C12). A model finds these agents among its tools. Agents that
+   *  caller has too; `{ agent, tools }` passes on further ones. `recursive`: also when it waits for its caller (C12). `handover`: the
+   *  task can be handed over to it too (C14). A model finds these agents among its tools. Agents that
    *  call each other are named, since neither can be there before the other. */
-  calls?: readonly (Callable | { agent: Callable; tools?: readonly Tool[]; recursive?: boolean })[];
+  calls?: readonly (Callable | { agent: Callable; tools?: readonly Tool[]; recursive?: boolean; handover?: boolean })[];
   /** Absent: any JSON. */
   input?: z.ZodType<Parsed, Input>;
   limits?: AgentLimits;
@@ -148,11 +150,16 @@ const AgentOptionsShape = z
       .array(
         z.union([
           Callee,
-          z.strictObject({
-            agent: Callee,
-            tools: z.array(ToolShape).readonly().optional(),
-            recursive: z.boolean().optional(),
-          }),
+          z
+            .strictObject({
+              agent: Callee,
+              tools: z.array(ToolShape).readonly().optional(),
+              recursive: z.boolean().optional(),
+              handover: z.boolean().optional(),
+            })
+            .refine(({ agent: callee, handover }) => handover !== true || !isMarkedWorkflow(callee), {
+              error: "a task is handed over to an agent, and cannot be to a workflow",
+            }),
         ]),
       )
       .readonly()

@@ -14,6 +14,7 @@ export type {
   ModelAnswer,
   ModelPrompt,
   CallOptions,
+  HandoverOptions,
   ToolCheck,
   ToolContext,
 } from "./context.ts";

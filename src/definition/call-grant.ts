@@ -3,8 +3,12 @@ import type { AgentDefinition, CallGrant } from "../core/definition.ts";
 import type { Finding } from "./finding.ts";
 
 /** One grant, with no more in it than it says. */
-export function callGrant(agent: string, tools: readonly string[], recursive = false): CallGrant {
-  return { agent, tools, ...(recursive ? { recursive } : {}) };
+export function callGrant(
+  agent: string,
+  tools: readonly string[],
+  { recursive = false, handover = false }: Partial<Pick<CallGrant, "recursive" | "handover">> = {},
+): CallGrant {
+  return { agent, tools, ...(recursive ? { recursive } : {}), ...(handover ? { handover } : {}) };
 }
 
 /** The part of an agent's definition that grants calls: none when there are none, so that definitions without are hashed

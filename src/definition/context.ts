@@ -1,7 +1,8 @@
 import type { z } from "zod";
+import type { Handed } from "../core/handover.ts";
 import type { Json } from "../core/json.ts";
 import type { MessageContent, ModelMessage, ModelUsage } from "../model/model.ts";
-import type { Agent } from "./agent.ts";
+import type { Agent, AnyAgent } from "./agent.ts";
 import type { Workflow } from "./workflow.ts";
 import type { Tool } from "./tool.ts";
 
@@ -82,6 +83,15 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
+export interface HandoverOptions {
+  /** What the other is to do; absent: what this agent was given. */
+  input?: unknown;
+  /** What it must know, word for word; the results of this task's steps and the facts that it read go along anyway. */
+  messages?: readonly unknown[];
+  /** Why it is handed over. */
+  note?: string;
+}
+
 /** One version of a shared fact (S4). */
 export interface Fact {
   readonly value: Json;
@@ -139,6 +149,16 @@ export interface AgentContext {
   call<Input, Output>(workflow: Workflow<Input, Output>, input: NoInfer<Input>, options?: CallOptions): Promise<Output>;
   /** By name; a workflow as `workflow:NAME`. */
   call(agent: string, input: unknown, options?: CallOptions): Promise<Json>;
+
+  /** Ends this task by handing it to another agent, by value or by name, that this one may hand tasks to (`handover: true`
+   *  in its `calls`): the other does it in this one's place, and its output, or its failure, is the task's. With it go
+   *  the messages given here, what this task's steps answered and the facts that it read (C14). Never resolves.
+   *  @throws {FlotillaError} HANDOVER_REFUSED: not granted, handed on too often, or back to and fro in the same state
+   *  (F10); the agent may go on */
+  handover(agent: AnyAgent | string, options?: HandoverOptions): Promise<never>;
+
+  /** What came with a task that was handed over to this agent; null: nobody did. */
+  readonly handed: Handed | null;
 
   /** The run's shared facts, as far as this agent was granted them (`facts` of the agent). */
   readonly facts: FactAccess;

@@ -238,7 +238,7 @@ function agentOf(agent: Agent, names: Names): AgentDefinition {
   const nameOfTool = (tool: Tool) => names.tools.get(tool) ?? [];
   const grants = calls.flatMap((one): CallGrant[] => {
     const called = calledBy(one, names);
-    return called === undefined ? [] : [callGrant(called, one.tools.flatMap(nameOfTool), one.recursive)];
+    return called === undefined ? [] : [callGrant(called, one.tools.flatMap(nameOfTool), one)];
   });
   return { ...definition, tools: tools.flatMap(nameOfTool), ...callGrants(grants) };
 }

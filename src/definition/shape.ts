@@ -220,6 +220,12 @@ export const AgentLimitsShape = z
       .describe(
         "How often a model may make the same calls again with the same results, one or a round of up to 4. Default 5.",
       ),
+    handoversMax: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe("How often a task may have been handed over, this agent's hand-over included. Default 5."),
     outputTokensMax: z
       .int()
       .min(1)

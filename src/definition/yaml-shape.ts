@@ -80,9 +80,13 @@ const CallShape = z
           .boolean()
           .optional()
           .describe("It may be called although it waits for its caller, which else is a deadlock. Default false."),
+        handover: z.boolean().optional().describe("The whole task may be handed over to it too. Default false."),
       })
       .refine(({ agent, workflow }) => (agent === undefined) !== (workflow === undefined), {
         error: "must have either agent or workflow",
+      })
+      .refine(({ workflow, handover }) => workflow === undefined || handover !== true, {
+        error: "a task is handed over to an agent, and cannot be to a workflow",
       }),
   ])
   .describe(
@@ -92,8 +96,8 @@ const CallShape = z
 /** One entry of `calls`, in full. */
 export function callGrant(given: z.output<typeof CallShape>): CallGrant {
   if (typeof given === "string") return { agent: given, tools: [] };
-  const { agent, workflow, tools = [], recursive } = given;
-  return grantOf(workflow === undefined ? (agent ?? "") : workflowSeat(workflow), tools, recursive);
+  const { agent, workflow, tools = [], ...more } = given;
+  return grantOf(workflow === undefined ? (agent ?? "") : workflowSeat(workflow), tools, more);
 }
 
 const AgentShape = z

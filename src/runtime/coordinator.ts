@@ -1027,6 +1027,7 @@ function* assignFrames(
     steps: last,
     output: task.outputSchema,
     ...(task.reassigned === 0 ? {} : { reassigned: task.reassigned }),
+    ...(task.handed === null ? {} : { handed: task.handed }),
     ...tools,
     ...sparedOf(hot),
   };

@@ -127,7 +127,9 @@ function passedOn({ agents }: FleetDefinition, caller: string, agent: string): R
   const from = Object.hasOwn(agents, caller) ? agents[caller] : undefined;
   const grant = from?.calls?.find((one) => one.agent === agent);
   if (grant === undefined) return null;
-  return { ...grant, tools: [...new Set([...(from?.tools ?? []), ...grant.tools])] };
+  const { handoversMax } = from?.limits ?? {};
+  const hops = handoversMax === undefined ? {} : { handoversMax };
+  return { ...grant, ...hops, tools: [...new Set([...(from?.tools ?? []), ...grant.tools])] };
 }
 
 function taskLimitsOf(agent: AgentDefinition | undefined): TaskLimits {

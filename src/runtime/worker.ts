@@ -197,7 +197,7 @@ export class Worker {
     const ref = { run, task, attempt };
     const { payload } = frame.envelope as Envelope<"task.request">;
     const steps = this.#recordedOf(frame);
-    const { output, tools, effects, reassigned } = frame;
+    const { output, tools, effects, reassigned, handed } = frame;
     const assignment: Assignment = {
       ...ref,
       agent,
@@ -206,6 +206,7 @@ export class Worker {
       steps,
       ...(tools ? { tools } : {}),
       ...(reassigned ? { reassigned } : {}),
+      ...(handed ? { handed } : {}),
       ...(effects ? { effects } : {}),
     };
     const { signal } = running.abort;

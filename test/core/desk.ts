@@ -78,7 +78,8 @@ export function desk(
         approval: (_, tool) => approval[tool] ?? null,
         hasAgent: (agent) => agent !== "nobody",
         workflow: (name) => (name === "none" ? null : { pattern: "p", limits: DEFAULT_LIMITS, problems }),
-        grant: (caller, agent) => (agent === "nobody" ? null : { tools: [`tool of ${caller}`, "common"] }),
+        grant: (caller, agent) =>
+          agent === "nobody" ? null : { handover: true, tools: [`tool of ${caller}`, "common"] },
       };
       const decided = decide(state, command, context);
       events.push(...decided);

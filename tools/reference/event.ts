@@ -32,6 +32,10 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "child.ended": ["The child run of a task ended. `used`: by it and its own children.", ""],
   "step.started": ["A write was intended; it is about to be made.", "`input`"],
   "step.asked": ["A question was asked that another agent, a person or the coordinator answers.", "`input`"],
+  "task.handed": [
+    "An agent handed its task over to another, which does it in its place.",
+    "`handed`: the working context",
+  ],
   "step.completed": ["A step has its outcome.", "`output`; `input`, unless the intent has it"],
   "step.failed": ["A step failed, and that is its outcome.", "`input`, unless the intent has it"],
   "approval.decided": [

@@ -106,6 +106,11 @@ export function sentence(event: RunEvent, cast: Cast): string {
       const rests = fact === null ? "rests on an old outcome" : `rests on an old version of ${fact}`;
       return `${who(task)} ${rests}: ${action === "rerun" ? "it is done anew" : `flagged, ${why}`}`;
     }
+    case "task.handed": {
+      const { from, by, agent, hop, why } = event.data;
+      const times = hop === 1 ? "" : ` (hand-over ${hop})`;
+      return `${by} handed ${from} over to ${agent}${times}${why === "" ? "" : `: ${why}`}`;
+    }
     case "task.reopened":
       return `${who(event.data.task)} is done anew: ${event.data.why}`;
     case "call.reserved": {
