@@ -16,12 +16,12 @@ export interface ChildWorkflow {
 }
 
 /** The limits of a child: at most its workflow's own, at most what its parent has left, shared with those children that
- *  may start yet and with the parent's own agents (X3: authority only shrinks). An error when nothing is left to give. */
+ *  may start yet and with the parent's own agents (X3: authority only shrinks). Time that the parent was held does not count. An error when nothing is left to give. */
 export function childLimits(
   state: RunState,
   task: TaskState,
   declared: Limits,
-  now: number,
+  { now, heldMs }: { now: number; heldMs: number },
 ): { limits: Limits } | { error: ErrorRecord } {
   const { limits, usage, allotted, startedAt, money } = state;
   const claims = claimsOn(state);
@@ -33,7 +33,7 @@ export function childLimits(
   const charged = chargedOf(state);
   const own = limits.costMicroUsdMax;
   const cost = own === null ? null : share(own, charged.costMicroUsd + money.reserved.costMicroUsd);
-  const leftMs = Math.max(0, startedAt + limits.timeMs - now);
+  const leftMs = Math.max(0, startedAt + heldMs + limits.timeMs - now);
   return {
     limits: {
       stepsMax: Math.min(declared.stepsMax, share(limits.stepsMax, usage.steps + allotted.steps)),

@@ -552,7 +552,10 @@ class Decision {
     const problems = workflow.problems(task.input ?? null);
     const message = `the input of workflow "${name}" is not what it takes: ${problems.join("; ")}`;
     if (problems.length > 0) return fail(errorRecord("INPUT_INVALID", message));
-    const given = childLimits(this.state, task, workflow.limits, this.now);
+    const given = childLimits(this.state, task, workflow.limits, {
+      now: this.now,
+      heldMs: this.heldMs(null, this.state.startedAt),
+    });
     if ("error" in given) return fail(given.error);
     const child = childId(this.state.id, this.state.children + 1);
     const { limits } = given;
@@ -1388,12 +1391,17 @@ function runView(state: RunState, { options, describe, profile }: DecideContext)
   };
 }
 
-function leftOf({ limits, tasks, usage }: RunState): RunLeft {
+function leftOf(state: RunState): RunLeft {
+  const { limits, tasks, money } = state;
   const { tasksMax, tokensMax, costMicroUsdMax } = limits;
+  const charged = chargedOf(state);
   return {
     tasks: Math.max(0, tasksMax - tasks.size),
-    tokens: Math.max(0, tokensMax - usage.inputTokens - usage.outputTokens),
-    costMicroUsd: costMicroUsdMax === null ? null : Math.max(0, costMicroUsdMax - usage.costMicroUsd),
+    tokens: Math.max(0, tokensMax - charged.tokens - money.reserved.tokens),
+    costMicroUsd:
+      costMicroUsdMax === null
+        ? null
+        : Math.max(0, costMicroUsdMax - charged.costMicroUsd - money.reserved.costMicroUsd),
   };
 }
 

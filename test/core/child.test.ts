@@ -30,6 +30,25 @@ describe("C3, C8: a task is the work of a child run", () => {
     at.check();
   });
 
+  it("X5: which has the time that its parent has left, pauses not counted", () => {
+    const at = desk(
+      [work("x"), run("a")].map((one, i) => (i === 1 ? { ...one, needs: ["x"] } : one)),
+      {
+        limits: { timeMs: 10_000 },
+      },
+    );
+    at.assign("x");
+    at.now += 1_000;
+    at.send({ type: "run.pause", why: "lunch", by: "me" });
+    at.now += 3_600_000;
+    at.send({ type: "run.resume", why: "back", by: "me" });
+    at.assign("x");
+    at.now += 2_000;
+    at.complete("x");
+    expect(requested(at)).toMatchObject([{ task: "a", limits: { timeMs: 7_000 } }]);
+    at.check();
+  });
+
   it("whose end is heard once, and not from another run", () => {
     const at = desk([run("a"), work("b")]);
     expect(ended(at, "a", { child: "r-9.1" })).toEqual([]);
