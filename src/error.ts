@@ -534,6 +534,27 @@ export const catalogue = {
     "Content cannot be erased as asked.",
     "Wait until the run has ended, or end it: flotilla stop RUN. Then erase.",
   ),
+  EXPORT_REFUSED: entry(
+    "FLT507",
+    "permanent",
+    2,
+    "A run cannot be exported as asked.",
+    "Wait until it has ended, or end it: flotilla stop RUN. Then export.",
+  ),
+  IMPORT_INVALID: entry(
+    "FLT508",
+    "permanent",
+    1,
+    "A file is no exported run, or was altered since it was exported.",
+    "Get the file again from whoever exported it: flotilla export RUN.",
+  ),
+  IMPORT_REFUSED: entry(
+    "FLT509",
+    "permanent",
+    1,
+    "The store has another run of this id.",
+    "Import it into another store: --store sqlite:FILE.",
+  ),
   KEYS_EXPOSED: entry(
     "FLT510",
     "permanent",

@@ -17,7 +17,9 @@ export { definePattern, type Pattern, type PatternDefinition, type PatternView }
 export { VERSION } from "./version.ts";
 export {
   type App,
+  type Exported,
   type Hold,
+  type Imported,
   open,
   type OpenOptions,
   type PauseTarget,

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { PRIORITY, type PriorityName } from "./core/definition.ts";
 import type { Hold } from "./core/hold.ts";
 import type { Json } from "./core/json.ts";
@@ -16,7 +17,9 @@ import {
 } from "./open-option.ts";
 import { type Run, runOf } from "./run.ts";
 import type { OpenFleet, StartRequest } from "./runtime/app-contract.ts";
+import { type Exported, exportRunTo } from "./runtime/export-run.ts";
 import type { ForkPreview, ForkRequest } from "./runtime/fork.ts";
+import type { Imported } from "./runtime/import-run.ts";
 import type { DeadLetterItem } from "./runtime/dead-letter.ts";
 import type { Decision } from "./runtime/inbox.ts";
 import type { InboxItem } from "./runtime/inbox-item.ts";
@@ -25,6 +28,8 @@ import type { ScheduleView } from "./runtime/schedule-view.ts";
 import type { OpenFleetOptions } from "./runtime/open-fleet.ts";
 
 export type { Hold } from "./core/hold.ts";
+export type { Exported } from "./runtime/export-run.ts";
+export type { Imported } from "./runtime/import-run.ts";
 export type { ScheduleView } from "./runtime/schedule-view.ts";
 export type { Run, VersionedEvent } from "./run.ts";
 
@@ -83,6 +88,16 @@ export interface App<F = Fleet> extends AsyncDisposable {
   fork<Output = Json>(run: string, options?: ForkOptions): Promise<Run<Output>>;
   /** What `fork` would keep, and do again, writes among it; starts nothing. @throws {FlotillaError} as `fork` */
   previewFork(run: string, options?: ForkOptions): Promise<ForkPreview>;
+  /** Writes an ended run, with its child runs, into a new file (F11). `redact`: without any content. `secrets`: content
+   *  that holds one of these values is left out. @throws {FlotillaError} RUN_UNKNOWN, EXPORT_REFUSED, JOURNAL_DAMAGED */
+  exportRun(
+    run: string,
+    file: string,
+    options?: { redact?: boolean; secrets?: Readonly<Record<string, string>> },
+  ): Promise<Exported>;
+  /** Takes an exported run in, as a record that nothing resumes, after the checks of `flotilla verify`. Said twice, the
+   *  second time changes nothing. @throws {FlotillaError} IMPORT_INVALID, IMPORT_REFUSED; with nothing stored */
+  importRun(file: string, options?: { by?: string }): Promise<Imported>;
   /** What failed for good, newest first, at most 1,000 (M9). */
   deadLetters(filter?: Partial<Parameters<OpenFleet["deadLetters"]>[0]>): Promise<DeadLetterItem[]>;
   /** Takes a dead letter up again, as a run of its agent alone under today's definition, with `input` in place of its own
@@ -125,6 +140,12 @@ export async function open<F>(fleet: Fleet | URL | string, options: OpenOptions 
       runOf(lasting, await lasting.use((fleet) => fleet.control.fork({ ...checkForkOptions(options), run }))),
     previewFork: (run, options) =>
       lasting.use((fleet) => fleet.control.previewFork({ ...checkForkOptions(options), run })),
+    exportRun: (run, file, { redact = false, secrets } = {}) =>
+      lasting.use(({ store }) =>
+        exportRunTo(store, run, resolve(file), { redact, secrets: Object.entries(secrets ?? {}) }),
+      ),
+    importRun: (file, { by = "api" } = {}) =>
+      lasting.use(({ control }) => control.importRun({ file: resolve(file), by })),
     inbox: (filter) => lasting.use((fleet) => fleet.inbox({ state: "open", limit: INBOX_MAX, ...filter })),
     deadLetters: (filter) => lasting.use((fleet) => fleet.deadLetters({ limit: INBOX_MAX, ...filter })),
     replayDeadLetter: async (id, { input, by = "api", note = "" } = {}) => {

@@ -1,6 +1,6 @@
 import { type Hold, type HoldTarget, targetName, targetOf } from "../core/hold.ts";
 import type { RunState } from "../core/state.ts";
-import { holdsInForce } from "../core/fleet-state.ts";
+import { type FleetState, holdsInForce, type ImportedFrom } from "../core/fleet-state.ts";
 import { foldFleet } from "../runtime/fleet-journal.ts";
 import type { Store } from "../store/store.ts";
 import { oneLine } from "./format/brief.ts";
@@ -20,10 +20,17 @@ const WHY_WIDTH = 200;
 
 /** Workflows, agents and the fleet itself as they are held now. */
 export async function heldInFleet(store: Store | null): Promise<Held[]> {
-  if (store === null) return [];
-  const { state } = await foldFleet(store, null);
-  return holdsInForce(state).map(heldOf);
+  return (await lookAtFleet(store)).held;
 }
+
+/** What is held now, and which runs are records of other stores. */
+export async function lookAtFleet(store: Store | null): Promise<{ held: Held[]; imports: Imports }> {
+  if (store === null) return { held: [], imports: {} };
+  const { state } = await foldFleet(store, null);
+  return { held: holdsInForce(state).map(heldOf), imports: state.imports ?? {} };
+}
+
+type Imports = NonNullable<FleetState["imports"]>;
 
 export function heldOf(hold: Hold): Held {
   const { why, by, at, kill } = hold;
@@ -60,6 +67,13 @@ export function resumeCommand(target: HoldTarget): string {
 
 export const shortName = (target: HoldTarget): string =>
   targetName("run" in target ? { run: shortId(target.run) } : target);
+
+/** Where an imported run came from, in words. */
+export const importedLine = ({ fleet, at }: ImportedFrom): string => `imported from fleet ${fleet} on ${dateTime(at)}`;
+
+/** As `--json` shows where an imported run came from; null for a run of this store. */
+export const importedDocument = (from: ImportedFrom | undefined) =>
+  from === undefined ? null : { fleet: from.fleet, at: new Date(from.at).toISOString() };
 
 /** As `--json` shows it; times in ISO 8601. */
 export function heldDocument({ target, at, ...rest }: Held) {

@@ -370,6 +370,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/erase.ts"),
   },
   {
+    name: "export",
+    args: "<run>",
+    description: "write an ended run, with its child runs, into a portable file",
+    options: [
+      { flags: "--out <file>", description: "a new file; default: standard output" },
+      { flags: "--redact", description: "leave out all content; order, times, agents and tools remain" },
+    ],
+    uses: ["definition", "store"],
+    examples: ["flotilla export r-7f3a --out run.ndjson", "flotilla export @last --redact --out run.ndjson"],
+    load: () => import("./command/export.ts"),
+  },
+  {
+    name: "import",
+    args: "<file>",
+    description: "take an exported run in, as a record that nothing resumes",
+    options: [],
+    uses: ["definition", "owner"],
+    examples: ["flotilla import run.ndjson"],
+    load: () => import("./command/import.ts"),
+  },
+  {
     name: "fact",
     args: "<act> <run> [key] [value]",
     description: "list, show or set the shared facts of a run",

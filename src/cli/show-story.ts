@@ -1,3 +1,4 @@
+import type { ImportedFrom } from "../core/fleet-state.ts";
 import { emptyRun, evolve, type RunState } from "../core/state.ts";
 import { readRun } from "../runtime/journal.ts";
 import type { RunRow, Store } from "../store/store.ts";
@@ -9,7 +10,7 @@ import { duration, plural } from "./format/number.ts";
 import { dateTime, sentence, time } from "./format/sentence.ts";
 import { runSign, shortId } from "./format/status.ts";
 import { type Act, Company, Story, toneOf } from "./format/story.ts";
-import { type Held, heldDocument, heldInFleet, heldInRun, heldLine } from "./held.ts";
+import { type Held, heldDocument, heldInRun, heldLine, importedDocument, importedLine, lookAtFleet } from "./held.ts";
 import { nextCommands, openQuestions } from "./next-command.ts";
 import type { Paint } from "./paint.ts";
 
@@ -28,7 +29,9 @@ export async function showStory(
   const story = new Story();
   const company = new Company();
   const events: Act[] = [];
-  for await (const { version, event } of readRun(store, row.id)) {
+  let missing = 0;
+  for await (const { version, event, erased } of readRun(store, row.id)) {
+    if (erased) missing += 1;
     evolve(state, event);
     story.add(version, event);
     company.see(event);
@@ -43,8 +46,9 @@ export async function showStory(
       });
   }
   const acts = all ? events : story.acts();
-  const held = heldInRun(state, state.status === "running" ? await heldInFleet(store) : []);
-  const about = { held, children: await childrenOf(store, state) };
+  const fleet = await lookAtFleet(store);
+  const held = heldInRun(state, fleet.held);
+  const about = { held, children: await childrenOf(store, state), imported: fleet.imports[row.id], missing };
   if (context.json) printJson(context, document(row, state, acts, about));
   else print(context, row, state, acts, about);
   return EXIT.ok;
@@ -54,6 +58,10 @@ export async function showStory(
 interface About {
   held: readonly Held[];
   children: readonly Child[];
+  /** Of a record of another store. */
+  imported: ImportedFrom | undefined;
+  /** Contents that were erased, or left out when the run was exported. */
+  missing: number;
 }
 
 /** A child run, and the task whose work it is. */
@@ -74,7 +82,7 @@ function childrenOf(store: Store, state: RunState): Promise<Child[]> {
   );
 }
 
-function document(row: RunRow, state: RunState, acts: readonly Act[], { held, children }: About) {
+function document(row: RunRow, state: RunState, acts: readonly Act[], { held, children, imported, missing }: About) {
   return {
     id: row.id,
     parent: state.parent,
@@ -100,6 +108,8 @@ function document(row: RunRow, state: RunState, acts: readonly Act[], { held, ch
     })),
     questions: openQuestions(state),
     held: held.map(heldDocument),
+    imported: importedDocument(imported),
+    contentsMissing: missing,
     story: acts.map(({ at, ...act }) => ({ ...act, time: new Date(at).toISOString() })),
   };
 }
@@ -114,10 +124,13 @@ function print(
   row: RunRow,
   state: RunState,
   acts: readonly Act[],
-  { held, children }: About,
+  { held, children, imported, missing }: About,
 ): void {
   const paint = terminal.outPaint;
   terminal.out(headline(row, state, paint));
+  if (imported !== undefined) terminal.out(paint.dim(`  ${importedLine(imported)}: a record, never resumed`));
+  if (missing > 0)
+    terminal.out(paint.yellow(`  ${plural(missing, "content")} not here: erased, or left out of the file`));
   const { parent } = state;
   if (parent !== null) terminal.out(`  the work of ${parent.task} of ${shortId(parent.run)}`);
   terminal.out("");

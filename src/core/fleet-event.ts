@@ -6,6 +6,7 @@ const scope = z.enum(["fleet", "workflow", "agent"]);
 
 const time = z.number().int();
 const count = z.number().int().min(0);
+const span = z.tuple([z.number().int().min(1), z.number().int().min(1)]);
 const scheduleSpec = z.strictObject({
   workflow: id,
   input: z.json() as z.ZodType<Json>,
@@ -30,6 +31,15 @@ export const foldedEventSchemas = {
   "schedule.due": z.strictObject({ schedule: id, until: time, start: z.array(time), passed: count }),
   /** What became of one of them. `run` is null when none was started, and `why` says why not. */
   "schedule.ran": z.strictObject({ schedule: id, time, run: id.nullable(), why: z.string() }),
+  /** An ended run of another store was taken in as a record, with its child runs (F11); recorded before it is done.
+   *  `leftOut`: versions, pairs of first and last, whose content the file did not have. `signature`: the coordinator's. */
+  "run.imported": z.strictObject({
+    run: id,
+    fleet: id,
+    runs: z.array(z.strictObject({ run: id, version: count, head: z.string(), leftOut: z.array(span) })),
+    by: z.string(),
+    signature: z.string(),
+  }),
 } as const;
 
 export type FoldedEventType = keyof typeof foldedEventSchemas;

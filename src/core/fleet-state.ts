@@ -12,6 +12,14 @@ export interface FleetState {
   /** In the order in which they were placed; those that were lifted too, the newest of them. */
   holds: readonly Hold[];
   schedules: Readonly<Record<string, ScheduleState>>;
+  /** Runs that are records of another store, by id; absent while there are none. */
+  imports?: Readonly<Record<string, ImportedFrom>>;
+}
+
+/** Where a run came from, and when. */
+export interface ImportedFrom {
+  fleet: string;
+  at: number;
 }
 
 export function emptyFleet(): FleetState {
@@ -41,6 +49,11 @@ export function evolveFleet(state: FleetState, event: FoldedEvent): FleetState {
     case "schedule.ran":
       state.schedules = evolveSchedules(state.schedules, event);
       return state;
+    case "run.imported": {
+      const from = { fleet: event.data.fleet, at: event.at };
+      state.imports = { ...state.imports, ...Object.fromEntries(event.data.runs.map(({ run }) => [run, from])) };
+      return state;
+    }
     default:
       event satisfies never;
       return state;

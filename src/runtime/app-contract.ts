@@ -9,6 +9,7 @@ import type { InboxFilter, RunFilter, RunRow, Store } from "../store/store.ts";
 import type { ScheduleView } from "./schedule-view.ts";
 import type { Notice } from "./coordinator.ts";
 import type { EraseRequest } from "./erasure.ts";
+import type { Imported, ImportRequest } from "./import-run.ts";
 import type { DeadLetterAct, DeadLetterItem } from "./dead-letter.ts";
 import type { Decision } from "./inbox.ts";
 import type { InboxItem } from "./inbox-item.ts";
@@ -75,6 +76,8 @@ export interface FleetControl {
   /** Erases content of an ended run for good (S6); resolves with how many contents are gone.
    *  @throws {FlotillaError} RUN_UNKNOWN, ERASE_REFUSED */
   erase(request: EraseRequest): Promise<number>;
+  /** Takes an exported run in, as a record (F11). @throws {FlotillaError} IMPORT_INVALID, IMPORT_REFUSED */
+  importRun(request: ImportRequest): Promise<Imported>;
   /** Starts a new run from a moment of another one (F11, I7); resolves with its id.
    *  @throws FORK_INVALID, RUN_UNKNOWN */
   fork(request: ForkRequest): Promise<string>;

@@ -11,6 +11,7 @@ import { type ErrorRecord, FlotillaError, fromErrorRecord, toErrorRecord } from 
 import type { FactSetRequest, FleetControl, OwnerInfo, StartRequest } from "./app-contract.ts";
 import type { Notice } from "./coordinator.ts";
 import type { EraseRequest } from "./erasure.ts";
+import type { Imported, ImportRequest } from "./import-run.ts";
 import type { DeadLetterAct } from "./dead-letter.ts";
 import type { Decision } from "./inbox.ts";
 import { CHOICES, type Choice, type InboxItem } from "./inbox-item.ts";
@@ -83,6 +84,7 @@ const Request = z.discriminatedUnion("method", [
     method: z.literal("erase"),
     params: z.object({ run: text, versions: z.array(z.number()).nullable(), reason: text, by: text }),
   }),
+  z.object({ id, method: z.literal("importRun"), params: z.object({ file: text, by: text }) }),
   z.object({
     id,
     method: z.literal("setFact"),
@@ -247,6 +249,8 @@ function answer(request: Exclude<Request, { method: "watch" | "unwatch" }>, cont
     }
     case "erase":
       return control.erase(request.params);
+    case "importRun":
+      return control.importRun(request.params);
     case "fork":
       return control.fork(request.params as ForkRequest);
     case "previewFork":
@@ -312,6 +316,9 @@ export class ControlClient implements OwnerControl {
   }
   erase(request: EraseRequest): Promise<number> {
     return this.#ask("erase", request);
+  }
+  importRun(request: ImportRequest): Promise<Imported> {
+    return this.#ask("importRun", request);
   }
   fork(request: ForkRequest): Promise<string> {
     return this.#ask("fork", request);

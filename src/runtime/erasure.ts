@@ -172,7 +172,7 @@ function parsed(bytes: Uint8Array): unknown {
 }
 
 /** Runs of numbers that follow each other, as pairs of first and last. */
-function spansOf(versions: readonly number[]): [number, number][] {
+export function spansOf(versions: readonly number[]): [number, number][] {
   const spans: [number, number][] = [];
   for (const version of versions) {
     const last = spans.at(-1);

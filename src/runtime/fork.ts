@@ -67,10 +67,18 @@ export async function prepareFork(
 ): Promise<PreparedFork> {
   const { run, input } = request;
   const events: RunEvent[] = [];
-  for await (const { event } of readRun(store, run)) events.push(event);
+  let missing: number | null = null;
+  for await (const { version, event, erased } of readRun(store, run)) {
+    if (erased) missing ??= version;
+    events.push(event);
+  }
   const [first] = events;
   if (first?.type !== "run.started") throw new FlotillaError("RUN_UNKNOWN", `there is no run ${run}`);
   const at = placeOf(events, request);
+  if (missing !== null && missing <= at)
+    throw new FlotillaError("FORK_INVALID", `${run} cannot be forked: the content of event ${missing} is not here`, {
+      hint: "It was erased, or left out when the run was exported.",
+    });
   const differing = differences(before, now);
   const plan = planFork(events, { at, changed: new Set(differing) });
   if ("problem" in plan) throw new FlotillaError("FORK_INVALID", `${run} cannot be forked: ${plan.problem}`);

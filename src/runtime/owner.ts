@@ -19,6 +19,7 @@ import type { FactSetRequest, OpenFleet, OwnerInfo, StartRequest } from "./app-c
 import type { OwnerControl } from "./control-socket.ts";
 import { Coordinator, type Notice, queueName } from "./coordinator.ts";
 import { Eraser, type EraseRequest } from "./erasure.ts";
+import { type Imported, Importer, type ImportRequest } from "./import-run.ts";
 import { FleetView } from "./fleet-view.ts";
 import { actOnDeadLetter, type DeadLetterAct } from "./dead-letter.ts";
 import { checkInput } from "./definitions.ts";
@@ -77,6 +78,7 @@ export class Owner implements OwnerControl {
   readonly #ports: OwnerPorts;
   readonly #coordinator: Coordinator;
   readonly #eraser: Eraser;
+  readonly #importer: Importer;
   readonly #hosts: HostPool | null;
   readonly #local = new Map<string, { worker: { close(why: string): void }; agents: Agents }>();
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -109,6 +111,7 @@ export class Owner implements OwnerControl {
       signed: (head) => ports.signedHead?.save(head),
     });
     this.#eraser = new Eraser({ store: ports.store, fleet: this.#coordinator.fleet, keys: ports.keys, failed });
+    this.#importer = new Importer({ store: ports.store, fleet: this.#coordinator.fleet, keys: ports.keys });
     this.#hosts =
       ports.mode === "library"
         ? null
@@ -332,6 +335,10 @@ export class Owner implements OwnerControl {
 
   erase(request: EraseRequest): Promise<number> {
     return this.#eraser.erase(request);
+  }
+
+  importRun(request: ImportRequest): Promise<Imported> {
+    return this.#importer.import(request);
   }
 
   async fork(request: ForkRequest): Promise<string> {

@@ -50,7 +50,7 @@ export async function readResult(store: Store, row: RunRow): Promise<RunResult> 
       const result = resultOf(event);
       if (result === null) continue;
       if (!erased) return result;
-      const message = `the output of ${row.id} was erased on request; see: flotilla show fleet`;
+      const message = `the output of ${row.id} was erased on request, or left out when it was exported; see: flotilla show fleet`;
       throw new FlotillaError("PAYLOAD_ERASED", message, { details: { run: row.id, version } });
     }
   }

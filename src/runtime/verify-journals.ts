@@ -5,6 +5,7 @@ import type { FleetEventData } from "./fleet-journal.ts";
 import { Coverage, type KeptHead } from "./verify-coverage.ts";
 import { DefinitionCheck } from "./verify-definition.ts";
 import { RecordedErasures } from "./verify-erasure.ts";
+import { importProblem, isLeftOut, RecordedImports } from "./verify-import.ts";
 import { RecordedKeys } from "./key-record.ts";
 import { type PublicKeys, SignedHeads } from "./verify-head.ts";
 import {
@@ -15,7 +16,8 @@ import {
   walkJournal,
   type WalkedEvent,
 } from "./verify-journal.ts";
-import { Proofs, type ProofCounts } from "./verify-proof.ts";
+import { DigestTable } from "./digest-table.ts";
+import { Proofs, type ProofCounts, RunWitness } from "./verify-proof.ts";
 import { RowWitness } from "./verify-row.ts";
 import { FleetSnapshotCheck } from "./verify-snapshot.ts";
 
@@ -94,6 +96,7 @@ class Verification {
   readonly #coverage: Coverage;
   readonly #snapshots: FleetSnapshotCheck;
   readonly #erasures: RecordedErasures;
+  readonly #imports: RecordedImports;
   /** The fleet's own journal can be relied on for what it does not say. */
   #fleetSound = false;
   readonly #total = { journals: 0, events: 0, erased: 0, broken: 0 };
@@ -111,6 +114,7 @@ class Verification {
     this.#snapshots = new FleetSnapshotCheck(store);
     this.#coverage = new Coverage(options.signedHead ?? null, keys);
     this.#erasures = new RecordedErasures(store, keys);
+    this.#imports = new RecordedImports(store, keys);
     this.#definitions = new DefinitionCheck(store);
   }
 
@@ -129,7 +133,14 @@ class Verification {
     const seals = await this.#proofs.checkSeals(this.#store);
     this.#tell(
       fleet,
-      fleet.problem ?? this.#heads.problem ?? whole ?? this.#erasures.problem ?? beside ?? seals ?? this.#beside,
+      fleet.problem ??
+        this.#heads.problem ??
+        whole ??
+        this.#erasures.problem ??
+        this.#imports.problem ??
+        beside ??
+        seals ??
+        this.#beside,
     );
     const signatures = {
       ...this.#proofs.counts(),
@@ -147,6 +158,7 @@ class Verification {
     this.#coverage.see(row, event);
     await this.#snapshots.see(row.version, event);
     this.#erasures.see(row.version, event);
+    this.#imports.see(row.version, event);
     await this.#heads.see(row, event);
     if (event.type !== "definition.registered") return;
     const { definition } = event.data as FleetEventData["definition.registered"];
@@ -163,13 +175,17 @@ class Verification {
   async #verifyRun(listed: Listed): Promise<void> {
     const { id } = listed;
     const signed = this.#heads.seen(id);
-    const witness = this.#proofs.run(id);
-    const fold = new RowWitness(id);
+    const imported = await this.#imports.of(id);
+    // Its messages are counted where it ran: sessions of other fleets are nobody's here.
+    const witness = imported === null ? this.#proofs.run(id) : new RunWitness(id, new DigestTable());
+    const fold = new RowWitness(id, imported !== null);
     const see = (walked: WalkedEvent) => {
       witness.see(walked);
       fold.see(walked);
     };
-    const walk = await walkJournal(this.#store, id, see, (version) => this.#erasures.has(id, version));
+    const mayBeErased = (version: number) =>
+      (imported !== null && isLeftOut(imported, version)) || this.#erasures.has(id, version);
+    const walk = await walkJournal(this.#store, id, see, mayBeErased);
     const vanished = walk.events === 0 ? this.#heads.vanished(id) : null;
     if (vanished !== null) return this.#tell(walk, vanished);
     const { row, unreadable } = isOlder(listed.row, walk) ? await this.#look(id) : listed;
@@ -177,9 +193,10 @@ class Verification {
       row === null
         ? broken("row", walk, null, unreadable ?? "its row is missing, or hides it from lists")
         : (this.#cutTail(row, walk) ?? fold.problemOf(row, walk) ?? (await this.#definitionProblem(row, walk)));
-    const unknown = signed || row === null ? null : this.#unknownProblem(row, walk);
+    const known = imported === null ? null : importProblem(imported, walk);
+    const unknown = signed || row === null || imported !== null ? known : this.#unknownProblem(row, walk);
     this.#tell(walk, walk.problem ?? (await this.#heads.problemOf(walk)) ?? beside ?? unknown ?? witness.problem);
-    if (row !== null && row.updatedAt > this.#heads.lastAt) this.#unsignedRuns += 1;
+    if (row !== null && imported === null && row.updatedAt > this.#heads.lastAt) this.#unsignedRuns += 1;
   }
 
   /** A run of which the fleet's journal knows nothing, though it vouches for the time in which it began. */

@@ -9,6 +9,7 @@ import { broken, type JournalProblem, type JournalWalk, same, type WalkedEvent }
  *  state of that one run. */
 export class RowWitness {
   readonly #run: JournalId;
+  readonly #imported: boolean;
   #state: RunState | null;
   #started: Started | null = null;
   #inputErased = false;
@@ -17,8 +18,10 @@ export class RowWitness {
   readonly #summaries = new Set<string>();
   #unfoldable: string | null = null;
 
-  constructor(run: JournalId) {
+  /** `imported`: its row has no idempotency key, which counts where it ran. */
+  constructor(run: JournalId, imported = false) {
     this.#run = run;
+    this.#imported = imported;
     this.#state = emptyRun(run);
   }
 
@@ -54,7 +57,8 @@ export class RowWitness {
   }
 
   #constant(row: RunRow): Difference | null {
-    const { workflow, definition, idempotencyKey = null } = this.#started?.data ?? {};
+    const { workflow, definition, idempotencyKey: key = null } = this.#started?.data ?? {};
+    const idempotencyKey = this.#imported ? null : key;
     const digest = this.#inputDigest();
     return first(
       ["id", row.id, this.#run],
@@ -79,7 +83,7 @@ export class RowWitness {
   /** Undefined when it cannot be computed any more. */
   #inputDigest(): string | null | undefined {
     const started = this.#started;
-    if (started?.data.idempotencyKey === undefined) return null;
+    if (started?.data.idempotencyKey === undefined || this.#imported) return null;
     if (this.#inputErased) return undefined;
     return digestOf({ workflow: started.data.workflow, input: started.payload?.input ?? null });
   }

@@ -79,6 +79,8 @@ const FLEET: Readonly<Record<FleetEventType, string>> = {
   "message.refused": "Something did not verify and was not acted on.",
   "heads.signed": "The coordinator signed version and head of every run that grew, and of this journal.",
   "content.erased": "Content of an ended run was erased on request; pairs of first and last version.",
+  "run.imported":
+    "An ended run of another store was taken in as a record, with its child runs; recorded before it is done.",
   "journal.cut":
     "This journal was found shorter than, or other than, the head that had been signed and kept outside of the store.",
   "run.removed": "A finished run was removed; its last head stays here. Not written today: nothing removes runs.",

@@ -1,3 +1,4 @@
+import type { ImportedFrom } from "../../core/fleet-state.ts";
 import { isChild } from "../../core/seat.ts";
 import type { RunFilter, RunRow, RunStatus, Store } from "../../store/store.ts";
 import { type Context, printJson } from "../context.ts";
@@ -8,7 +9,7 @@ import { oneLine } from "../format/brief.ts";
 import { dateTime } from "../format/sentence.ts";
 import { runSign, shortId } from "../format/status.ts";
 import { table } from "../format/table.ts";
-import { type Held, heldDocument, heldInFleet, heldLine } from "../held.ts";
+import { type Held, heldDocument, heldLine, importedDocument, lookAtFleet } from "../held.ts";
 import { runNumbers, type RunNumbers } from "../run-number.ts";
 import { oneOf, wholeNumber } from "../option.ts";
 import type { Options } from "../program.ts";
@@ -34,8 +35,9 @@ export async function run(
   };
   const project = await findProject(context, { optional: true });
   const { inFleet, runs } = await readStore(context, project, async (store) => {
-    const inFleet = await heldInFleet(store);
-    return { inFleet, runs: store === null ? [] : await list(store, filter, inFleet, options.children === true) };
+    const { held: inFleet, imports } = await lookAtFleet(store);
+    const runs = store === null ? [] : await list(store, filter, inFleet, options.children === true);
+    return { inFleet, runs: runs.map((one): Listed => ({ ...one, imported: imports[one.row.id] })) };
   });
   if (context.json) printJson(context, runs.map(document));
   else {
@@ -58,7 +60,7 @@ async function page(store: Store, { limit, ...filter }: RunFilter, children: boo
   return rows.slice(0, limit);
 }
 
-async function list(store: Store, filter: RunFilter, inFleet: readonly Held[], children: boolean): Promise<Listed[]> {
+async function list(store: Store, filter: RunFilter, inFleet: readonly Held[], children: boolean) {
   const rows = await page(store, filter, children);
   return Promise.all(rows.map(async (row) => ({ row, numbers: await runNumbers(store, row, inFleet) })));
 }
@@ -69,10 +71,12 @@ const isPaused = ({ held }: RunNumbers): boolean => held.some(({ target }) => !(
 interface Listed {
   row: RunRow;
   numbers: RunNumbers;
+  /** Of a record of another store. */
+  imported: ImportedFrom | undefined;
 }
 
 /** A run as `--json` lists it; times in ISO 8601, money in micro-USD. */
-function document({ row, numbers }: Listed) {
+function document({ row, numbers, imported }: Listed) {
   const { id, workflow, status, version, definition } = row;
   const { tasks, steps, inputTokens, outputTokens, costMicroUsd, unpriced, simulated, endedAt, error } = numbers;
   return {
@@ -90,6 +94,7 @@ function document({ row, numbers }: Listed) {
     simulated,
     error,
     held: numbers.held.map(heldDocument),
+    imported: importedDocument(imported),
     version,
     definition,
   };
@@ -103,11 +108,11 @@ function print({ terminal }: Context, runs: readonly Listed[], limit: number, fi
     return;
   }
   const head = ["", "RUN", "WORKFLOW", "STATUS", "STARTED", "TOOK", "TASKS", "TOKENS", "COST", ""].map(paint.dim);
-  const lines = runs.map(({ row, numbers }) => [
+  const lines = runs.map(({ row, numbers, imported }) => [
     runSign(row.status, paint),
     shortId(row.id),
     row.workflow,
-    isPaused(numbers) ? paint.yellow("paused") : row.status,
+    isPaused(numbers) ? paint.yellow("paused") : imported === undefined ? row.status : `${row.status}, imported`,
     dateTime(row.createdAt),
     duration((numbers.endedAt ?? Date.now()) - row.createdAt),
     grouped(numbers.tasks),

@@ -7,6 +7,7 @@ import { brief, harmless, oneLine, outputText } from "../format/brief.ts";
 import { usageText } from "../format/cost.ts";
 import { clock, plural } from "../format/number.ts";
 import { dateTime, sentence } from "../format/sentence.ts";
+import { importedLine, lookAtFleet } from "../held.ts";
 import { shortId, taskSign } from "../format/status.ts";
 import { Company } from "../format/story.ts";
 import { table } from "../format/table.ts";
@@ -38,7 +39,9 @@ async function step(context: Context, store: Store, row: RunRow, from: number): 
   const company = new Company();
   let startedAt = row.createdAt;
   const pager = pagerOf(context, row);
-  for await (const { version, event } of readRun(store, row.id)) {
+  const imported = context.json ? undefined : (await lookAtFleet(store)).imports[row.id];
+  if (imported !== undefined) terminal.note(`${importedLine(imported)}: a record, never resumed`);
+  for await (const { version, event, erased } of readRun(store, row.id)) {
     company.see(event);
     if (version === 1) startedAt = event.at;
     if (version < from) continue;
@@ -49,11 +52,13 @@ async function step(context: Context, store: Store, row: RunRow, from: number): 
         time: event.at,
         data: event.data,
         ...(event.payload === undefined ? {} : { payload: event.payload }),
+        ...(erased ? { contentMissing: true } : {}),
       });
       continue;
     }
     const head = dim(`${String(version).padStart(5)}  ${clock(event.at - startedAt)}  ${event.type.padEnd(14)}`);
-    terminal.out(`${head}  ${harmless(oneLine(sentence(event, company), 300))}`);
+    const without = erased ? dim("  [content not here: erased or left out]") : "";
+    terminal.out(`${head}  ${harmless(oneLine(sentence(event, company), 300))}${without}`);
     if (!(await pager.goOn())) break;
   }
   if (!context.json)

@@ -41,6 +41,8 @@ export function fleetSentence(given: JournalEvent): string {
       return `heads of ${plural(event.data.heads.length, "run")} signed`;
     case "content.erased":
       return `content of ${event.data.run} erased by ${event.data.by} (events ${event.data.versions.map(spanOf).join(", ")}): ${event.data.reason}`;
+    case "run.imported":
+      return `${event.data.run} imported by ${event.data.by} from fleet ${event.data.fleet} (${plural(event.data.runs.length, "run")})`;
     case "journal.cut":
       return `this journal is not the one that was signed up to event ${event.data.version}: it was found with ${plural(event.data.found, "event")}`;
     case "run.removed":
