@@ -23,6 +23,9 @@ const LEFT_OUT = new Set([
   "action.md",
   "review.md",
   "review.sarif",
+  "routed.csv",
+  "queue",
+  "runs.json",
   ".env",
 ]);
 
