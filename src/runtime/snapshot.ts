@@ -47,17 +47,27 @@ export async function openSnapshot<T>(
   const snapshot = await store.snapshot(journal);
   if (snapshot === null) return null;
   const { version } = snapshot;
-  const bytes = Buffer.from(snapshot.bytes);
-  const end = bytes.subarray(0, HEADER_BYTES_MAX).indexOf(LINE_END);
-  const header = headerIn(bytes.subarray(0, Math.max(0, end)));
-  if (header?.build !== BUILD) return null;
-  const content = bytes.subarray(end + 1);
+  const parts = partsOf(snapshot);
+  if (parts === null || parts.header.build !== BUILD) return null;
+  const { content, header } = parts;
   const said = statement(journal, version, header.head, content);
   const signature = Buffer.from(header.signature, "base64url");
   if (keys !== null && !keys.some((key) => verify(key, said, signature))) return null;
   const [row] = await store.events(journal, version - 1, 1);
   if (row?.version !== version || Buffer.from(row.hash).toString("base64url") !== header.head) return null;
   return { version, head: row.hash, state: deserialize(content) as T };
+}
+
+/** What a snapshot says, whoever signed it; `foreign`: it is another build's, and is passed over. Null: it says nothing. */
+export function snapshotState(snapshot: Snapshot): { foreign: true } | { foreign: false; state: unknown } | null {
+  const parts = partsOf(snapshot);
+  if (parts === null) return null;
+  if (parts.header.build !== BUILD) return { foreign: true };
+  try {
+    return { foreign: false, state: deserialize(parts.content) };
+  } catch {
+    return null; // Altered: nothing can be read of it.
+  }
 }
 
 /** Whether a run has grown enough since its last snapshot: by as much as another one costs. */
@@ -68,6 +78,15 @@ export function isSnapshotDue({ version, tasks }: RunState, last: number, every:
 function statement(journal: JournalId, version: number, head: string, content: Uint8Array): Uint8Array {
   const digest = sha256(content).toString("base64url");
   return canonicalBytes({ purpose: "flotilla.snapshot.1", build: BUILD, content: digest, head, journal, version });
+}
+
+function partsOf(snapshot: Snapshot): { header: Header; content: Uint8Array } | null {
+  // A database lets anything stand in any column.
+  if (!(snapshot.bytes instanceof Uint8Array)) return null;
+  const bytes = Buffer.from(snapshot.bytes);
+  const end = bytes.subarray(0, HEADER_BYTES_MAX).indexOf(LINE_END);
+  const header = headerIn(bytes.subarray(0, Math.max(0, end)));
+  return header === null ? null : { header, content: bytes.subarray(end + 1) };
 }
 
 function headerIn(bytes: Uint8Array): Header | null {

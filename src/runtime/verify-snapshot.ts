@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
 import { emptyFleet, evolveFleet } from "../core/fleet-state.ts";
 import { isFlotillaError } from "../error.ts";
 import { FLEET_JOURNAL, type Snapshot, type Store } from "../store/store.ts";
 import { type FoldedEvent, isFoldedEvent } from "../core/fleet-event.ts";
 import type { JournalEvent } from "./journal.ts";
+import { snapshotState } from "./snapshot.ts";
 import { broken, type JournalProblem } from "./verify-journal.ts";
 
 /** The fleet's journal is folded from its newest snapshot on, which holds what is paused or killed: it must be what the
@@ -32,9 +34,10 @@ export class FleetSnapshotCheck {
     return what === null ? null : broken("row", { journal: FLEET_JOURNAL }, null, `its snapshot ${what}`);
   }
 
-  #compare({ bytes }: Snapshot): void {
+  #compare(snapshot: Snapshot): void {
     this.#checked = true;
-    const sound = bytes instanceof Uint8Array && Buffer.from(bytes).toString("utf8") === JSON.stringify(this.#state);
+    const kept = snapshotState(snapshot);
+    const sound = kept !== null && (kept.foreign || isDeepStrictEqual(kept.state, this.#state));
     if (!sound) this.#problem = "is not what its events fold to";
   }
 
