@@ -229,8 +229,10 @@ async function answer(
 function say(random: Prng, turn: number, task: string): MessageContent[] {
   if (turn >= 3 || random.chance(0.4)) return [{ type: "text", text: JSON.stringify({ task, results: [turn] }) }];
   const calls = Array.from({ length: random.int(1, 2) }, (_, i): MessageContent => {
-    const tool = random.pick(["look", "look", "post", "pay", "vault"]);
-    return { type: "tool-call", id: `c${turn}-${i}`, tool, input: { at: `${turn}.${i}`, amount: random.int(1, 9) } };
+    const tool = random.pick(["look", "look", "look", "post", "post", "pay", "pay", "vault", "bob"]);
+    const id = `c${turn}-${i}`;
+    if (tool === "bob") return { type: "tool-call", id, tool, input: { input: "Help." } };
+    return { type: "tool-call", id, tool, input: { at: `${turn}.${i}`, amount: random.int(1, 9) } };
   });
   return [{ type: "text", text: "Let me see." }, ...calls];
 }

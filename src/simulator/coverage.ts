@@ -45,6 +45,9 @@ function pathOf({ type, data }: DurableEvent): string {
       return `child.ended ${data.status}`;
     case "tasks.assigned":
       return `tasks.assigned ${data.why}`;
+    case "step.asked":
+      return `step.asked ${data.ask?.ask}`;
+    case "step.failed":
     case "task.failed":
     case "task.retried":
     case "run.failed":

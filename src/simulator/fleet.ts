@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   type Budgets,
+  type CallGrant,
   DEFAULT_LIMITS,
   type FleetDefinition,
   type Guards,
@@ -40,7 +41,7 @@ const vault = tool({ ...toolCommon, description: "Granted to nobody", effect: "r
 
 const common = { retry, timeoutMs: 15_000, stepTimeoutMs: 3_000, run: never };
 const Result = z.object({ task: z.string(), results: z.array(z.json()) });
-const facts = { read: ["city"], write: ["visits"] };
+const facts = { read: ["city", "visits"], write: ["visits"] };
 const ada = agent({ ...common, facts, tools: [look, post, pay, send], output: Result });
 const bob = agent({ ...common, facts, tools: [look, post, pay, send], output: Result });
 const lead = agent({ ...common, tools: [look] });
@@ -116,8 +117,25 @@ export function simulatedFleet(seed: number): FleetDefinition {
   const shared = { ...budgets(random), ...schedulesOf(seed, Object.keys(workflows)) };
   const tools = { ...declared.definition.tools, ...approvals(random) };
   for (const declaration of Object.values(workflows)) escalate(declaration, random);
-  return { ...declared.definition, tools, routes, workflows, ...shared, ...guards(random) };
+  const agents = { ...declared.definition.agents, ...callers(seed) };
+  return { ...declared.definition, agents, tools, routes, workflows, ...shared, ...guards(random) };
 }
+
+/** In most fleets agents may call each other: ada more than she is allowed herself, and bob her, which is a circle when
+ *  she waits for him. */
+function callers(seed: number): FleetDefinition["agents"] {
+  const random = new Prng(seed, "calls");
+  const { ada: first, bob: second, muse: third } = declared.definition.agents;
+  if (first === undefined || second === undefined || third === undefined || random.chance(0.3)) return {};
+  const recursive = random.chance(0.3) ? { recursive: true } : {};
+  return {
+    ada: { ...first, calls: [grant("bob"), { ...grant("muse"), tools: ["vault"] }, grant(workflowSeat("fan"))] },
+    bob: { ...second, calls: [{ ...grant("ada"), ...recursive }, grant("muse")] },
+    muse: { ...third, calls: [grant("bob")] },
+  };
+}
+
+const grant = (agent: string): CallGrant => ({ agent, tools: [] });
 
 /** In some fleets a person must allow payments. */
 function approvals(random: Prng): FleetDefinition["tools"] {

@@ -45,9 +45,10 @@ export interface EventFields {
     readonly task: string;
     readonly needs: readonly (string | RecordedNeed)[];
     readonly agent: string | null;
-    readonly asker?: { readonly task: string };
+    readonly asker?: { readonly task: string; readonly key: string };
+    readonly tools?: readonly string[];
   }[];
-  readonly ask?: { readonly ask: string; readonly fact?: string; readonly peek?: boolean };
+  readonly ask?: { readonly ask: string; readonly agent?: string; readonly fact?: string; readonly peek?: boolean };
   readonly fact?: string | null;
   readonly version?: number | null;
   readonly action?: string;

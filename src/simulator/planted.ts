@@ -1,12 +1,14 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
-import { type Command, decide } from "../core/decide.ts";
+import type { Accounts } from "../core/account.ts";
+import { type Command, decide, type DecideContext } from "../core/decide.ts";
+import type { Grant } from "../core/hire.ts";
 import type { Binding, Edit, RunView, TaskView } from "../core/planner.ts";
 import type { RouteChoice, Router } from "../core/route.ts";
 import { SETTLED } from "../core/state.ts";
 import { createEnvelope, type Envelope } from "../message/envelope.ts";
 import { Coordinator } from "../runtime/coordinator.ts";
 import type { DispatchHolds, LinkState, LinkTask } from "../runtime/dispatcher.ts";
-import type { Commit, CommitResult, EventRow, Store } from "../store/store.ts";
+import type { AccountWrite, Commit, CommitResult, EventRow, Store } from "../store/store.ts";
 import type { PlantedHooks } from "./planted-hook.ts";
 
 /** Bugs that somebody could write, put around the production roles to prove that a campaign would notice them. */
@@ -45,6 +47,12 @@ export const PLANTED = {
   "forget who is busy": { decide: blindToLoad },
   /** Calls that wait for a person are answered at once, and nobody looks whether they were. */
   "answer for the person": { decide: trusting, frames: answering },
+  /** Whoever is asked may wait for the one that asks. */
+  "let agents wait in a circle": { decide: circular },
+  /** Whoever is asked may use every tool of the fleet. */
+  "pass every tool on": { decide: generous },
+  /** A shared budget is full for every run that draws on it, and the store does not mind. */
+  "forget what others drew": { decide: carefree, store: (store) => boundless(store) },
   /** Disagreement is settled by an answer of the coordinator's own. */
   "make an answer up": { decide: inventive },
   /** A revision has everything done again. */
@@ -188,6 +196,49 @@ function forgetfulOfWork(...[state, command, context]: Parameters<typeof decide>
     ...context,
     planner: { ...planner, plan: (view, change) => again(planner.plan(view, change)) },
   });
+}
+
+function circular(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  return decide(state, command, { ...context, grant: grantWith(context, () => ({ recursive: true })) });
+}
+
+function generous(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const tools = ["look", "post", "pay", "send", "vault"];
+  return decide(state, command, { ...context, grant: grantWith(context, () => ({ tools })) });
+}
+
+function grantWith({ grant }: DecideContext, change: () => Partial<ReturnType<Grant>>): Grant {
+  return (caller, agent) => {
+    const given = grant?.(caller, agent) ?? null;
+    return given === null ? null : { ...given, ...change() };
+  };
+}
+
+function carefree(...[state, command, context]: Parameters<typeof decide>): ReturnType<typeof decide> {
+  const { accounts } = context;
+  if (accounts === undefined) return decide(state, command, context);
+  const forgetful: Accounts = {
+    terms: (agent, workflow, now) => accounts.terms(agent, workflow, now),
+    drawn: () => ({ tokens: 0, costMicroUsd: 0 }),
+    othersHold: () => false,
+  };
+  return decide(state, command, { ...context, accounts: forgetful });
+}
+
+function boundless(store: Store): Store {
+  const unbound = (write: AccountWrite): AccountWrite => ({ ...write, tokensMax: null, costMicroUsdMax: null });
+  const account: Store["account"] = async (...given) => ({ ...(await store.account(...given)), tokens: 0 });
+  return withMember(
+    withCommit(store, (commits) =>
+      store.commit(
+        commits.map((commit) =>
+          commit.accounts === undefined ? commit : { ...commit, accounts: commit.accounts.map(unbound) },
+        ),
+      ),
+    ),
+    "account",
+    account,
+  );
 }
 
 /** A store in which one call is answered by something else. */

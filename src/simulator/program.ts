@@ -1,4 +1,5 @@
 import type { Json } from "../core/json.ts";
+import { workflowSeat } from "../core/seat.ts";
 import type { AgentContext } from "../definition/context.ts";
 import { Prng } from "./prng.ts";
 
@@ -12,6 +13,8 @@ export type Act =
   | { act: "now" | "random" }
   | { act: "sleep"; ms: number }
   | { act: "both"; acts: readonly Act[] }
+  /** Asks another agent, or has a workflow run, and goes on whatever comes of it. */
+  | { act: "call"; of: string; timeoutMs: number | null }
   /** Calls what it was not granted, and goes on. */
   | { act: "trespass" };
 
@@ -26,6 +29,7 @@ export interface Program {
 export function programOf(seed: number, name: string): Program {
   const random = new Prng(seed, `program ${name}`);
   const acts = Array.from({ length: random.int(1, 4) }, () => actOf(random, 1));
+  if (random.chance(0.12)) acts.push(callOf(random));
   const roll = random.next();
   return { acts, end: roll < 0.03 ? "refuse" : roll < 0.042 ? "poison" : "output" };
 }
@@ -43,6 +47,11 @@ function actOf(random: Prng, depth: number): Act {
   if (roll < 0.89) return { act: "sleep", ms: random.int(1_500, 20_000) };
   if (roll < 0.91) return { act: "trespass" };
   return depth === 0 ? { act: "look" } : { act: "both", acts: [actOf(random, 0), actOf(random, 0)] };
+}
+
+function callOf(random: Prng): Act {
+  const of = random.pick(["ada", "bob", "bob", "muse", "lead", workflowSeat("fan")]);
+  return { act: "call", of, timeoutMs: random.chance(0.2) ? random.int(500, 5_000) : null };
 }
 
 /** Carries a program out with a code agent's own means. `effect` is what a declared effect does to the world. */
@@ -84,6 +93,13 @@ async function performOne(
       return "slept";
     case "both":
       return Promise.all(act.acts.map((one, i) => performOne(context, one, `${at}.${i}`, effect)));
+    case "call": {
+      const options = act.timeoutMs === null ? {} : { timeoutMs: act.timeoutMs };
+      return context.call(act.of, { at }, options).then(
+        () => "answered",
+        () => "not answered",
+      );
+    }
     case "trespass":
       return context.tool("vault", { at }).catch(() => "refused");
   }

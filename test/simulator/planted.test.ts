@@ -35,6 +35,9 @@ const EXPECTED: Record<PlantedBug, Expected> = {
   "hear of a child twice": { promise: "C3:", seedsMax: 20 },
   "answer for the person": { promise: "F9:", seedsMax: 60, options: { mode: "frames" } },
   "redo finished work": { promise: "C5:", seedsMax: 60 },
+  "let agents wait in a circle": { promise: "C8, C12:", seedsMax: 200 },
+  "pass every tool on": { promise: "C8, C12:", seedsMax: 60 },
+  "forget what others drew": { promise: "5:", seedsMax: 150 },
   "leak an orphan": { promise: "issue 2 line 4:", seedsMax: 40 },
 };
 

@@ -1,4 +1,5 @@
 import { approved } from "./approved.ts";
+import { asked } from "./asked.ts";
 import { believed } from "./believed.ts";
 import { boundedMemory } from "./bounded.ts";
 import { chained } from "./chain.ts";
@@ -33,6 +34,7 @@ export const checkers: readonly CheckerMaker[] = [
   believed,
   chained,
   granted,
+  asked,
   approved,
   queueEmpty,
   boundedMemory,
