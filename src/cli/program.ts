@@ -525,6 +525,17 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./command/bench.ts"),
   },
   {
+    name: "completion",
+    args: "<shell>",
+    description: "write the script with which bash, zsh, fish or powershell completes commands and options",
+    uses: [],
+    examples: [
+      "flotilla completion bash >> ~/.bashrc",
+      "flotilla completion fish > ~/.config/fish/completions/flotilla.fish",
+    ],
+    load: () => import("./command/completion.ts"),
+  },
+  {
     name: "help",
     args: "[topic]",
     description: "explain a command or an error: flotilla help FLT401",
