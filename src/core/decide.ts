@@ -41,6 +41,7 @@ import {
   usd,
 } from "./money.ts";
 import type { AgentProfile, Binding, Change, Edit, Planner, RunView, TaskSpec, TaskView, RunLeft } from "./planner.ts";
+import { decideReuse } from "./reuse.ts";
 import { CLASSIFY, type RouteChoice, type RouteQuestion, type Router } from "./route.ts";
 import { retryDelayMs } from "./retry.ts";
 import {
@@ -195,6 +196,9 @@ export interface DecideContext extends MoneyContext {
   loadElsewhere?(agent: string): number;
   /** Whether just so many tasks of an agent may be worked on at a time (F4). Default: none is bounded. */
   isBounded?(agent: string): boolean;
+  /** Milliseconds for which results of an agent may be taken over by tasks of the same input (C11, K3). Default: null,
+   *  none may. */
+  reuseMs?(agent: string): number | null;
   /** What an agent is for, in the words of its declaration (C4: plans are made against what workers can do). */
   describe?(agent: string): string;
   /** What an agent can do and may use (C4). */
@@ -902,6 +906,11 @@ class Decision {
         this.requestChild(taskOf(this.state, childless));
         continue;
       }
+      const repeated = scratch.repeated.shift();
+      if (repeated !== undefined) {
+        decideReuse(this, taskOf(this.state, repeated));
+        continue;
+      }
       const settled = scratch.settled.shift();
       if (settled === undefined) return this.expectEnd();
       const task = taskOf(this.state, settled);
@@ -960,7 +969,15 @@ class Decision {
     } else {
       const { agent, candidates, priority, why } = choice;
       const ranked = priority === undefined ? {} : { priority };
-      const routed = { agent, candidates: [...candidates], ...ranked, route: name, task: task.id, why };
+      const routed = {
+        agent,
+        candidates: [...candidates],
+        ...ranked,
+        ...this.reuseOf(agent),
+        route: name,
+        task: task.id,
+        why,
+      };
       this.emit({ type: "task.routed", at: this.now, data: routed });
     }
   }
@@ -1002,8 +1019,21 @@ class Decision {
       return this.endFailed(errorRecord("PLAN_INVALID", problem), id);
     }
     const considered = candidates === undefined ? {} : { candidates: [...candidates] };
-    const data = { agent, ...considered, ...(output === undefined ? {} : { output }), task: id, why };
+    const data = {
+      agent,
+      ...considered,
+      ...(output === undefined ? {} : { output }),
+      ...this.reuseOf(agent),
+      task: id,
+      why,
+    };
     this.emit({ type: "task.routed", at: this.now, data });
+  }
+
+  /** Written into the task, so that who shares its work follows from the run's own events. */
+  private reuseOf(agent: string | null | undefined): { reuseMs?: number } {
+    const reuseMs = typeof agent === "string" ? (this.context.reuseMs?.(agent) ?? null) : null;
+    return reuseMs === null ? {} : { reuseMs };
   }
 
   private skip(id: string, because: string): void {
@@ -1281,6 +1311,7 @@ class Decision {
         needs: (task.needs ?? []).map(recordedNeed),
         ...(task.output === undefined ? {} : { output: task.output }),
         ...(task.priority === undefined ? {} : { priority: task.priority }),
+        ...(kind === "agent" && routeOf(task) === null ? this.reuseOf(task.agent) : {}),
         ...(routeOf(task) === null ? {} : { route: routeOf(task) ?? "" }),
         task: task.id,
         ...(asked?.tools === undefined ? {} : { tools: [...asked.tools] }),

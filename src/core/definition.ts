@@ -186,6 +186,8 @@ export interface AgentDefinition {
   facts: { read: readonly string[]; write: readonly string[] };
   context: ContextPolicy;
   temperature: number | null;
+  /** Tasks with the same input share one result, for so many milliseconds after it was made; absent: each is done (C11). */
+  reuse?: { windowMs: number };
   /** Absent when it declares none. */
   capabilities?: Capabilities;
 }

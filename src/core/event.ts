@@ -48,6 +48,8 @@ const taskSpec = z.strictObject({
   depth: count.optional(),
   /** True when the planner gives the input later, when all needs are met. */
   deferred: z.boolean().optional(),
+  /** Its agent declares `reuse`: for so many milliseconds its result may be taken over by tasks that do the same. */
+  reuseMs: count.optional(),
   /** The route that stands where its agent would: `task.routed` names the agent when the task is ready for one. */
   route: id.optional(),
   /** JSON Schema of this task's output, in place of its agent's. */
@@ -201,6 +203,8 @@ const schemas = {
     /** JSON Schema of the task's output, in place of the agent's. */
     output: z.record(z.string(), z.unknown()).optional(),
     priority: z.number().int().min(0).max(3).optional(),
+    /** As in a task that is added with its agent. */
+    reuseMs: count.optional(),
   }),
   /** Tasks that one worker was given by one decision, all for the same attempt: a fan-out is one event. `epoch`: how
    *  often anything was paused or resumed until then; absent while nothing ever was. */
@@ -249,6 +253,9 @@ const schemas = {
     proof: proof.optional(),
   }),
   "task.woken": z.strictObject({ task: id }),
+  /** A task takes over the result of another one, which did the same; `task.completed` with its output follows.
+   *  `saved`: what that one was charged with. */
+  "task.reused": z.strictObject({ task: id, from: z.strictObject({ run: id, task: id }), saved: amount }),
   "task.skipped": z.strictObject({ task: id, why: z.string(), because: z.string().nullable() }),
   "task.cancelled": z.strictObject({ task: id, why: z.string() }),
   "task.expired": z.strictObject({ task: id }),

@@ -104,6 +104,9 @@ export interface MoneyContext {
   accounts?: Accounts;
 }
 
+/** What stands in reports in the place of a model for results that were taken over. */
+const REUSED = "reused";
+
 /** Share of a budget at which an alert goes on record (K2). */
 export const ALERT_SHARE = 0.8;
 
@@ -191,6 +194,14 @@ function spendOf(state: RunState, task: string, model: string, at: number): Spen
   const spend: Spend = { day, agent, model, calls: 1, ...tokens, ...money, unpriced: 0, simulated: 0 };
   state.money.spend.set(key, spend);
   return spend;
+}
+
+/** Work was taken over, not done: it cost nothing, and says what it would have cost (K3). */
+export function callsSaved(state: RunState, task: string, { costMicroUsd }: Amount, at: number): void {
+  if (costMicroUsd === 0) return;
+  const spend = spendOf(state, task, REUSED, at);
+  spend.calls -= 1;
+  spend.savedMicroUsd += costMicroUsd;
 }
 
 export function budgetExceeded(state: RunState, data: EventData["budget.exceeded"]): void {

@@ -14,12 +14,14 @@ import {
   callRecorded,
   callReserved,
   callSettled,
+  callsSaved,
   childCharged,
   childReserved,
   emptyMoney,
   type Money,
 } from "./money.ts";
 import type { TaskView } from "./planner.ts";
+import { follows, forgetDone, inherit, lead, leave, settleShared, type SharedWork } from "./reuse.ts";
 import { workflowIn } from "./seat.ts";
 
 export type TaskStatus =
@@ -130,6 +132,10 @@ export interface TaskState {
   reassigned: number;
   /** How often it was done anew. */
   reruns: number;
+  /** Milliseconds for which its result may be taken over by tasks that do the same (C11); null: not at all. */
+  reuseMs: number | null;
+  /** It waits for the result of another task that does the same. */
+  follows: boolean;
   /** Its outcome before it was done anew. */
   before: { output: Json | undefined } | null;
 }
@@ -199,6 +205,8 @@ export interface RunState {
   factsCommitted: number;
   /** Tasks by the keys and prefixes that they read. */
   readers: Map<string, Set<string>>;
+  /** Work that may be shared, by what it is. */
+  shared: Map<string, SharedWork>;
   money: Money;
   /** Set while the run itself is paused; holds of its workflow, its agents and the fleet are in the fleet's journal. */
   hold: RunHold | null;
@@ -229,6 +237,8 @@ export interface Scratch {
   full: string[];
   /** Tasks whose child run is to be asked for. */
   childless: string[];
+  /** Followers whose first may have ended. */
+  repeated: string[];
   /** Tasks whose place in the queue or timers may have changed since the last commit. */
   touched: Set<string>;
   /** Tasks whose timers alone may have changed. */
@@ -264,7 +274,7 @@ export const wakeTimer = (task: string) => `wake/${task}`;
 export const askTimer = (task: string, key: string) => `ask/${task}\n${key}`;
 
 export function emptyScratch(): Scratch {
-  const lists = { settled: [], doomed: [], unbound: [], unrouted: [], full: [], childless: [] };
+  const lists = { settled: [], doomed: [], unbound: [], unrouted: [], full: [], childless: [], repeated: [] };
   return { ...lists, touched: new Set(), timed: new Set() };
 }
 
@@ -297,6 +307,7 @@ export function emptyRun(id: string): RunState {
     fork: null,
     factsCommitted: 0,
     readers: new Map(),
+    shared: new Map(),
     money: emptyMoney(),
     hold: null,
     held: [],
@@ -318,6 +329,7 @@ export function takeTouched({ scratch }: RunState): { touched: ReadonlySet<strin
   scratch.doomed.length = 0;
   scratch.unbound.length = 0;
   scratch.full.length = 0;
+  scratch.repeated.length = 0;
   // Most commands touch one task and no timer; sets are too dear to be made for each.
   if (touched.size > 0) scratch.touched = new Set();
   if (timed.size > 0) scratch.timed = new Set();
@@ -347,6 +359,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       state.fork = { from, at, effects, stubs: (event.payload?.stubs ?? {}) as Fork["stubs"] };
       // It is nobody's task.
       state.parent = null;
+      forgetDone(state);
       break;
     }
     case "plan.revised":
@@ -368,6 +381,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       task.agent = event.data.agent;
       if (workflowIn(task.agent) !== null) task.kind = "run";
       task.priority = (event.data.priority ?? task.priority) as Priority;
+      task.reuseMs = event.data.reuseMs ?? null;
       task.outputSchema = (event.data.output as JsonSchema | undefined) ?? task.outputSchema;
       if (task.status === "unrouted") makeReady(state, task, event.at);
       break;
@@ -439,9 +453,18 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       );
       break;
     }
-    case "task.woken":
-      requeue(state, taskOf(state, event.data.task), "ready", event.at);
+    case "task.woken": {
+      const task = taskOf(state, event.data.task);
+      if (task.follows) lead(state, task);
+      requeue(state, task, "ready", event.at);
       break;
+    }
+    case "task.reused": {
+      const { task: id, from, saved } = event.data;
+      inherit(state, taskOf(state, id), taskOf(state, from.task));
+      callsSaved(state, id, saved, event.at);
+      break;
+    }
     case "task.skipped":
       settle(state, taskOf(state, event.data.task), "skipped", event.at);
       break;
@@ -677,6 +700,8 @@ function addTask(state: RunState, spec: TaskSpecData, input: Json | undefined, a
     escalated: null,
     reassigned: 0,
     reruns: 0,
+    reuseMs: spec.reuseMs ?? null,
+    follows: false,
     before: null,
   };
   state.tasks.set(task.id, task);
@@ -769,8 +794,9 @@ function makeReady(state: RunState, task: TaskState, at: number): void {
   state.awaiting.delete(task.id);
   load(state, task);
   if (task.kind === "run") return askForChild(state, task);
-  task.status = "ready";
-  task.readyAt = at;
+  const waits = follows(state, task, at);
+  task.status = waits ? "suspended" : "ready";
+  task.readyAt = waits ? Number.POSITIVE_INFINITY : at;
   state.scratch.touched.add(task.id);
 }
 
@@ -791,6 +817,7 @@ function settle(
   invariant(!SETTLED.has(task.status), `task ${task.id} settled twice`);
   unload(state, task);
   task.status = status;
+  settleShared(state, task, status, at);
   task.worker = null;
   // What a settled task recorded stays in the journal; memory holds only what may still be needed.
   task.steps.clear();
@@ -832,10 +859,13 @@ function takeUp(
   at: number,
 ): void {
   task.escalated = null;
+  // What another agent or a person makes of it is no result of this agent.
+  if (choice !== "retry") leave(state, task);
   if (choice !== "retry" && choice !== "reassign") return;
   if (choice === "reassign") {
     unload(state, task);
     task.reassigned += 1;
+    task.reuseMs = null;
     task.agent = agent;
     load(state, task);
   }
@@ -860,6 +890,7 @@ function reopen(state: RunState, task: TaskState, input: Json | undefined, at: n
     const group = task.group === null ? undefined : taskOf(state, task.group);
     if (group !== undefined && !SETTLED.has(group.status)) group.openMembers += 1;
   }
+  leave(state, task);
   task.reruns += 1;
   task.escalated = null;
   forgetReads(state, task);
@@ -870,7 +901,8 @@ function reopen(state: RunState, task: TaskState, input: Json | undefined, at: n
   task.error = undefined;
   task.tries = 0;
   if (input !== undefined) task.input = input;
-  requeue(state, task, "ready", at);
+  if (follows(state, task, at)) requeue(state, task, "suspended", Number.POSITIVE_INFINITY);
+  else requeue(state, task, "ready", at);
 }
 
 /** Counts a task among those of its agent. */
@@ -976,4 +1008,6 @@ function endRun(state: RunState, status: "completed" | "failed" | "stopped", at:
   state.scratch.unrouted = [];
   state.scratch.full = [];
   state.scratch.childless = [];
+  state.scratch.repeated = [];
+  state.shared.clear();
 }

@@ -28,6 +28,7 @@ import {
   EscalationShape,
   FactGrantShape,
   RetryShape,
+  ReuseShape,
   Temperature,
 } from "./shape.ts";
 import { isTool, type Tool } from "./tool.ts";
@@ -107,6 +108,9 @@ interface AgentCommon<Input, Parsed> {
   capabilities?: { domains?: readonly string[]; taskTypes?: readonly string[] };
   /** The run's shared facts that it may read and propose, by key or prefix (`customer.*`); none by default (S2, X3). */
   facts?: { read?: readonly string[]; write?: readonly string[] };
+  /** Tasks of one run with the same input share one result, also for `windowMs` milliseconds after it was made (C11,
+   *  K3). For agents that only read: it is refused with tools that write, `calls` and `facts.write`. */
+  reuse?: { windowMs: number };
 }
 
 export interface ModelAgentOptions<Input, Parsed, Output> extends AgentCommon<Input, Parsed> {
@@ -177,6 +181,7 @@ const AgentOptionsShape = z
     temperature: Temperature.optional(),
     capabilities: CapabilitiesShape.optional(),
     facts: FactGrantShape.optional(),
+    reuse: ReuseShape.optional(),
     run: z
       .custom<(context: AgentContext, input: unknown) => unknown>((value) => typeof value === "function", {
         error: "must be a function",
@@ -264,6 +269,7 @@ export function agentDefinition(given: {
   temperature?: number | undefined;
   capabilities?: Partially<Capabilities> | undefined;
   facts?: { read?: readonly string[] | undefined; write?: readonly string[] | undefined } | undefined;
+  reuse?: AgentDefinition["reuse"] | undefined;
 }): AgentParts["definition"] {
   return {
     kind: given.kind,
@@ -282,6 +288,7 @@ export function agentDefinition(given: {
     ...peopleOf(given),
     context: completeContext(given.context, given.model ?? null),
     temperature: given.temperature ?? null,
+    ...(given.reuse === undefined ? {} : { reuse: given.reuse }),
     ...capabilitiesOf(given.capabilities),
   };
 }

@@ -16,6 +16,7 @@ import { completeBudgets, completeGuards } from "./default.ts";
 import { lostNames } from "./lost-name.ts";
 import { type Finding, located, missingReference } from "./finding.ts";
 import { checkOptions } from "./option.ts";
+import { reuseFindings } from "./reuse.ts";
 import { approvalFindings } from "./yaml-check.ts";
 import { checkPatternOptions } from "./pattern-option.ts";
 import { patterns } from "../pattern/index.ts";
@@ -169,6 +170,7 @@ export function fleet(options: unknown): Fleet {
   };
   const routes = mapValues(given.routes, (route) => routeOf(route, names));
   const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
+  const tools = mapValues(given.tools, (tool) => toolParts(tool).definition);
   const workflows = mapValues(given.workflows, (workflow, name) => workflowOf(name, workflow, names));
   refuse([
     ...problems(lostNames(options).map((lost) => ({ ...lost, message: `fleet(): ${lost.message}` }))),
@@ -182,6 +184,7 @@ export function fleet(options: unknown): Fleet {
       problems(checkRoute(name, route, new Set(Object.keys(given.agents)))),
     ),
     ...Object.values(workflows).flatMap(({ findings }) => problems(findings)),
+    ...Object.entries(agents).flatMap(([name, agent]) => problems(reuseFindings(name, agent, tools))),
     ...problems(patternNamesakes(given.workflows)),
     ...problems(guardFindings(given.guards ?? {}, given.agents, given.tools)),
     ...problems(budgetFindings(given.budgets ?? {}, given.agents, given.workflows)),
@@ -193,7 +196,7 @@ export function fleet(options: unknown): Fleet {
       providerDefinition(name, provider, script ?? null),
     ),
     mcpServers: mapValues(given.mcpServers, mcpServerDefinition),
-    tools: mapValues(given.tools, (tool) => toolParts(tool).definition),
+    tools,
     agents,
     workflows: mapValues(workflows, ({ definition }) => definition),
     ...(Object.keys(routes).length === 0 ? {} : { routes }),

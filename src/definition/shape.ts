@@ -71,6 +71,16 @@ export const FactGrantShape = z
   })
   .describe("The run's shared facts that it may read and propose; none by default.");
 
+export const ReuseShape = z
+  .strictObject({
+    windowMs: z
+      .int()
+      .min(0)
+      .max(DEADLINE_MS_MAX)
+      .describe("Milliseconds for which a finished result is taken over. 0: only work that is under way is shared."),
+  })
+  .describe("Tasks of one run with the same input share one result. For agents that only read.");
+
 export const WorkflowFactsShape = z
   .strictObject({
     onCorrection: z

@@ -24,6 +24,7 @@ import { type Finding, type Path, pathText } from "./finding.ts";
 import { moduleKey, moduleRef } from "./module.ts";
 import type { CheckedOptions } from "./pattern-option.ts";
 import { mcpServerDefinition, providerDefinition } from "./provider.ts";
+import { reuseFindings } from "./reuse.ts";
 import { routeDefinition } from "./route.ts";
 import { scheduleDefinition } from "./schedule.ts";
 import { codeToolDefinition, httpToolDefinition, mcpToolDefinition } from "./tool.ts";
@@ -65,6 +66,8 @@ export function buildFleet(
     ...(yaml.budgets === undefined ? {} : { budgets: completeBudgets(yaml.budgets) }),
     ...(yaml.schedules === undefined ? {} : { schedules: mapValues(yaml.schedules, scheduleDefinition) }),
   };
+  for (const [name, agent] of Object.entries(definition.agents))
+    findings.push(...reuseFindings(name, agent, definition.tools));
   return { definition, findings };
 }
 

@@ -23,6 +23,7 @@ import {
   Name,
   PriorityShape,
   RetryShape,
+  ReuseShape,
   Temperature,
   WorkflowFactsShape,
   WorkflowLimitsShape,
@@ -122,6 +123,7 @@ const AgentShape = z
     temperature: Temperature.optional(),
     capabilities: CapabilitiesShape.optional(),
     facts: FactGrantShape.optional(),
+    reuse: ReuseShape.optional(),
     approvals: ApprovalsShape.optional(),
     escalation: EscalationShape.optional(),
   })

@@ -101,6 +101,7 @@ export class Definitions {
       accounts: this.accounts,
       isBounded: (agent) => this.tasksMax(agent) !== null,
       taskLimits: (agent) => taskLimitsOf(agent === null ? undefined : definition.agents[agent]),
+      reuseMs: (agent) => definition.agents[agent]?.reuse?.windowMs ?? null,
       describe: (agent) => describe(definition, agent),
       workflow: (name) => childWorkflow(definition, name),
       outputProblems: (output) => (declared.output === null ? [] : problemsOf(declared.output, output)),

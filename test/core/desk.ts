@@ -43,6 +43,8 @@ export interface DeskOptions {
   /** Tools whose calls need a person. */
   approval?: Record<string, ApprovalPolicy>;
   accounts?: Accounts;
+  /** Windows of agents whose results may be taken over, in milliseconds. */
+  reuse?: Record<string, number>;
 }
 
 /** A started run under a planner of the test's own. */
@@ -55,6 +57,7 @@ export function desk(
     onCorrection = "rerun",
     approval = {},
     escalation = {},
+    reuse = {},
     accounts,
   }: DeskOptions = {},
 ): Desk {
@@ -76,6 +79,7 @@ export function desk(
         facts: { may: (agent) => agent !== "stranger", onCorrection },
         escalation: (agent) => escalation[agent ?? ""] ?? null,
         approval: (_, tool) => approval[tool] ?? null,
+        reuseMs: (agent) => reuse[agent] ?? null,
         hasAgent: (agent) => agent !== "nobody",
         workflow: (name) => (name === "none" ? null : { pattern: "p", limits: DEFAULT_LIMITS, problems }),
         grant: (caller, agent) =>

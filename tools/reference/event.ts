@@ -25,6 +25,10 @@ const RUN: Readonly<Record<EventType, readonly [when: string, payload: string]>>
   "task.released": ["An attempt was taken back: its worker is gone. `suspect`: its process died with it.", ""],
   "task.suspended": ["A task waits until `wakeAt`, or for an answer to one of `waits`, and holds no process.", ""],
   "task.woken": ["Its time came, or an answer.", ""],
+  "task.reused": [
+    "A task takes over the result of another one, which did the same. `saved`: what that one was charged with.",
+    "",
+  ],
   "task.skipped": ["A task can no longer start, or its condition is false.", ""],
   "task.cancelled": ["A group of the task was skipped.", ""],
   "task.expired": ["A task waited for a worker longer than `limits.queueMs`.", ""],

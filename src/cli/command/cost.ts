@@ -108,6 +108,7 @@ function print({ terminal }: Context, by: By, rows: readonly (readonly [string, 
 
 /** What has no price is never shown as free (K4). */
 function costOf({ costMicroUsd, unpriced, simulated, calls }: Sums): string {
+  if (calls === 0) return money(costMicroUsd);
   if (simulated === calls && costMicroUsd === 0) return "simulated";
   return unpriced === calls ? "unpriced" : money(costMicroUsd);
 }

@@ -99,6 +99,7 @@ export class RunProgress {
         return this.#waitOf(task);
       case "suspended":
         if (task.child !== null) return `run ${shortId(task.child.run)}`;
+        if (task.follows) return "waits for another task that does the same";
         if (!Number.isFinite(task.readyAt)) return this.#waitOf(task);
         return `waits ${duration(Math.max(0, task.readyAt - now))}`;
       default:

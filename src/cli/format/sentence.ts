@@ -60,6 +60,11 @@ export function sentence(event: RunEvent, cast: Cast): string {
       return `${who(event.data.task)} waits ${untilWhat(event.data)}`;
     case "task.woken":
       return `${who(event.data.task)} goes on after its wait`;
+    case "task.reused": {
+      const { task, from, saved } = event.data;
+      const spared = saved.tokens === 0 ? "" : `, which saved ${saved.tokens} tokens, ${money(saved.costMicroUsd)}`;
+      return `${who(task)} takes over the result of ${from.task}, which did the same${spared}`;
+    }
     case "task.skipped":
       return `${who(event.data.task)} was skipped: ${event.data.why}`;
     case "task.cancelled":
