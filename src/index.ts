@@ -31,6 +31,7 @@ export {
 export { graph } from "./pattern/graph.ts";
 export { pipeline } from "./pattern/pipeline.ts";
 export { supervisor } from "./pattern/supervisor.ts";
+export { choreography } from "./pattern/choreography.ts";
 export { debate } from "./pattern/debate.ts";
 export { hierarchy } from "./pattern/hierarchy.ts";
 export { planner } from "./pattern/planner.ts";

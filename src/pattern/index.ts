@@ -1,3 +1,4 @@
+import { choreographyPattern } from "./choreography.ts";
 import { debatePattern } from "./debate.ts";
 import { graphPattern } from "./graph.ts";
 import { hierarchyPattern } from "./hierarchy.ts";
@@ -9,7 +10,14 @@ import { swarmPattern } from "./swarm.ts";
 
 /** The built-in patterns by name (C3). */
 export const patterns: ReadonlyMap<string, Pattern> = new Map(
-  [graphPattern, pipelinePattern, supervisorPattern, debatePattern, swarmPattern, hierarchyPattern, plannerPattern].map(
-    (pattern) => [pattern.name, pattern],
-  ),
+  [
+    graphPattern,
+    pipelinePattern,
+    supervisorPattern,
+    debatePattern,
+    swarmPattern,
+    hierarchyPattern,
+    plannerPattern,
+    choreographyPattern,
+  ].map((pattern) => [pattern.name, pattern]),
 );

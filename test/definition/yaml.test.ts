@@ -101,13 +101,13 @@ describe("I1: a fleet in YAML", () => {
     const yaml = fleet({
       agents: `\nagents:
   lead: { model: anthropic/M, instructions: x, calls: [reader, { agent: clerk, tools: [] }] }
-  reader: { model: anthropic/M, instructions: x, calls: [lead] }
+  reader: { model: anthropic/M, instructions: x, calls: [{ agent: lead, handover: true }] }
   clerk: { model: anthropic/M, instructions: x }\n`,
     });
     const { agents } = (await loadFleet(folderWith({ "fleet.yaml": yaml }))).definition;
     const grant = (name: string) => ({ agent: name, tools: [] });
     expect(agents.lead?.calls).toEqual([grant("reader"), grant("clerk")]);
-    expect(agents.reader?.calls).toEqual([grant("lead")]);
+    expect(agents.reader?.calls).toEqual([{ ...grant("lead"), handover: true }]);
     expect(agents.clerk).not.toHaveProperty("calls");
   });
 

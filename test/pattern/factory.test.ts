@@ -18,7 +18,16 @@ const writer = agent({ model: "openai/MODEL", instructions: "Write.", output: Dr
 const agents = { reader, writer };
 
 it("C3: the built-in patterns are found by name, and refuse keys that they do not know", () => {
-  expect([...patterns.keys()]).toEqual(["graph", "pipeline", "supervisor", "debate", "swarm", "hierarchy", "planner"]);
+  expect([...patterns.keys()]).toEqual([
+    "graph",
+    "pipeline",
+    "supervisor",
+    "debate",
+    "swarm",
+    "hierarchy",
+    "planner",
+    "choreography",
+  ]);
   for (const pattern of patterns.values()) {
     expect(pattern.options.safeParse({ nope: 1 }).error?.issues).toContainEqual(
       expect.objectContaining({ code: "unrecognized_keys", keys: ["nope"] }),
@@ -35,6 +44,7 @@ it("have options that editors can be told of, and that parse to themselves", () 
     supervisor: { lead: "l", workers: ["w"] },
     debate: { debaters: ["a", "b"], judge: "j" },
     planner: { planner: "p", workers: ["w"], expect: "output > 0" },
+    choreography: { rules: [{ on: "started", agent: "a", input: "${ event.type }" }], goal: "size(done) > 1" },
     swarm: { members: [{ agent: "a", takes: 'item.type == "x"' }], types: { x: { type: "object" } } },
   };
   for (const [name, options] of Object.entries(given)) {

@@ -6,6 +6,7 @@ import type { Json } from "../../src/core/json.ts";
 import type { Edit } from "../../src/core/planner.ts";
 import type { RunEvent } from "../../src/core/event.ts";
 import type { RunState } from "../../src/core/state.ts";
+import { choreographyPattern } from "../../src/pattern/choreography.ts";
 import { debatePattern } from "../../src/pattern/debate.ts";
 import { graphPattern } from "../../src/pattern/graph.ts";
 import { definePattern } from "../../src/pattern/pattern.ts";
@@ -191,6 +192,63 @@ it("any swarm with any work and any failures ends, with each item done, failed o
     { numRuns: 300 },
   );
 });
+
+it("C3: any choreography with any failures ends, within its reactions, and each of them has an event that set it off", () => {
+  const rule = fc.record({
+    on: fc.constantFrom("started", "completed", "failed"),
+    when: fc.constantFrom(
+      "true",
+      'event.agent == "a1"',
+      'event.type == "failed" || event.output.size() > 4',
+      "input > 1",
+    ),
+    agent: fc.constantFrom("a1", "a2", "a3"),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(rule, { maxLength: 5 }),
+      fc.integer({ min: 1, max: 15 }),
+      fc.nat(3),
+      dice,
+      picker,
+      (more, reactionsMax, input, rolls, pick) => {
+        const { state, started } = run({
+          pattern: choreographyPattern,
+          options: {
+            rules: [{ on: "started", id: "first", agent: "a1" }, ...more],
+            reactionsMax,
+            onFailed: "continue",
+          },
+          input,
+          retry: { attemptsMax: 2 },
+          pick,
+          script: failingScript(rolls, ({ id }) => ({ output: id })),
+        });
+        expectEnded(state);
+        expect(state.status).toBe("completed");
+        const { ended, done, failed, dropped, open } = state.output as unknown as ChoreographyLog;
+        expect([done.length + failed.length, open]).toEqual([state.tasks.size, 0]);
+        expect(state.tasks.size).toBeLessThanOrEqual(reactionsMax);
+        expect(ended).toBe(dropped > 0 ? "limit" : "quiescence");
+        const before = new Set<string>();
+        for (const id of started) {
+          const [cause = "", what] = (state.tasks.get(id)?.why ?? "").split(" ");
+          expect(what === "run" || before.has(cause)).toBe(true);
+          before.add(id);
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+interface ChoreographyLog {
+  ended: string;
+  done: unknown[];
+  failed: unknown[];
+  dropped: number;
+  open: number;
+}
 
 interface SwarmBoard {
   ended: string;
