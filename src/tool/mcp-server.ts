@@ -37,7 +37,7 @@ export interface McpServersOptions {
 /** The SDK's own time-outs are out of the way: a step aborts its signal when its time is up. */
 const NO_TIMEOUT_MS = 2_147_483_647;
 /** A server that does not answer the first question is an old one; over stdio that is found out by waiting. */
-const PROBE_TIMEOUT_MS = 2_000;
+const PROBE_TIMEOUT_MS = { stdio: 2_000, http: 10_000 };
 /** For each message of the handshake. */
 const CONNECT_TIMEOUT_MS = 20_000;
 const HIDDEN_VARIABLES = ["HOME", "LOGNAME", "SHELL", "TERM", "USER"];
@@ -104,7 +104,7 @@ async function connect(server: string, options: McpServersOptions, onClose: () =
   const { Client } = await packaged(server, () => import("@modelcontextprotocol/client"));
   const client = new Client(
     { name: "flotilla", version: "1" },
-    { versionNegotiation: { mode: "auto", probe: { timeoutMs: PROBE_TIMEOUT_MS } } },
+    { versionNegotiation: { mode: "auto", probe: { timeoutMs: PROBE_TIMEOUT_MS[definition.transport] } } },
   );
   client.onclose = onClose;
   const transport =
