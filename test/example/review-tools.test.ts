@@ -100,6 +100,21 @@ describe("a repository of the user's own", () => {
     expect(chosen).toBe("the last 2 commits; there is no merge");
   });
 
+  it("a test that calls another function of that name is no test of it", async () => {
+    const shop = folder.repository("names");
+    const test =
+      'import { close } from "../src/door.js";\nimport * as tool from "../src/tool.js";\n\nclose();\ntool.open();\n';
+    shop.commit("One", { "test/all.test.js": test });
+    shop.commit("Two", {
+      "src/desk.js": "export function close() {\n  return 1;\n}\n",
+      "src/door.js": "export function close() {\n  return 2;\n}\n",
+      "src/tool.js": "export function open() {\n  return 3;\n}\n",
+    });
+    const found = await review(shop.path, "HEAD");
+    expect(struck(found).toSorted()).toEqual(["untested-change src/door.js close", "untested-change src/tool.js open"]);
+    expect(holding(found)).toEqual(["untested-change src/desk.js close"]);
+  });
+
   it("ranges: one commit, two dots, three dots, the first commit", async () => {
     const files = async (range: string) => (await tools.changeOverview({ repo: python.path, range })).files;
     expect([await files("HEAD"), await files("HEAD~1"), await files("HEAD~1...HEAD"), await files("HEAD~1..")]).toEqual(

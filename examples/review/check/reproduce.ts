@@ -1,5 +1,6 @@
+import { posix } from "node:path";
 import type { Change } from "../git/change.ts";
-import { history, TOUCHES_MIN } from "./churn.ts";
+import { history, median, TOUCHES_MIN } from "./churn.ts";
 import { exportsOf } from "./export.ts";
 import type { Finding } from "./finding.ts";
 import { entryOf, reachable } from "./public.ts";
@@ -57,18 +58,43 @@ function entropy(text: string): number {
   return [...counts.values()].reduce((sum, count) => sum - (count / text.length) * Math.log2(count / text.length), 0);
 }
 
-async function untested(change: Change, { file, subject }: Finding): Promise<Verdict> {
+async function untested(change: Change, found: Finding): Promise<Verdict> {
+  const { file, subject } = found;
   const text = await change.read("head", file);
   const declared = exportsOf(text ?? "", file).find(({ name }) => name === subject);
   if (declared === undefined) return struck(`${file} exports no ${subject} at head`);
   const mentioned = await change.find("head", subject);
   const call = new RegExp(`\\b${subject}\\b\\s*\\(`);
   for (const one of mentioned.filter(({ path, text: said }) => isTest(path) && call.test(said))) {
-    const code = masked((await change.read("head", one.path)) ?? "", one.path, { strings: true }).split("\n");
-    if (call.test(code[one.line - 1] ?? "")) return struck(`${one.path} line ${one.line} calls it`);
+    const test = (await change.read("head", one.path)) ?? "";
+    const code = masked(test, one.path, { strings: true }).split("\n");
+    if (call.test(code[one.line - 1] ?? "") && (await imports(change, one.path, test, found)))
+      return struck(`${one.path} line ${one.line} calls it`);
   }
   return holds(`lines that name it: ${mentioned.length}; a call in a test: none`);
 }
+
+/** Whether a test has a name from this file, and not one of the same spelling from elsewhere: it imports the file, or
+ *  the name from one that does not declare it itself, such as an index. */
+async function imports(change: Change, path: string, test: string, { subject, file }: Finding): Promise<boolean> {
+  const code = masked(test, path, { strings: false });
+  const statements = code.match(/^\s*(?:import|from)\b(?:[^;{\n]|\{[^}]*\})*|\brequire\([^)]*\)/gm) ?? [];
+  const name = new RegExp(`\\b${subject}\\b`);
+  for (const statement of statements) {
+    const [, quoted, dotted] = /["']([^"']+)["']|\bfrom\s+([\w.]+)/.exec(statement) ?? [];
+    const module = quoted ?? dotted ?? "";
+    if (stem(module) === stem(file)) return true;
+    if (!name.test(statement.replace(/["'][^"']*["']/g, ""))) continue;
+    const from = posix.join(posix.dirname(path), module);
+    const declared = exportsOf((await change.read("head", from)) ?? "", from);
+    if (!declared.some((one) => one.name === subject)) return true;
+  }
+  return false;
+}
+
+/** The name of a module without its folders and endings. */
+const stem = (module: string): string =>
+  module.split(/[/.]/).findLast((part) => !/^(?:[cm]?[jt]sx?|py|)$/.test(part)) ?? "";
 
 async function apiBreak(change: Change, { rule, file, subject }: Finding): Promise<Verdict> {
   const before = await publicName(change, "base", file, subject);
@@ -114,6 +140,7 @@ function arity(parameters: string): { required: number; all: number } {
 }
 
 const SWEEP_FILES_MIN = 25;
+const SWEEP_TIMES = 4;
 const REPAIRS_SHARE_MIN = 0.25;
 const REPAIR = /\b(?:fix(?:es|ed)?|bug|revert|hotfix|repair|regression|wrong|broken)\b/i;
 
@@ -122,7 +149,9 @@ async function hotSpot(change: Change, { file }: Finding): Promise<Verdict> {
   const text = (await change.read("head", file)) ?? "";
   if (/(?:generated|do not edit)/i.test(text.split("\n").slice(0, 5).join("\n"))) return struck("it is made by a tool");
   const real = await history(change, ["--no-merges", "-w", "--ignore-blank-lines"]);
-  const touches = real.filter(({ files }) => files.includes(file) && files.length < SWEEP_FILES_MIN);
+  const usual = median(real.map(({ files }) => files.length));
+  const sweep = Math.max(SWEEP_FILES_MIN, SWEEP_TIMES * usual);
+  const touches = real.filter(({ files }) => files.includes(file) && files.length < sweep);
   if (touches.length < TOUCHES_MIN)
     return struck(`${touches.length} commits really changed it; the others moved white space or swept over everything`);
   const repairs = touches.filter(({ subject }) => REPAIR.test(subject)).length;
