@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { findCycle } from "../../src/core/graph.ts";
 import type { Edit, Planner, TaskSpec } from "../../src/core/planner.ts";
-import { type RunState, SETTLED } from "../../src/core/state.ts";
+import { type RunState, SETTLED, UNDER_WAY } from "../../src/core/state.ts";
 import { permanent, transient } from "../pattern/engine.ts";
 import { type Desk, desk } from "./desk.ts";
 
@@ -24,6 +24,8 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   { weight: 1, arbitrary: name.map((task): Edit => ({ edit: "cancel", task, why: "test" })) },
 );
 const edits = fc.array(fc.array(edit, { minLength: 1, maxLength: 5 }), { minLength: 2, maxLength: 8 });
+/** Whether equal tasks share results, and how long, in milliseconds. */
+const windowMs = fc.constantFrom(null, null, 0, 5_000);
 /** One in eight patterns may close cycles; the others need and join only what comes before in the alphabet. */
 const wild = fc.nat(7).map((number) => number === 0);
 
@@ -143,6 +145,15 @@ function expectSound(state: RunState, version: number): void {
   if (state.status !== "running") expect(state.openTasks).toBe(0);
 }
 
+/** C11: of equal tasks one is worked on, and whoever waits for a result waits for one that is being made. */
+function expectShared(state: RunState): void {
+  const open = [...state.tasks.values()].filter((task) => UNDER_WAY.has(task.status));
+  for (const input of new Set(open.map((task) => task.input ?? null))) {
+    const equal = open.filter((task) => (task.input ?? null) === input);
+    expect(equal.filter(({ follows }) => !follows)).toHaveLength(1);
+  }
+}
+
 /** Once faults stop: everything that waits is woken, settled, given out and completed. */
 function drain(at: Desk): void {
   for (let round = 0; round < 200 && at.state.status === "running"; round++) {
@@ -162,28 +173,42 @@ function drain(at: Desk): void {
 it("whatever a pattern says and whatever befalls its tasks: counts agree, no cycle enters, the journal is the state, the run ends once", () => {
   const seen = new Set<string>();
   fc.assert(
-    fc.property(edits, fc.array(spec, { maxLength: 2 }), acts, wild, (batches, members, acts, closing) => {
-      const at = desk(babbling(batches, members, closing), { retry: { attemptsMax: 3 }, limits: { queueMs: 0 } });
-      for (const one of acts) {
-        perform(at, one);
+    fc.property(
+      edits,
+      fc.array(spec, { maxLength: 2 }),
+      acts,
+      wild,
+      windowMs,
+      (batches, members, acts, closing, window) => {
+        const reuse: Record<string, number> = window === null ? {} : { x: window };
+        const at = desk(babbling(batches, members, closing), {
+          retry: { attemptsMax: 3 },
+          limits: { queueMs: 0 },
+          reuse,
+        });
+        for (const one of acts) {
+          perform(at, one);
+          expectSound(at.state, at.events.length);
+          if (window !== null) expectShared(at.state);
+        }
+        drain(at);
         expectSound(at.state, at.events.length);
-      }
-      drain(at);
-      expectSound(at.state, at.events.length);
-      expect(at.state.status).not.toBe("running");
-      const ends = at.events.filter((event) => /^run\.(completed|failed|stopped)$/.test(event.type));
-      expect(ends).toHaveLength(1);
-      const after = at.events.slice(at.events.indexOf(ends[0] as (typeof ends)[number]) + 1);
-      expect(after.every((event) => event.type === "result.late")).toBe(true);
-      at.check();
-      for (const event of at.events)
-        seen.add(event.type === "run.failed" ? `run.failed ${event.data.error.code}` : event.type);
-    }),
+        expect(at.state.status).not.toBe("running");
+        const ends = at.events.filter((event) => /^run\.(completed|failed|stopped)$/.test(event.type));
+        expect(ends).toHaveLength(1);
+        const after = at.events.slice(at.events.indexOf(ends[0] as (typeof ends)[number]) + 1);
+        expect(after.every((event) => event.type === "result.late")).toBe(true);
+        at.check();
+        for (const event of at.events)
+          seen.add(event.type === "run.failed" ? `run.failed ${event.data.error.code}` : event.type);
+      },
+    ),
     { numRuns: 300 },
   );
   // What the fuzz never reached it does not guard.
   for (const type of [
     "tasks.bound",
+    "task.reused",
     "task.skipped",
     "task.suspended",
     "task.woken",
