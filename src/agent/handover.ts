@@ -1,6 +1,7 @@
 import { type Handed, isRefusalOf } from "../core/handover.ts";
 import type { Json } from "../core/json.ts";
 import { isAgent } from "../definition/agent.ts";
+import { HAND_OVER } from "../definition/call-grant.ts";
 import type { HandoverOptions } from "../definition/context.ts";
 import { FlotillaError, isFlotillaError } from "../error.ts";
 import { canonicalJson } from "../message/canonical.ts";
@@ -41,8 +42,6 @@ export async function handOver(
     }
   }
 }
-
-const HAND_OVER = "hand_over";
 
 /** Handing over as a declarative agent meets it: a tool, with whose call its part ends. All that was said goes along. */
 export class ModelHandover {

@@ -33,3 +33,21 @@ export function callFindings(name: string, tools: readonly string[], called: rea
     return [{ code: "DEFINITION_DUPLICATE", message, path, part: "value", hint: "rename one of them" }];
   });
 }
+
+/** The tool by which a model hands its task over. */
+export const HAND_OVER = "hand_over";
+
+/** A tool of that name could not be told from it. Paths start at the agent. */
+export function handoverFindings(name: string, tools: readonly string[], mayHandOver: boolean): Finding[] {
+  if (!mayHandOver || !tools.includes(HAND_OVER)) return [];
+  const message = `agent "${name}" has a tool called "${HAND_OVER}", and may hand tasks over by a tool of that name`;
+  return [
+    {
+      code: "DEFINITION_DUPLICATE",
+      message,
+      path: ["tools", tools.indexOf(HAND_OVER)],
+      part: "value",
+      hint: "rename it",
+    },
+  ];
+}

@@ -9,7 +9,7 @@ import type {
 import { workflowSeat } from "../core/seat.ts";
 import { sha256 } from "../message/canonical.ts";
 import { type Agent, type AgentCode, type AnyAgent, agentParts, type Delegation, isAgent } from "./agent.ts";
-import { callFindings, callGrant, callGrants } from "./call-grant.ts";
+import { callFindings, callGrant, callGrants, handoverFindings } from "./call-grant.ts";
 import { isPlain } from "./as-json.ts";
 import { budgetFindings, guardFindings } from "./budget.ts";
 import { completeBudgets, completeGuards } from "./default.ts";
@@ -393,7 +393,12 @@ function agentProblems(name: string, agent: Agent, given: Complete, names: Names
     });
   const { tools: granted, calls: named = [], approvals = {} } = agentOf(agent, names);
   const called = named.map((one) => one.agent);
-  const own = [...callFindings(name, granted, called), ...approvalFindings(name, Object.keys(approvals), granted)];
+  const mayHandOver = named.some(({ handover }) => handover === true);
+  const own = [
+    ...callFindings(name, granted, called),
+    ...handoverFindings(name, granted, mayHandOver),
+    ...approvalFindings(name, Object.keys(approvals), granted),
+  ];
   return problems([...ungranted, ...strangers, ...at(name, own), ...models]);
 }
 

@@ -1,6 +1,6 @@
 import { budgetFindings, guardFindings } from "./budget.ts";
 import { workflowSeat } from "../core/seat.ts";
-import { callFindings } from "./call-grant.ts";
+import { callFindings, handoverFindings } from "./call-grant.ts";
 import { checkExpressions } from "./expression.ts";
 import { type Finding, missingReference, type Path } from "./finding.ts";
 import { checkJsonSchema } from "./json-schema.ts";
@@ -190,14 +190,9 @@ function checkCalls(name: string, given: Fields, known: Record<"tools" | "agents
     const { agent, workflow } = isRecord(one) ? one : { agent: one };
     return typeof workflow === "string" ? workflowSeat(workflow) : String(agent);
   });
-  return [
-    ...names,
-    ...callFindings(
-      name,
-      tools.filter((tool) => typeof tool === "string"),
-      seats,
-    ),
-  ];
+  const granted = tools.filter((tool) => typeof tool === "string");
+  const mayHandOver = given.calls.some((one: unknown) => isRecord(one) && one.handover === true);
+  return [...names, ...callFindings(name, granted, seats), ...handoverFindings(name, granted, mayHandOver)];
 }
 
 function checkApprovals(name: string, approvals: unknown, granted: unknown): Finding[] {

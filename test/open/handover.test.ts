@@ -165,4 +165,22 @@ describe("C14: an agent hands its task over", () => {
     const error = await rejection((await app.start("fail", "w")).result());
     expect(error).toMatchObject({ message: expect.stringContaining("broken") });
   });
+
+  test("a tool could not be told from hand_over, and is refused", () => {
+    const hand_over = tool({ effect: "read", description: "x", input: z.string(), output: z.string(), run: () => "x" });
+    const both = agent({
+      model: "scripted/any",
+      instructions: "x",
+      tools: [hand_over],
+      calls: [{ agent: failing, handover: true }],
+    });
+    const make = () =>
+      fleet({
+        name: "f",
+        tools: { hand_over },
+        agents: { both, failing },
+        workflows: { w: pipeline({ stages: [both] }) },
+      });
+    expect(make).toThrow(/hand_over/);
+  });
 });
