@@ -56,6 +56,8 @@ function add(program: Command, spec: CommandSpec, act: Act): void {
     .command(`${spec.name}${spec.args === undefined ? "" : ` ${spec.args}`}`)
     .description(spec.description)
     .helpOption("-h, --help", "print help")
+    // A word too many is a mistake: `kill RUN` would stop everything, and the run was meant.
+    .allowExcessArguments(false)
     .addHelpText("after", `\nExamples:\n${spec.examples.map((example) => `  $ ${example}`).join("\n")}`);
   for (const { flags, description, repeated } of optionsOf(spec)) {
     const option = new Option(flags, description);
@@ -81,7 +83,10 @@ function unknownCommand(name: string): Error {
 function usage(error: CommanderError, argv: readonly string[]): Error {
   const [statement = "", ...rest] = error.message.replace(/^error: /, "").split("\n");
   const meant = /\(Did you mean (?:one of )?(.+?)\?\)/.exec(rest.join(" "))?.[1];
-  const command = COMMANDS.find(({ name }) => name === argv[0])?.name;
+  const [first] = argv;
+  const command = COMMANDS.find(({ name }) => name === first)?.name;
+  // Its flags are unknown because it is.
+  if (command === undefined && first !== undefined && !first.startsWith("-")) return unknownCommand(first);
   const help = `flotilla ${command === undefined ? "" : `${command} `}--help`;
   return usageError(statement, meant === undefined ? `See ${help}.` : `Did you mean ${meant}? See ${help}.`);
 }

@@ -172,6 +172,7 @@ export function fleet(options: unknown): Fleet {
   const agents = mapValues(given.agents, (agent) => agentOf(agent, names));
   const tools = mapValues(given.tools, (tool) => toolParts(tool).definition);
   const workflows = mapValues(given.workflows, (workflow, name) => workflowOf(name, workflow, names));
+  const inputs = mapValues(workflows, ({ definition }) => definition.input);
   refuse([
     ...problems(lostNames(options).map((lost) => ({ ...lost, message: `fleet(): ${lost.message}` }))),
     ...duplicates("tools", given.tools),
@@ -188,7 +189,7 @@ export function fleet(options: unknown): Fleet {
     ...problems(patternNamesakes(given.workflows)),
     ...problems(guardFindings(given.guards ?? {}, given.agents, given.tools)),
     ...problems(budgetFindings(given.budgets ?? {}, given.agents, given.workflows)),
-    ...Object.entries(given.schedules).flatMap(([name, schedule]) => scheduleProblems(name, schedule, given)),
+    ...Object.entries(given.schedules).flatMap(([name, schedule]) => scheduleProblems(name, schedule, inputs)),
   ]);
   const definition: FleetDefinition = {
     name: given.name,
@@ -348,8 +349,8 @@ function isSame(one: Pattern, other: Pattern): boolean {
   return one === other || (patterns.has(one.name) && String(one.agents) === String(other.agents));
 }
 
-function scheduleProblems(name: string, schedule: ScheduleGiven, given: Complete): Problem[] {
-  const findings = scheduleFindings(name, schedule, Object.keys(given.workflows));
+function scheduleProblems(name: string, schedule: ScheduleGiven, inputs: Readonly<Record<string, unknown>>): Problem[] {
+  const findings = scheduleFindings(name, schedule, inputs);
   return problems(findings.map((finding) => ({ ...finding, path: ["schedules", name, ...finding.path] })));
 }
 

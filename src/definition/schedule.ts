@@ -1,12 +1,15 @@
 import { z } from "zod";
+import type { JsonSchema } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { ScheduleDefinition } from "../core/schedule.ts";
 import { parseCron } from "../schedule/cron.ts";
 import { momentOf } from "../schedule/due.ts";
 import { isZone } from "../schedule/zone.ts";
 import { type Finding, missingReference } from "./finding.ts";
+import { checkJsonSchema, schemaCheck } from "./json-schema.ts";
 import { nearest } from "./nearest.ts";
 import { JsonValue } from "./shape.ts";
+import { isRecord } from "./zod-problem.ts";
 
 const CATCH_UP_MAX = 10;
 
@@ -60,16 +63,16 @@ export function scheduleDefinition(given: ScheduleGiven): ScheduleDefinition {
 }
 
 /** Mistakes in what the keys of a schedule mean together; values of the wrong type are passed over. Paths are relative to
- *  the schedule. */
+ *  the schedule. `workflows` holds what each takes, as a JSON Schema; what is none says nothing of an input. */
 export function scheduleFindings(
   name: string,
   given: Readonly<Record<string, unknown>>,
-  workflows: readonly string[],
+  workflows: Readonly<Record<string, unknown>>,
 ): Finding[] {
   const { workflow, cron, at, zone = "UTC" } = given;
   const findings: Finding[] = [];
-  if (typeof workflow === "string" && !workflows.includes(workflow)) {
-    const missing = missingReference(`schedule "${name}"`, "workflow", workflow, workflows);
+  if (typeof workflow === "string" && !Object.hasOwn(workflows, workflow)) {
+    const missing = missingReference(`schedule "${name}"`, "workflow", workflow, Object.keys(workflows));
     findings.push({ ...missing, path: ["workflow"], part: "value" });
   }
   const isKnownZone = typeof zone === "string" && isZone(zone);
@@ -90,7 +93,23 @@ export function scheduleFindings(
     const message = `schedule "${name}" has both cron and at`;
     findings.push({ code: "DEFINITION_INVALID", message, path: ["at"], part: "key", hint: "keep one of them" });
   }
-  return findings;
+  return [...findings, ...inputFindings(name, given, workflows)];
+}
+
+/** An input that its workflow does not take would start nothing, each time. */
+function inputFindings(
+  name: string,
+  { workflow, input }: Readonly<Record<string, unknown>>,
+  workflows: Readonly<Record<string, unknown>>,
+): Finding[] {
+  const schema = typeof workflow === "string" && Object.hasOwn(workflows, workflow) ? workflows[workflow] : null;
+  if (!isRecord(schema) || checkJsonSchema(schema, []).length > 0) return [];
+  const faults = schemaCheck(schema as JsonSchema)(input ?? {});
+  if (faults === null) return [];
+  const message = `schedule "${name}": its input is not what workflow "${String(workflow)}" takes: ${faults.join("; ")}`;
+  const hint = "give it the input that each run is to have";
+  const path = [input === undefined ? "workflow" : "input"];
+  return [{ code: "DEFINITION_INVALID", message, path, part: "value", hint }];
 }
 
 function wrong(name: string, key: string, problem: string, hint: string): Finding {

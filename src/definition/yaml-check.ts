@@ -29,7 +29,7 @@ export function checkMeaning(raw: Fields): Finding[] {
     ...each(section("workflows"), (name, given) => checkWorkflow(given, ["workflows", name])),
     ...budgetFindings(section("budgets"), agents, section("workflows")),
     ...each(section("schedules"), (name, given) =>
-      at(["schedules", name], scheduleFindings(name, given, Object.keys(section("workflows")))),
+      at(["schedules", name], scheduleFindings(name, given, inputSchemas(section("workflows")))),
     ),
     ...guardFindings(section("guards"), agents, tools),
   ];
@@ -50,6 +50,16 @@ export function inlineSchema(value: unknown): value is Fields {
 export function fileOf(value: unknown): string | null {
   if (!isRecord(value) || typeof value.file !== "string") return null;
   return Object.keys(value).length === 1 ? value.file : null;
+}
+
+/** What workflows take, as far as it stands inline. */
+function inputSchemas(workflows: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(workflows).map(([name, given]) => [
+      name,
+      isRecord(given) && inlineSchema(given.input) ? given.input : null,
+    ]),
+  );
 }
 
 function each(section: Fields, check: (name: string, given: Fields) => Finding[]): Finding[] {

@@ -26,7 +26,10 @@ const PRIVATE = 0o700;
  *  is there whole or not at all. Run in a process of its own, it holds nobody up but for the disk.
  *  @throws {FlotillaError} BACKUP_EXISTS, STORE_READONLY when there is no store */
 export function makeBackup(store: string, folder: string): { bytes: number } {
-  if (!existsSync(store)) throw new FlotillaError("STORE_READONLY", `there is no store ${store} to back up`);
+  if (!existsSync(store)) {
+    const hint = "It is made by the first run; or name another store with --store.";
+    throw new FlotillaError("STORE_READONLY", `there is no store ${store} to back up`, { hint });
+  }
   if (existsSync(folder)) throw exists(folder);
   const draft = join(dirname(resolve(folder)), `.${basename(folder)}-${process.pid}`);
   const copy = join(draft, BACKUP_STORE);

@@ -24,6 +24,23 @@ describe("usage", () => {
     expect(status).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean failed?") });
   });
 
+  test("an unknown command is what is told, whatever flags it has", async () => {
+    const { code, stderr } = await flotilla(newProject({ empty: true }), ["pauze", "--reason", "why"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('Did you mean "pause"?') });
+  });
+
+  test("X5: a word too many is refused: who kills a run does not mean the fleet", async () => {
+    const folder = newProject();
+    const { code, stderr } = await flotilla(folder, ["kill", "r-1", "--reason", "it loops", "--yes"]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining("too many arguments for 'kill'") });
+    expect(existsSync(join(folder, ".flotilla"))).toBe(false);
+  });
+
+  test("F11: a backup that is not there is named, with what to do", async () => {
+    const { code, stderr } = await flotilla(newProject(), ["restore", "bakcup"]);
+    expect({ code, stderr }).toEqual({ code: 6, stderr: expect.stringContaining("Correct the path.") });
+  });
+
   test("help explains commands and errors offline", async () => {
     const folder = newProject({ empty: true });
     const [all, one, code, version] = await Promise.all([

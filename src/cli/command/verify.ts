@@ -39,7 +39,8 @@ export async function run(context: Context, [target]: readonly (string | undefin
 export async function verified(context: Context, project: Project): Promise<VerifyResult> {
   return readStore(context, project, async (store) => {
     const path = pathOf(project.store);
-    if (store === null) throw new FlotillaError("STORE_READONLY", `there is no store ${path}`);
+    if (store === null)
+      throw new FlotillaError("STORE_READONLY", `there is no store ${path}`, { hint: "Correct the path." });
     const signedHead = readSignedHead(ownerFolder(path), store.fleet);
     const keys = await trustedKeys(path);
     return verifyJournals(store, { signedHead, ...(keys === null ? {} : { keys }) }, () => {});
