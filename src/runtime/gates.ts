@@ -38,6 +38,7 @@ export class Gates {
   readonly #inside = new Map<string, GateCall>();
   /** Who waits, by run; runs in the order in which their turn comes. */
   readonly #waiting = new Map<string, GateCall[]>();
+  #admitting = false;
   readonly #now: () => number;
   readonly #after: (delayMs: number, fn: () => void) => Timer;
   readonly #changed: (gate: string, change: BreakerChange) => void;
@@ -96,8 +97,19 @@ export class Gates {
     }
   }
 
-  /** Lets in whoever may pass now, one of each run in turn. */
+  /** Lets in whoever may pass now, one of each run in turn. Whoever is let in may leave at once, while it is still being
+   *  answered: room that this makes is found by the next round. */
   #admit(): void {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    try {
+      this.#admitAll();
+    } finally {
+      this.#admitting = false;
+    }
+  }
+
+  #admitAll(): void {
     for (let moved = true; moved; ) {
       moved = false;
       for (const [run, calls] of [...this.#waiting]) {

@@ -171,3 +171,18 @@ test("each model has a breaker unless its guard says otherwise; tools have what 
   expect(toolGates(guards, "pay")).toHaveLength(1);
   expect(toolGates(guards, "other")).toEqual([]);
 });
+
+test("K5, F4: whoever is let in and leaves at once, for want of money, is let in once", () => {
+  const { gates, answered, enter, leave } = setUp({ concurrencyMax: 1 });
+  enter("a", "1");
+  const through = [{ name: "model/x", guard: { ...NO_GUARD, concurrencyMax: 1 } }];
+  const id = "b/t/1/1";
+  const answer = () => {
+    answered.push("b/1");
+    gates.leave(id, null);
+  };
+  gates.enter({ id, run: "b", tokens: 0, answer, through });
+  enter("c", "1");
+  leave("a", "1");
+  expect(answered).toEqual(["a/1", "b/1", "c/1"]);
+});
