@@ -92,12 +92,14 @@ export function itemDetail(item: InboxItem, now: number): string {
 }
 
 /** The command that decides on an item, as its first option. */
-export function itemCommand({ id, kind }: InboxItem): string {
+export function itemCommand({ id, kind, answers }: InboxItem): string {
   const item = shortId(id);
   switch (kind) {
     case "approval":
       return `flotilla approve ${item}   flotilla reject ${item}`;
     case "escalation":
+      if (answers !== undefined)
+        return `flotilla decide ${item} choose --answer ${answers.join("|")}   (or edit, skip, fail, abort)`;
       return `flotilla decide ${item} retry   (or reassign, edit, skip, fail, abort)`;
     case "outcome":
       return `flotilla decide ${item} done   flotilla decide ${item} not-done`;

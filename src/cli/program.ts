@@ -266,6 +266,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         description: "approve: other arguments; edit: the task's output; done: what the write returned",
       },
       { flags: "--agent <name>", description: "reassign: to whom" },
+      { flags: "--answer <name>", description: "choose: whose answer, where agents did not agree" },
       { flags: "--note <text>", description: "why; goes on record" },
       { flags: "--as <name>", description: "who decides, for the record; default: your user name" },
     ],

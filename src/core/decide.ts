@@ -19,7 +19,7 @@ import type {
 } from "./event.ts";
 import { answerFact, propagate, setFact } from "./correction.ts";
 import type { FactPolicy } from "./fact.ts";
-import { decideEscalation, type EscalationDecision, escalationDue, failOrEscalate } from "./escalation.ts";
+import { decideEscalation, type EscalationDecision, askPerson, escalationDue, failOrEscalate } from "./escalation.ts";
 import { idleDraws, overdrafts } from "./account.ts";
 import { isRedone } from "./fork.ts";
 import { findCycle } from "./graph.ts";
@@ -1106,6 +1106,8 @@ class Decision {
       });
     } else if ("skip" in binding) {
       this.emit({ type: "task.skipped", at: this.now, data: { task: task.id, why: binding.skip, because: null } });
+    } else if ("person" in binding) {
+      askPerson(this, task, binding.person);
     } else if ("fail" in binding) {
       this.emit({
         type: "task.failed",

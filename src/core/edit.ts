@@ -72,12 +72,29 @@ export function bindingProblem(binding: unknown): string | null {
   if ("later" in binding) return null;
   if ("skip" in binding) return typeof binding.skip === "string" ? null : "`skip` needs a reason";
   if ("fail" in binding) return checkError(binding.fail);
+  if ("person" in binding) return personProblem(binding.person);
   if ("members" in binding) {
     if (!Array.isArray(binding.members)) return "`members` must be a list of tasks";
     return binding.members.map(specProblem).find((problem) => problem !== null) ?? null;
   }
   if ("output" in binding && binding.output !== undefined) return null;
   return binding.input === undefined ? "a binding needs input, output, members, skip or fail" : null;
+}
+
+function personProblem(ask: unknown): string | null {
+  if (!isFields(ask)) return "`person` needs what is asked";
+  const { choices, deadlineMs, input, onDeadline, to } = ask;
+  const sound =
+    input !== undefined &&
+    Array.isArray(choices) &&
+    choices.length > 0 &&
+    choices.every((one) => isFields(one) && isText(one.name) && one.output !== undefined) &&
+    new Set(choices.map(({ name }) => name as string)).size === choices.length &&
+    (deadlineMs === null || (Number.isSafeInteger(deadlineMs) && (deadlineMs as number) > 0)) &&
+    (onDeadline === "fail" || onDeadline === "choose") &&
+    Array.isArray(to) &&
+    to.every(isText);
+  return sound ? checkError(ask.error) : "`person` needs error, input, choices, deadlineMs, onDeadline and to";
 }
 
 function specProblem(task: unknown): string | null {

@@ -3,10 +3,14 @@ import { DEADLINE } from "./approval.ts";
 import type { EscalationPolicy, FleetDefinition } from "./definition.ts";
 import type { EventData, Proof, RunEvent } from "./event.ts";
 import type { Json } from "./json.ts";
+import type { PersonAsk } from "./planner.ts";
 import type { RunState, StepState, TaskState } from "./state.ts";
 
 /** What can be done about a task that failed for good (F9). `fail`: nothing; the pattern decides what follows. */
-export const ESCALATION_CHOICES = ["retry", "reassign", "edit", "skip", "fail", "abort"] as const;
+export const FAILURE_CHOICES = ["retry", "reassign", "edit", "skip", "fail", "abort"] as const;
+/** What can be done where agents did not agree (C9). `choose`: one of their answers. */
+export const DISPUTE_CHOICES = ["choose", "edit", "skip", "fail", "abort"] as const;
+export const ESCALATION_CHOICES = [...FAILURE_CHOICES, "choose"] as const;
 export type EscalationChoice = (typeof ESCALATION_CHOICES)[number];
 
 /** What a person says of a failed task. */
@@ -17,6 +21,8 @@ export interface EscalationDecision {
   choice: EscalationChoice;
   /** `reassign`: to whom. */
   agent: string | null;
+  /** `choose`: which, by name. */
+  answer?: string;
   /** `edit`: the task's output, already held to its schema. */
   output: Json;
   by: string;
@@ -59,12 +65,38 @@ export function failOrEscalate(desk: EscalationDesk, task: TaskState, error: Err
   desk.emit({ type: "task.escalated", at: now, data: { ...data, deadline, onDeadline, to: [...to] } });
 }
 
+/** Agents did not agree on a task: a person says what its output is. */
+export function askPerson(desk: EscalationDesk, { id, attempt }: TaskState, ask: PersonAsk): void {
+  const { now } = desk.context;
+  const { choices, deadlineMs, error, input, onDeadline, to } = ask;
+  const deadline = deadlineMs === null ? null : now + deadlineMs;
+  desk.emit({
+    type: "task.escalated",
+    at: now,
+    data: { attempt, choices: choices.map(({ name }) => name), deadline, error, onDeadline, task: id, to: [...to] },
+    payload: { input, outputs: Object.fromEntries(choices.map(({ name, output }) => [name, output])) },
+  });
+}
+
 /** Takes a person's decision in; one about anything but this very failure changes nothing. */
 export function decideEscalation(desk: EscalationDesk, decision: EscalationDecision): void {
   const task = desk.state.tasks.get(decision.task);
   if (task?.status !== "escalated" || task.attempt !== decision.attempt) return;
+  if (!choicesOf(task).includes(decision.choice)) return;
+  if (decision.choice === "choose" && chosen(task, decision.answer) === undefined) return;
   if (decision.choice === "reassign" && (decision.agent === null || !desk.context.hasAgent(decision.agent))) return;
   conclude(desk, task, decision);
+}
+
+/** What can be done about a task that waits for a person. */
+export function choicesOf({ escalated }: TaskState): readonly EscalationChoice[] {
+  return escalated?.choices === undefined ? FAILURE_CHOICES : DISPUTE_CHOICES;
+}
+
+/** The answer of this name; without a name the first, which is the default. */
+function chosen({ escalated }: TaskState, name?: string) {
+  const { choices = [] } = escalated ?? {};
+  return name === undefined ? choices[0] : choices.find((one) => one.name === name);
 }
 
 /** Its deadline came: the declared default is done. */
@@ -80,6 +112,7 @@ function conclude(desk: EscalationDesk, task: TaskState, decision: EscalationDec
   const { choice, by, note, output, agent } = decision;
   const { attempt, id } = task;
   const at = desk.context.now;
+  const answer = choice === "choose" ? chosen(task, decision.answer) : undefined;
   const error = task.error ?? unknownError(id);
   const data: EventData["escalation.decided"] = {
     agent: choice === "reassign" ? agent : null,
@@ -87,6 +120,7 @@ function conclude(desk: EscalationDesk, task: TaskState, decision: EscalationDec
     choice,
     note,
     task: id,
+    ...(answer === undefined ? {} : { answer: answer.name }),
   };
   desk.emit({ type: "escalation.decided", at, data });
   switch (choice) {
@@ -95,6 +129,13 @@ function conclude(desk: EscalationDesk, task: TaskState, decision: EscalationDec
       return;
     case "edit":
       return desk.emit({ type: "task.completed", at, data: { attempt, task: id }, payload: { output } });
+    case "choose":
+      return desk.emit({
+        type: "task.completed",
+        at,
+        data: { attempt, task: id },
+        payload: { output: answer?.output ?? null },
+      });
     case "skip":
       return desk.emit({ type: "task.skipped", at, data: { because: null, task: id, why: whyOf(by, note) } });
     case "fail":

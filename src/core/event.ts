@@ -223,15 +223,20 @@ const schemas = {
     attempt: count,
     error: errorRecordSchema,
     deadline: time.nullable(),
-    onDeadline: z.enum(["fail", "retry", "skip", "abort"]),
+    onDeadline: z.enum(["fail", "retry", "skip", "abort", "choose"]),
     to: z.array(z.string()),
+    /** Agents did not agree, and a person chooses one of these or gives another output (C9); the payload has the task's
+     *  `input` and, by name, their `outputs`. On the deadline `choose` takes the first. */
+    choices: z.array(id).optional(),
     proof: proof.optional(),
   }),
   /** What is done about it: `retry` and `reassign` (to `agent`) make it ready again; of the others an event follows. */
   "escalation.decided": z.strictObject({
     task: id,
-    choice: z.enum(["retry", "reassign", "edit", "skip", "fail", "abort"]),
+    choice: z.enum(["retry", "reassign", "edit", "choose", "skip", "fail", "abort"]),
     agent: id.nullable(),
+    /** `choose`: which. */
+    answer: id.optional(),
     by: z.string(),
     note: z.string(),
   }),

@@ -113,7 +113,24 @@ export type Binding =
   | { skip: string }
   /** An edit gives it, sooner or later. A planner that says so is told of the task once more, as a change. */
   | { later: true }
+  /** Nobody does it: a person says what its output is, in the inbox (C9, F9). */
+  | { person: PersonAsk }
   | { fail: ErrorRecord };
+
+/** A question that agents could not settle. */
+export interface PersonAsk {
+  /** Why they could not, and what the task fails with when the person does not decide either. */
+  error: ErrorRecord;
+  /** All that the person is shown; the task's input. */
+  input: Json;
+  /** What can be chosen, by unique name, the default first; the person may also give another output. */
+  choices: readonly { name: string; output: Json }[];
+  /** Milliseconds; null: as long as the run lasts. */
+  deadlineMs: number | null;
+  onDeadline: "fail" | "choose";
+  /** Names of those who are asked; none: anybody. */
+  to: readonly string[];
+}
 
 /** A pattern at work: a pure function from what just happened to edits of the task graph (design: patterns are
  *  planners). It holds nothing: all that it knows is the view. */

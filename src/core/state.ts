@@ -69,6 +69,16 @@ export interface StepState {
   approved?: { argumentsHash: string; usedBy: string | null };
 }
 
+/** A task that waits for a person. */
+export interface Escalated {
+  at: number;
+  deadline: number | null;
+  onDeadline: EscalationPolicy["onDeadline"] | "choose";
+  to: string[];
+  /** What agents answered, where they did not agree; absent for a task that failed. */
+  choices?: { name: string; output: Json }[];
+}
+
 export interface TaskState {
   id: string;
   /** `run`: it is the work of a child run. */
@@ -127,7 +137,7 @@ export interface TaskState {
   /** Versions of facts that it read, 0 for one that was absent (C10). */
   reads: Map<string, number>;
   /** Set while it waits for a person because it failed. */
-  escalated: { at: number; deadline: number | null; onDeadline: EscalationPolicy["onDeadline"]; to: string[] } | null;
+  escalated: Escalated | null;
   /** How often a person gave it to another agent, whose writes have keys of their own. */
   reassigned: number;
   /** How often it was done anew. */
@@ -411,13 +421,22 @@ export function evolve(state: RunState, event: RunEvent): RunState {
       break;
     }
     case "task.escalated": {
-      const { task: id, error, deadline, onDeadline, to } = event.data;
+      const { task: id, error, deadline, onDeadline, to, choices } = event.data;
       const task = taskOf(state, id);
       task.error = error;
+      if (task.status === "unbound") {
+        state.awaiting.delete(id);
+        state.underWay += 1;
+        task.input = event.payload?.input ?? null;
+      }
       task.status = "escalated";
       task.worker = null;
       task.waits = [];
       task.escalated = { at: event.at, deadline, onDeadline, to };
+      if (choices !== undefined) {
+        const outputs = (event.payload?.outputs ?? {}) as { [name: string]: Json };
+        task.escalated.choices = choices.map((name) => ({ name, output: outputs[name] ?? null }));
+      }
       state.scratch.touched.add(task.id);
       break;
     }
@@ -915,11 +934,12 @@ function load(state: RunState, { agent }: TaskState): void {
 /** Takes a task that is about to settle off its agent, or off the planner's hands. */
 function unload(state: RunState, { id, agent, status }: TaskState): void {
   state.awaiting.delete(id);
-  if (agent === null || !UNDER_WAY.has(status)) return;
+  if (!UNDER_WAY.has(status)) return;
+  state.underWay -= 1;
+  if (agent === null) return;
   const load = (state.loads.get(agent) ?? 0) - 1;
   if (load > 0) state.loads.set(agent, load);
   else state.loads.delete(agent);
-  state.underWay -= 1;
 }
 
 /** What goes on without the planner. */

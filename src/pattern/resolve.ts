@@ -1,8 +1,8 @@
-import type { Binding, Change, Edit, RunView, TaskSpec, TaskView } from "../core/planner.ts";
+import type { Binding, Change, Edit, PersonAsk, RunView, TaskSpec, TaskView } from "../core/planner.ts";
 import type { Json } from "../core/json.ts";
 import { failure } from "./failure.ts";
 import type { Resolve } from "./resolve-option.ts";
-import { type Position, type Tally, tally } from "./resolve-tally.ts";
+import { claimOf, keyOf, type Position, type Tally, tally } from "./resolve-tally.ts";
 import { evidenceOf, type Move, moved, moveSchema, type Standing } from "./resolve-talk.ts";
 
 /** What of a run a dispute looks at. */
@@ -30,6 +30,8 @@ export type Settlement = {
   failed: string[];
   unweighted: string[];
   protocol: Move[];
+  /** A person decides. */
+  person?: true;
   why: string;
 };
 
@@ -50,6 +52,7 @@ export function bindDispute(view: View, dispute: Dispute, { id }: TaskView): Bin
   if (id !== dispute.id) return null;
   const settlement = view.task(`${id}/settle`)?.output as unknown as Settlement;
   if (settlement.answer !== undefined) return { output: settlement.answer };
+  if (settlement.person === true) return { person: questionOf(view, dispute, settlement) };
   if (dispute.policy.judge !== undefined && (settlement.by === "judge" || settlement.tie?.to === "judge"))
     return { input: caseOf(view, dispute, settlement) };
   const { counts, why, failed } = settlement;
@@ -78,6 +81,8 @@ function settle(view: View, dispute: Dispute): Binding {
   if (positions.length < policy.quorum)
     return recorded(view, dispute, counted, { why: `there are ${positions.length} of ${policy.quorum} answers` });
   if (policy.by === "judge") return recorded(view, dispute, counted, { why: `${policy.judge} judges` });
+  if (policy.by === "human" && counted.counts.length > 1)
+    return recorded(view, dispute, counted, { person: true, why: "a person decides" });
   if (policy.by === "negotiation" && counted.counts.length > 1) return { later: true };
   return decided(view, dispute, counted, positions);
 }
@@ -100,7 +105,8 @@ function decided(view: View, dispute: Dispute, counted: Tally, positions: readon
   const words = talked ? `no agreement in ${policy.roundsMax} rounds` : "it is a tie";
   const why = tied.length > 1 ? `${words}: ${sides}` : `${sides} has no more than the share ${policy.share}`;
   const answer = policy.tie === "first" ? { answer: answerOf(tied[0]?.sides[0]) } : {};
-  return recorded(view, dispute, counted, { ...answer, tie, protocol, why });
+  const person = policy.tie === "human" ? { person: true as const } : {};
+  return recorded(view, dispute, counted, { ...answer, ...person, tie, protocol, why });
 }
 
 function recorded(
@@ -175,6 +181,37 @@ function replayed(view: View, dispute: Dispute, rounds: number): { standings: St
   }
   return { standings, protocol };
 }
+
+/** What a person is shown: who answers what by which evidence, and why agents could not settle it. Where it is a tie,
+ *  one of those in it is chosen. */
+function questionOf(view: View, dispute: Dispute, settlement: Settlement): PersonAsk {
+  const { id, policy } = dispute;
+  const { tie, protocol, counts, failed, why } = settlement;
+  const rounds = Math.max(0, ...protocol.map(({ round }) => round));
+  const { standings } = replayed(view, dispute, rounds);
+  const open = standings.filter(
+    ({ answer }) => tie === null || tie.between.some((claim) => sameClaim(policy, claim, answer)),
+  );
+  const answers = open.map(({ side, answer, evidence }) => ({ side, answer, evidence }));
+  const { deadlineMs = null, onDeadline = "fail", to = [] } = policy.person ?? {};
+  return {
+    error: failure("DISAGREEMENT", `${id}: ${why}`, { counts, failed }),
+    input: {
+      question: dispute.question?.(view) ?? view.input,
+      why,
+      answers,
+      failed,
+      protocol: protocol as unknown as Json,
+    },
+    choices: open.map(({ side, answer }) => ({ name: side, output: answer })),
+    deadlineMs,
+    onDeadline: onDeadline === "first" ? "choose" : "fail",
+    to,
+  };
+}
+
+const sameClaim = (policy: Resolve, claim: Json, answer: Json): boolean =>
+  keyOf(claimOf(policy, answer)) === keyOf(claim);
 
 function caseOf(view: View, dispute: Dispute, { failed, protocol, tie }: Settlement): Json {
   const answers = positionsOf(view, dispute).map(({ side, answer }) => ({ side, answer }));

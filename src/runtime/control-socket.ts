@@ -120,6 +120,7 @@ const Request = z.discriminatedUnion("method", [
       arguments: z.json().optional(),
       output: z.json().optional(),
       agent: text.optional(),
+      answer: text.optional(),
       by: text,
       note: text,
     }),

@@ -1,8 +1,15 @@
 import { isOpenApproval } from "../core/approval.ts";
-import { ESCALATION_CHOICES } from "../core/escalation.ts";
+import { choicesOf, ESCALATION_CHOICES } from "../core/escalation.ts";
 import type { RunEvent } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
-import { type RunState, SETTLED, type StepState, type StepStatus, type TaskState } from "../core/state.ts";
+import {
+  type Escalated,
+  type RunState,
+  SETTLED,
+  type StepState,
+  type StepStatus,
+  type TaskState,
+} from "../core/state.ts";
 import type { ErrorRecord } from "../error.ts";
 import { canonicalJson, sha256 } from "../message/canonical.ts";
 import type { InboxRow } from "../store/store.ts";
@@ -41,6 +48,8 @@ export interface InboxItem {
   /** Attempts at the task so far, what the last one failed with, and its last steps. */
   tried: { attempts: number; error: ErrorRecord | null; steps: readonly { step: string; status: StepStatus }[] };
   options: readonly Choice[];
+  /** Of which answers one may `choose`, by name; absent where nothing can be chosen. */
+  answers?: readonly string[];
   /** Milliseconds since the epoch. */
   at: number;
   /** When the default decides; null: never. */
@@ -111,11 +120,12 @@ function outcomeRow(state: RunState, task: TaskState, step: StepState): InboxRow
   });
 }
 
-function escalationRow(state: RunState, task: TaskState, { at, deadline, onDeadline, to }: Escalated): InboxRow {
+function escalationRow(state: RunState, task: TaskState, escalated: Escalated): InboxRow {
+  const { at, deadline, onDeadline, to, choices } = escalated;
   const { code, message } = task.error ?? { code: "AGENT_FAILED", message: "it failed" };
   return rowOf(state, task, null, {
     kind: "escalation",
-    title: `${task.agent ?? task.id} failed: ${code}: ${message}`,
+    title: choices === undefined ? `${task.agent ?? task.id} failed: ${code}: ${message}` : message,
     tool: null,
     given: task.input ?? null,
     about: { attempt: task.attempt, code, failedAt: at },
@@ -123,10 +133,9 @@ function escalationRow(state: RunState, task: TaskState, { at, deadline, onDeadl
     deadline,
     onDeadline: deadline === null ? null : onDeadline,
     to,
+    ...(choices === undefined ? {} : { answers: choices.map(({ name }) => name) }),
   });
 }
-
-type Escalated = NonNullable<TaskState["escalated"]>;
 
 interface Asking {
   kind: InboxKind;
@@ -139,12 +148,13 @@ interface Asking {
   deadline: number | null;
   onDeadline: Choice | null;
   to: readonly string[];
+  answers?: readonly string[];
 }
 
 type Body = Omit<InboxItem, "id" | "kind" | "run" | "at" | "deadline">;
 
 function rowOf(state: RunState, task: TaskState, step: StepState | null, asking: Asking): InboxRow {
-  const { kind, title, tool, given, about, at, deadline, onDeadline, to } = asking;
+  const { kind, title, tool, given, about, at, deadline, onDeadline, to, answers } = asking;
   const identity = {
     ...about,
     definition: state.definition,
@@ -164,7 +174,8 @@ function rowOf(state: RunState, task: TaskState, step: StepState | null, asking:
     arguments: JSON.stringify(given).length > ARGUMENTS_CHARACTERS_MAX ? null : given,
     action,
     tried: { attempts: task.attempt, error: task.error ?? null, steps: lastSteps(task) },
-    options: CHOICES[kind],
+    options: kind === "escalation" ? choicesOf(task) : CHOICES[kind],
+    ...(answers === undefined ? {} : { answers }),
     onDeadline,
     to,
     decided: null,

@@ -18,6 +18,8 @@ export interface Decision {
   output?: Json;
   /** `reassign`: to whom, an agent of the workflow. */
   agent?: string;
+  /** `choose`: which answer, by its name in the item's `answers`. */
+  answer?: string;
   by: string;
   note: string;
 }
@@ -72,9 +74,10 @@ async function commandOf(ports: InboxPorts, item: InboxItem, decision: Decision)
     }
     default: {
       if (choice === "edit") checkOutput(definition, task, decision.output);
+      const answer = choice === "choose" ? { answer: answerOf(item, decision.answer) } : {};
       const agent = choice === "reassign" ? agentOf(definition, item, decision.agent) : null;
       const { attempt } = task;
-      return { type: "escalation.decide", ...head, attempt, choice, agent, output: decision.output ?? null };
+      return { type: "escalation.decide", ...head, attempt, choice, agent, ...answer, output: decision.output ?? null };
     }
   }
 }
@@ -107,6 +110,16 @@ function checkOutput({ agents }: FleetDefinition, { agent, outputSchema }: TaskS
       details: { agent },
     },
   );
+}
+
+/** @throws {FlotillaError} INBOX_CHOICE when there is no such answer */
+function answerOf({ id, answers = [] }: InboxItem, wanted: string | undefined): string {
+  if (wanted !== undefined && answers.includes(wanted)) return wanted;
+  const which = wanted === undefined ? "no answer is named" : `there is no answer "${wanted}"`;
+  throw new FlotillaError("INBOX_CHOICE", `${id} cannot be decided so: ${which}`, {
+    hint: `Name one of: ${answers.join(", ")}.`,
+    details: { id, answers: [...answers] },
+  });
 }
 
 /** @throws {FlotillaError} INBOX_CHOICE when the workflow may not give it work */

@@ -283,12 +283,14 @@ function graphOptions(random: Prng): Json {
 
 /** How disagreement is settled: answers differ by whether the task's number is odd, or altogether. */
 function resolveOptions(random: Prng): Json {
-  const tie = random.pick(["first", "fail", "judge"]);
+  const tie = random.pick(["first", "fail", "judge", "human"]);
   const policy = { tie, judge: "muse", on: "answer.results.size() % 2", quorum: random.int(1, 2) };
-  const by = random.pick(["vote", "vote", "confidence", "judge", "negotiation"]);
+  const by = random.pick(["vote", "vote", "confidence", "judge", "negotiation", "human"]);
+  const person = { deadlineMs: random.int(1_000, 60_000), onDeadline: random.pick(["first", "fail"]) };
   return {
     ...policy,
     by,
+    ...(by === "human" || tie === "human" ? { person } : {}),
     ...(by === "negotiation" ? { roundsMax: random.int(1, 2) } : {}),
     confidence: "answer.results.size() / 10.0",
   };

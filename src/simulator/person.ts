@@ -91,8 +91,11 @@ export class Person {
     }
   }
 
-  #choiceFor({ kind, bytes }: InboxRow): Pick<Decision, "choice" | "arguments" | "agent" | "output"> {
+  #choiceFor({ kind, bytes }: InboxRow): Pick<Decision, "choice" | "arguments" | "agent" | "answer" | "output"> {
     if (kind === "escalation") {
+      const { answers } = JSON.parse(Buffer.from(bytes).toString("utf8")) as { answers?: string[] };
+      if (answers !== undefined)
+        return { choice: this.#random.pick(["choose", "choose", "fail"] as const), answer: this.#random.pick(answers) };
       const choice = this.#random.pick(["retry", "reassign", "edit", "skip", "fail", "abort"] as const);
       return { choice, agent: this.#random.pick(["ada", "bob"]), output: { task: "edited", results: [] } };
     }

@@ -70,7 +70,9 @@ function decisionOf(choice: Choice, options: Options): Decision {
   const said = value === undefined ? {} : choice === "approve" ? { arguments: value } : { output: value };
   const agent = text(options.agent);
   const to = agent === undefined ? {} : { agent };
-  return { choice, by: whoDecides(options), note: text(options.note) ?? "", ...said, ...to };
+  const answer = text(options.answer);
+  const which = answer === undefined ? {} : { answer };
+  return { choice, by: whoDecides(options), note: text(options.note) ?? "", ...said, ...to, ...which };
 }
 
 function jsonOf(given: string): Json {

@@ -42,10 +42,13 @@ export function sentence(event: RunEvent, cast: Cast): string {
     case "task.failed":
       return `${who(event.data.task)} failed: ${errorText(event.data.error)}`;
     case "task.escalated":
+      if (event.data.choices !== undefined)
+        return `a person chooses between the answers of ${event.data.choices.join(", ")}: ${errorText(event.data.error)}`;
       return `${who(event.data.task)} failed and waits for a person: ${errorText(event.data.error)}`;
     case "escalation.decided": {
-      const { task, choice, agent, by, note } = event.data;
-      const what = `${by} chose ${choice}${agent === null ? "" : ` to ${agent}`} for ${who(task)}`;
+      const { task, choice, agent, answer, by, note } = event.data;
+      const chose = answer === undefined ? choice : `the answer of ${answer}`;
+      const what = `${by} chose ${chose}${agent === null ? "" : ` to ${agent}`} for ${who(task)}`;
       return note === "" ? what : `${what}: ${note}`;
     }
     case "task.retried": {

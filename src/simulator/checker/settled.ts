@@ -4,13 +4,17 @@ import type { CheckerMaker } from "./checker.ts";
 /** A disagreement is settled by an answer that somebody gave, and by the one with the most behind it unless it is a tie. */
 export const settled: CheckerMaker = (_scene, fail) => {
   const given = new Map<string, Set<string>>();
+  const chosen = new Set<string>();
   return {
     promise: "C9: disagreement is settled by an answer that was given, as its policy says",
-    event({ journal, type, data: { task = "" }, payload }) {
+    event({ journal, type, data: { task = "", choice }, payload }) {
+      if (type === "escalation.decided" && choice === "choose") chosen.add(`${journal} ${task}`);
       if (type !== "task.completed") return;
       const output = payload?.output;
       const answers = given.get(journal) ?? new Set();
       given.set(journal, answers);
+      if (chosen.has(`${journal} ${task}`) && !answers.has(JSON.stringify(output)))
+        fail(`${task} of ${journal} was settled by a person's choice of an answer that nobody gave`);
       if (!task.endsWith("/settle")) {
         answers.add(JSON.stringify(output));
         // A counter of a negotiation is an answer too.
