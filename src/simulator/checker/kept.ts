@@ -1,5 +1,8 @@
 import type { CheckerMaker } from "./checker.ts";
 
+/** A planned task and its revision: what it asks of others while it works, and asks anew, is no part of the plan. */
+const WORK = /^do\/[^/]+\/\d+$/;
+
 /** What a planner's workers have finished is kept: no revision cancels it, and none has it done again. In the simulated
  *  fleet nothing but a failure revises a plan. */
 export const kept: CheckerMaker = ({ definition }, fail) => {
@@ -12,11 +15,11 @@ export const kept: CheckerMaker = ({ definition }, fail) => {
       const { task = "", workflow = "", add = [] } = data;
       if (type === "run.started" && definition.workflows[workflow]?.pattern === "planner") planned.add(journal);
       if (!planned.has(journal)) return;
-      if (type === "task.completed" && task.startsWith("do/")) finished.add(nameOf(journal, task));
+      if (type === "task.completed" && WORK.test(task)) finished.add(nameOf(journal, task));
       if (type === "task.reopened") finished.delete(nameOf(journal, task));
       if (type !== "plan.revised") return;
       for (const spec of add)
-        if (spec.task.startsWith("do/") && finished.has(nameOf(journal, spec.task)))
+        if (WORK.test(spec.task) && finished.has(nameOf(journal, spec.task)))
           fail(`${spec.task} of ${journal} is added although it is finished`);
     },
   };
