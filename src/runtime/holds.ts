@@ -7,7 +7,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Store } from "../store/store.ts";
 import type { DispatchHolds, WorkerLink } from "./dispatcher.ts";
 import type { FleetJournal } from "./fleet-journal.ts";
-import { type HotRun, type Ledger, queueOf } from "./ledger.ts";
+import { type HotRun, type Ledger, queueFor } from "./ledger.ts";
 
 /** Queues of tasks that are held. */
 const PARKED = "held/";
@@ -166,7 +166,7 @@ export class Holds implements DispatchHolds {
       const found = hot.state.tasks.get(task);
       if (found === undefined) return null;
       this.#ledger().touch(hot, [task]);
-      return queueOf(hot.state.queue, found.crashes);
+      return queueFor(hot, found);
     } catch (error) {
       this.#failed(error);
       return null;
