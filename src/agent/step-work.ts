@@ -1,4 +1,4 @@
-import type { StepRecord } from "../core/decide.ts";
+import type { StepRecord } from "../core/command.ts";
 import type { CallOutcome, StepAnswer } from "../carrier/frame.ts";
 import type { Ask, SettlePolicy, Usage } from "../core/event.ts";
 import type { Json } from "../core/json.ts";

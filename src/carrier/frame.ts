@@ -1,5 +1,5 @@
 import type { Spared } from "../core/fork.ts";
-import type { StepRecord } from "../core/decide.ts";
+import type { StepRecord } from "../core/command.ts";
 import type { JsonSchema } from "../core/definition.ts";
 import type { HoldScope } from "../core/hold.ts";
 import type { Handed } from "../core/handover.ts";

@@ -1,5 +1,5 @@
 import { inputHashOf } from "../agent/step.ts";
-import type { Command } from "../core/decide.ts";
+import type { Command } from "../core/command.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import { type TaskState, taskOf } from "../core/state.ts";

@@ -1,4 +1,5 @@
-import { type Command, DEADLINE_TIMER, type DecideContext, decide } from "../core/decide.ts";
+import type { Command, DecideContext } from "../core/command.ts";
+import { DEADLINE_TIMER, decide } from "../core/decide.ts";
 import { checkEventData, type RunEvent } from "../core/event.ts";
 import { type Hold, heldMs } from "../core/hold.ts";
 import { foldInto } from "../core/fork.ts";

@@ -8,7 +8,8 @@ import {
   type WorkerFrame,
 } from "../carrier/frame.ts";
 import type { FleetDefinition } from "../core/definition.ts";
-import { errorRecord, PLAN_AGENT, type StepRecord } from "../core/decide.ts";
+import type { StepRecord } from "../core/command.ts";
+import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
 import { COORDINATOR, createEnvelope, type Envelope } from "../message/envelope.ts";
 import type { Identity } from "../message/identity.ts";

@@ -1,6 +1,7 @@
 import type { CoordinatorFrame, TaskRef } from "../carrier/frame.ts";
 import type { Accounts } from "../core/account.ts";
-import { type Command, decide, type DecideContext } from "../core/decide.ts";
+import type { Command, DecideContext } from "../core/command.ts";
+import { decide } from "../core/decide.ts";
 import type { Grant } from "../core/hire.ts";
 import type { Binding, Edit, RunView, TaskView } from "../core/planner.ts";
 import type { RouteChoice, Router } from "../core/route.ts";

@@ -2,7 +2,7 @@ import type { AgentEnvironment } from "../../src/agent/environment.ts";
 import type { AgentOutcome, PermitRequest, TaskPort } from "../../src/agent/port.ts";
 import { runAgent } from "../../src/agent/run.ts";
 import type { CallOutcome, RecordedStep } from "../../src/carrier/frame.ts";
-import type { StepRecord } from "../../src/core/decide.ts";
+import type { StepRecord } from "../../src/core/command.ts";
 import { type AgentDefinition, DEFAULT_RETRY, type ToolDefinition } from "../../src/core/definition.ts";
 import type { Json } from "../../src/core/json.ts";
 import type { AgentContext } from "../../src/definition/context.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Command } from "../../src/core/decide.ts";
+import type { Command } from "../../src/core/command.ts";
 import type { RunEvent } from "../../src/core/event.ts";
 import { permanent, transient } from "../pattern/engine.ts";
 import { type Desk, desk, work } from "./desk.ts";

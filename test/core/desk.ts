@@ -1,5 +1,6 @@
 import type { Accounts } from "../../src/core/account.ts";
-import { type Command, type DecideContext, decide, type StepRecord } from "../../src/core/decide.ts";
+import type { Command, DecideContext, StepRecord } from "../../src/core/command.ts";
+import { decide } from "../../src/core/decide.ts";
 import {
   type ApprovalPolicy,
   DEFAULT_LIMITS,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Accounts } from "../../src/core/account.ts";
-import type { Command } from "../../src/core/decide.ts";
+import type { Command } from "../../src/core/command.ts";
 import type { Budgets } from "../../src/core/definition.ts";
 import { callRefusal } from "../../src/core/money.ts";
 import { termsOf, windowOf } from "../../src/runtime/accounts.ts";

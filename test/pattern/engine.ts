@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import { type Command, type DecideContext, decide } from "../../src/core/decide.ts";
+import type { Command, DecideContext } from "../../src/core/command.ts";
+import { decide } from "../../src/core/decide.ts";
 import { DEFAULT_LIMITS, type FleetDefinition, type Limits, type RetryPolicy } from "../../src/core/definition.ts";
 import { checkEventData, type RunEvent } from "../../src/core/event.ts";
 import type { AgentProfile } from "../../src/core/planner.ts";

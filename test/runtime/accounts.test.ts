@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Command } from "../../src/core/decide.ts";
+import type { Command } from "../../src/core/command.ts";
 import { FleetAccounts } from "../../src/runtime/accounts.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
 import { type Desk, desk, work } from "../core/desk.ts";

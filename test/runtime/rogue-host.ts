@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
 import type { CoordinatorFrame, TaskRef, WorkerFrame } from "../../src/carrier/frame.ts";
-import type { StepRecord } from "../../src/core/decide.ts";
+import type { StepRecord } from "../../src/core/command.ts";
 import type { Priority } from "../../src/core/definition.ts";
 import type { Json } from "../../src/core/json.ts";
 import { agent, fleet } from "../../src/definition/build.ts";
