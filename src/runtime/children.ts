@@ -81,8 +81,8 @@ export class Children {
       await this.#ledger.submit(child, childStart(hot.state, task, task.child));
       return true;
     } catch (error) {
-      // Its parent changed meanwhile: it is looked at again.
-      if (isFlotillaError(error) && error.code === "CANCELLED") return false;
+      // Its parent changed meanwhile, or its own start was dropped with a commit that failed: it is looked at again.
+      if (isFlotillaError(error) && (error.code === "CANCELLED" || error.code === "RUN_UNKNOWN")) return false;
       throw error;
     }
   }
