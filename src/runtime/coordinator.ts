@@ -865,7 +865,9 @@ export class Coordinator {
     if (events.length > 0) return;
     const { version } = await this.#store.head(run);
     const hot = this.#ledger.hot(run);
-    const dueAt = hot === undefined ? null : this.#holds.later(hot, name, this.#clock.now());
+    // A run that has ended waits for nothing, however long it was held.
+    const isOver = hot === undefined || hot.state.status !== "running";
+    const dueAt = isOver ? null : this.#holds.later(hot, name, this.#clock.now());
     if (dueAt === null && hot !== undefined && (!hot.idle || hot.waitsFor(name))) {
       // One that is still wanted fires again: the clock went back since it was found due.
       return;
