@@ -22,6 +22,7 @@ import {
   drawsFor,
   excessOf,
   isOpenCall,
+  isReservedFor,
   lostCalls,
   usd,
 } from "./money.ts";
@@ -345,12 +346,17 @@ class Decision {
   }
 
   private reserve(command: Extract<Command, { type: "call.reserve" }>): void {
-    const { task, attempt, call, model, tokens, costMicroUsd } = command;
-    if (isOpenCall(this.state, command) || callRefusal(this.state, command, this.context) !== null) return;
+    const { task, attempt, call, model, tokens, costMicroUsd, ask } = command;
+    if (isReservedFor(this.state, command) || callRefusal(this.state, command, this.context) !== null) return;
+    if (isOpenCall(this.state, command)) {
+      const lost = { attempt, call, outcome: "unsettled", task } as const;
+      this.emit({ type: "call.settled", at: this.now, data: lost });
+    }
     const draws = drawsFor(this.state, command, this.context);
     const alerts = accountAlerts(draws, this.context.accounts);
     const accounts = draws.length === 0 ? {} : { accounts: draws };
-    const data = { ...accounts, attempt, call, costMicroUsd, model, task, tokens };
+    const asked = ask === undefined ? {} : { ask };
+    const data = { ...accounts, ...asked, attempt, call, costMicroUsd, model, task, tokens };
     this.emit({ type: "call.reserved", at: this.now, data });
     for (const alert of alerts) this.emit({ type: "budget.alerted", at: this.now, data: alert });
   }

@@ -371,6 +371,8 @@ const schemas = {
     model: z.string(),
     tokens: count,
     costMicroUsd: count.nullable(),
+    /** Who asked, and which time: the same call asked for again is another one, made again. */
+    ask: z.string().optional(),
     /** The accounts that it is charged to, and what the run draws from each for it; zeros when it had enough. */
     accounts: z.array(draw).optional(),
   }),

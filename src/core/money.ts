@@ -27,6 +27,8 @@ export interface Reservation extends Amount {
   /** Names the call within its attempt: the step's key and the try. */
   call: string;
   model: string;
+  /** The asking for which it was reserved. */
+  ask: string | null;
   /** What it is charged to beside its run. */
   accounts: readonly Draw[];
 }
@@ -77,6 +79,8 @@ export interface CallRequest {
   model: string;
   tokens: number;
   costMicroUsd: number | null;
+  /** Names this asking for it among all. */
+  ask?: string;
 }
 
 /** The limits of one task of an agent; null: none. */
@@ -139,7 +143,16 @@ export function chargedOf({ usage, money }: RunState): Amount {
 
 export function callReserved(state: RunState, data: EventData["call.reserved"]): void {
   const { task, attempt, call, model, tokens, accounts = [] } = data;
-  const reservation = { task, attempt, call, model, tokens, costMicroUsd: data.costMicroUsd ?? 0, accounts };
+  const reservation = {
+    task,
+    attempt,
+    call,
+    model,
+    ask: data.ask ?? null,
+    tokens,
+    costMicroUsd: data.costMicroUsd ?? 0,
+    accounts,
+  };
   state.money.open.set(callKey(data), reservation);
   add(state.money.reserved, reservation);
   drew(state, accounts, reservation);
@@ -338,6 +351,13 @@ function overbilled({ call, task, billed, reserved }: EventData["budget.exceeded
 
 export function isOpenCall({ money }: RunState, call: { task: string; attempt: number; call: string }): boolean {
   return money.open.has(callKey(call));
+}
+
+/** Whether a call is reserved, for just this asking. An attempt that its worker was given again makes its calls again,
+ *  and what became of those before nobody knows. */
+export function isReservedFor({ money }: RunState, request: CallRequest): boolean {
+  const open = money.open.get(callKey(request));
+  return open !== undefined && open.ask === (request.ask ?? null);
 }
 
 /** Calls of attempts that are over, or all of them: what became of them nobody will say. */

@@ -664,7 +664,7 @@ export class Coordinator {
     const answer = (error: ErrorRecord | null) => state.link.send({ f: "permit", id: frame.id, error });
     if (this.heldAttempt(state, frame) === undefined)
       return answer(errorRecord("CANCELLED", "the attempt is not current any more"));
-    this.#permits.ask(frame, answer);
+    this.#permits.ask({ ...frame, ask: `${state.link.id}/${frame.id}` }, answer);
   }
 
   #sealed(worker: string, session: Session, seals: Extract<WorkerFrame, { f: "seal" }>["seals"]): void {

@@ -1,7 +1,7 @@
 import type { CallOutcome, PermitCall, TaskRef } from "../carrier/frame.ts";
 import type { AccountTerms } from "../core/account.ts";
 import type { RunEvent } from "../core/event.ts";
-import { type CallRequest, callRefusal, isOpenCall } from "../core/money.ts";
+import { type CallRequest, callRefusal, isOpenCall, isReservedFor } from "../core/money.ts";
 import { type ErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
 import type { FleetAccounts } from "./accounts.ts";
 import type { GateCall, Gates } from "./gates.ts";
@@ -49,7 +49,7 @@ export class Permits {
   }
 
   /** Answers with null once the call may be made, or with why it may not. */
-  ask(asked: PermitCall & TaskRef, answer: Answer): void {
+  ask(asked: PermitCall & TaskRef & { ask?: string }, answer: Answer): void {
     const id = idOf(asked);
     const enter = (refused: ErrorRecord | null) => {
       if (refused !== null || asked.kind === "tool") return answer(refused);
@@ -131,11 +131,12 @@ export class Permits {
   }
 
   #reserve(asked: Asked, answer: Answer): void {
-    const { run, task, attempt, call, model, tokens, costMicroUsd } = asked;
-    this.#ledger.submit(run, { type: "call.reserve", task, attempt, call, model, tokens, costMicroUsd }).then(
+    const { run, task, attempt, call, model, tokens, costMicroUsd, ask } = asked;
+    const request = { task, attempt, call, model, tokens, costMicroUsd, ...(ask === undefined ? {} : { ask }) };
+    this.#ledger.submit(run, { type: "call.reserve", ...request }).then(
       (events) => {
         const hot = this.#ledger.hot(run);
-        const granted = events.length > 0 || (hot !== undefined && isOpenCall(hot.state, asked));
+        const granted = events.length > 0 || (hot !== undefined && isReservedFor(hot.state, asked));
         // Decided anew after a conflict, it may have found less room.
         if (granted) answer(null);
         else this.#afford(asked, answer);

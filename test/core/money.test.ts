@@ -44,6 +44,17 @@ describe("K2: a call's worst case is on record before it is made", () => {
     at.check();
   });
 
+  test("an attempt that is given again makes its call again: the one before stays charged, under a reservation of its own", () => {
+    const at = pair({ tokensMax: 1_000 });
+    const first = { ...reserve("a", "m/1", 400), ask: "w-1/1" };
+    expect(at.send(first)).toEqual(["call.reserved"]);
+    expect(at.send(first)).toEqual([]);
+    expect(at.send({ ...first, ask: "w-1/7" })).toEqual(["call.settled", "call.reserved"]);
+    expect(at.state.money).toMatchObject({ reserved: { tokens: 400 }, unsettled: { tokens: 400 } });
+    expect(at.send({ ...first, ask: "w-1/8" })).toEqual([]);
+    at.check();
+  });
+
   test("money is kept in the same way, and says what is missing", () => {
     const at = pair({ costMicroUsdMax: 1_000 });
     at.send(reserve("a", "m/1", 1, 700));
