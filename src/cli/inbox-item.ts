@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { FlotillaError } from "../error.ts";
 import { type InboxItem, itemOf, openItems } from "../runtime/inbox-item.ts";
 import type { RunState } from "../core/state.ts";
@@ -7,8 +6,6 @@ import { usageError } from "./failure.ts";
 import { brief } from "./format/brief.ts";
 import { duration } from "./format/number.ts";
 import { shortId } from "./format/status.ts";
-import { text } from "./option.ts";
-import type { Options } from "./program.ts";
 import { LAST } from "./run-id.ts";
 
 const PAGE = 500;
@@ -61,11 +58,6 @@ async function idOf(store: Store, given: string): Promise<string | null> {
     );
   }
   return null;
-}
-
-/** Who decides, for the record: `--as`, else the name that the system knows the user by. */
-export function whoDecides(options: Options): string {
-  return text(options.as) ?? userInfo().username;
 }
 
 /** `a-3f9c2d  approval  fix asks to call restart_pool {"db":"db-2"}`, in one line. */

@@ -5,6 +5,7 @@ import type { OpenFleet } from "../runtime/app-contract.ts";
 import { openFleet, type OpenFleetOptions } from "../runtime/open-fleet.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { redactor } from "../telemetry/redact.ts";
+import { cleanControl } from "./clean-control.ts";
 import type { Context } from "./context.ts";
 import { knownSecrets } from "./known-secret.ts";
 import { fileOf, pathOf, type Project } from "./project.ts";
@@ -42,9 +43,10 @@ export async function openSession(
   try {
     const definition = await definitionOf(app);
     opened.resolve();
-    log.redactWith(redactor(knownSecrets(definition, project.folder, terminal.env)));
+    const redact = redactor(knownSecrets(definition, project.folder, terminal.env));
+    log.redactWith(redact);
     return {
-      app,
+      app: withControl(app, cleanControl(app.control, redact)),
       definition,
       log,
       close: async (closing) => {
@@ -56,6 +58,17 @@ export async function openSession(
     await app.close({ drain: false });
     throw error;
   }
+}
+
+/** The fleet as it is, but for its control. */
+function withControl(app: OpenFleet, control: OpenFleet["control"]): OpenFleet {
+  return new Proxy(app, {
+    get(target, name) {
+      if (name === "control") return control;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
 }
 
 /** The definition that new runs are pinned to: the owner's, which may differ from the file's of today. */

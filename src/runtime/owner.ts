@@ -264,6 +264,14 @@ export class Owner implements OwnerControl {
     this.#ports.log.warn(`DEFINITION_MISSING: run ${run.id} is pinned to code that is not here any more; it waits`, {
       run: run.id,
     });
+    if (!this.#codeless.has(run.definition)) {
+      const waiting = await this.#ports.store.runs({ status: "running", limit: RUNS_LOOKED_AT });
+      const many = waiting.filter(({ definition }) => definition === run.definition).length;
+      const runs = many <= 1 ? `run ${run.id} waits` : `${many === RUNS_LOOKED_AT ? "at least " : ""}${many} runs wait`;
+      this.#ports.alarm(
+        `${runs} for code that is not here: that of definition ${run.definition.slice(0, 12)}. Serve the fleet with that code, or go on with today's: flotilla fork ${run.id.slice(0, 8)} --at ${run.version}`,
+      );
+    }
     this.#codeless.add(run.definition);
     await this.#tellWaiting(this.#ports.hub.watched());
   }

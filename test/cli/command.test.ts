@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -195,7 +196,7 @@ describe("a run", () => {
       stdout: expect.stringContaining("erased on request"),
     });
     expect(await flotilla(folder, ["show", "fleet"])).toMatchObject({
-      stdout: expect.stringContaining("erased by cli"),
+      stdout: expect.stringContaining(`erased by ${userInfo().username}`),
     });
     for (const look of [["show"], ["show", "--all"], ["replay"], ["ls"], ["show", "--root-cause"]])
       expect(await flotilla(folder, [...look, ...(look[0] === "ls" ? [] : ["@last"])])).toMatchObject({ code: 0 });

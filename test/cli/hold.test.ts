@@ -1,4 +1,5 @@
-import { appendFileSync, existsSync } from "node:fs";
+import { userInfo } from "node:os";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { CommandLine, newProject } from "./command-line.ts";
@@ -18,11 +19,11 @@ test("X5: pause, ls, run, show and resume tell what is held, why, by whom, and h
   expect((await flotilla(cwd, "pause", "--fleet", "--reason", "again")).stdout).toContain("is paused already");
 
   const ls = await flotilla(cwd, "ls");
-  expect(ls.stderr).toMatch(/the fleet is paused by cli since .*: moving house/);
+  expect(ls.stderr).toMatch(/the fleet is paused by \S+ since .*: moving house/);
   expect(ls.stderr).toContain("let it go on: flotilla resume --fleet");
 
   const journal = await flotilla(cwd, "show", "fleet");
-  expect(journal.stdout).toContain("the fleet was paused by cli: moving house");
+  expect(journal.stdout).toContain(`the fleet was paused by ${userInfo().username}: moving house`);
 
   const resumed = await flotilla(cwd, "resume", "--fleet", "--json");
   expect(JSON.parse(resumed.stdout)).toEqual({ fleet: true, resumed: true });
@@ -57,7 +58,7 @@ test("X5: kill shows what it would stop, and wants --yes", async () => {
     code: 0,
     stdout: expect.stringContaining("the fleet is stopped: wrong mails") as string,
   });
-  expect((await flotilla(cwd, "ls")).stderr).toContain("the fleet was killed by cli");
+  expect((await flotilla(cwd, "ls")).stderr).toContain(`the fleet was killed by ${userInfo().username}`);
 });
 
 test("I8: schedules on record are listed, with what holds them", async () => {
@@ -75,7 +76,18 @@ test("I8: schedules on record are listed, with what holds them", async () => {
   await flotilla(cwd, "pause", "--workflow", "broken", "--reason", "it is broken");
   const shown = await flotilla(cwd, "schedules");
   expect(shown.stdout).toMatch(/yearly +broken +cron @yearly Europe\/Berlin +paused/);
-  expect(shown.stderr).toContain("workflow broken is paused by cli");
+  expect(shown.stderr).toContain(`workflow broken is paused by ${userInfo().username}`);
   dev.child.kill("SIGINT");
   await dev.ended;
+});
+
+test("X8: a secret that a person types does not go on record", async () => {
+  const cwd = newProject();
+  const key = "canary-4f1d9b27c3";
+  const env = { OPENAI_API_KEY: key };
+  const paused = await new CommandLine(["pause", "--fleet", "--reason", `key is ${key}`], { cwd, env }).ended;
+  expect(paused.code).toBe(0);
+  const files = readdirSync(join(cwd, ".flotilla")).map((name) => readFileSync(join(cwd, ".flotilla", name)));
+  expect(files.some((content) => content.includes("key is [secret OPENAI_API_KEY]"))).toBe(true);
+  expect(files.some((content) => content.includes(key))).toBe(false);
 });

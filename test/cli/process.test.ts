@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
@@ -69,7 +70,7 @@ test("a run can be stopped from a second terminal, with the reason on record", a
     stdout: expect.stringContaining("stopped"),
   });
   expect(await run.ended).toMatchObject({ code: 5, stdout: "" });
-  expect((await flotilla(folder, ["show"])).stdout).toContain("stopped by cli: wrong word");
+  expect((await flotilla(folder, ["show"])).stdout).toContain(`stopped by ${userInfo().username}: wrong word`);
   expect(await flotilla(folder, ["stop", "--all"])).toMatchObject({ code: 0, stderr: "No run is running.\n" });
 });
 

@@ -8,7 +8,7 @@ import { brief, harmless, oneLine } from "../format/brief.ts";
 import { plural } from "../format/number.ts";
 import { dateTime } from "../format/sentence.ts";
 import { shortId } from "../format/status.ts";
-import { whoDecides } from "../inbox-item.ts";
+import { personOf } from "../person.ts";
 import { oneOf, text, wholeNumber } from "../option.ts";
 import type { Options } from "../program.ts";
 import { findProject, type Project, readStore } from "../project.ts";
@@ -38,7 +38,7 @@ export async function run(
 }
 
 function actOf(act: "edit" | "replay" | "drop", options: Options): DeadLetterAct {
-  const by = whoDecides(options);
+  const by = personOf(options);
   const note = text(options.note) ?? "";
   const input = text(options.input);
   if (act !== "edit") {

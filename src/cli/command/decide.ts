@@ -8,8 +8,9 @@ import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { harmless } from "../format/brief.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
-import { findItem, itemLine, openInbox, whoDecides } from "../inbox-item.ts";
+import { findItem, itemLine, openInbox } from "../inbox-item.ts";
 import { knownName, oneOf, text, texts } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { openSession } from "../session.ts";
@@ -72,7 +73,7 @@ function decisionOf(choice: Choice, options: Options): Decision {
   const to = agent === undefined ? {} : { agent };
   const answer = text(options.answer);
   const which = answer === undefined ? {} : { answer };
-  return { choice, by: whoDecides(options), note: text(options.note) ?? "", ...said, ...to, ...which };
+  return { choice, by: personOf(options), note: text(options.note) ?? "", ...said, ...to, ...which };
 }
 
 function jsonOf(given: string): Json {

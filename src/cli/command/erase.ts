@@ -4,6 +4,7 @@ import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
 import { text } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
@@ -30,7 +31,7 @@ export async function run(
   }
   const session = await openSession(context, project, { hosts: 0 });
   try {
-    const erased = await session.app.control.erase({ run: row.id, versions, reason, by: "cli" });
+    const erased = await session.app.control.erase({ run: row.id, versions, reason, by: personOf() });
     if (context.json) printJson(context, { run: row.id, erased });
     else print(context, row, erased);
   } finally {

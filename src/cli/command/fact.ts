@@ -13,6 +13,7 @@ import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
 import { table } from "../format/table.ts";
 import { text } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
@@ -121,7 +122,7 @@ async function set(
   const { row } = await readStore(context, project, (store) => findRun(store, target));
   const session = await openSession(context, project, { hosts: 0 });
   try {
-    const request = { fact, value, by: "cli", why, until: null, ...(base === undefined ? {} : { base }) };
+    const request = { fact, value, by: personOf(), why, until: null, ...(base === undefined ? {} : { base }) };
     const version = await session.app.control.setFact(row.id, request);
     const stale = await staleSince(session.app.store, row.id, fact, version);
     if (context.json) printJson(context, { run: row.id, fact, version, stale });

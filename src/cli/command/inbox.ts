@@ -5,8 +5,9 @@ import { EXIT, type ExitCode } from "../failure.ts";
 import { harmless } from "../format/brief.ts";
 import { plural } from "../format/number.ts";
 import { dateTime } from "../format/sentence.ts";
-import { itemCommand, itemDetail, itemLine, openInbox, whoDecides } from "../inbox-item.ts";
+import { itemCommand, itemDetail, itemLine, openInbox } from "../inbox-item.ts";
 import { shortId } from "../format/status.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
@@ -37,7 +38,7 @@ async function listed(store: Store, target: string | undefined, options: Options
     options.decided === true
       ? (await store.inbox({ state: "decided", limit: DECIDED_SHOWN, ...ofRun })).map(itemOf)
       : await openInbox(store, { ...ofRun, ...overdue });
-  const me = whoDecides(options);
+  const me = personOf(options);
   return options.mine === true ? items.filter(({ to }) => to.includes(me)) : items;
 }
 

@@ -4,6 +4,7 @@ import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
 import { reasonOf, withoutFleetFlag } from "../hold-target.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { openSession } from "../session.ts";
@@ -21,7 +22,7 @@ export async function run(given: Context, _args: readonly (string | undefined)[]
   const session = await openSession(context, project, { hosts: 0 });
   let changed: boolean;
   try {
-    changed = await session.app.control.pause({ fleet: true }, why, "cli", true);
+    changed = await session.app.control.pause({ fleet: true }, why, personOf(), true);
   } finally {
     await session.close({ drain: false });
   }

@@ -2,6 +2,7 @@ import { type Context, printJson } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { resumeCommand, shortName } from "../held.ts";
 import { holdTarget, reasonOf, withoutFleetFlag } from "../hold-target.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject } from "../project.ts";
 import { openSession } from "../session.ts";
@@ -20,7 +21,7 @@ export async function run(
   const session = await openSession(context, project, { hosts: 0 });
   let changed: boolean;
   try {
-    changed = await session.app.control.pause(target, why, "cli");
+    changed = await session.app.control.pause(target, why, personOf());
   } finally {
     await session.close({ drain: false });
   }

@@ -3,6 +3,7 @@ import { EXIT, type ExitCode } from "../failure.ts";
 import { shortName } from "../held.ts";
 import { holdTarget, withoutFleetFlag } from "../hold-target.ts";
 import { text } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject } from "../project.ts";
 import { openSession } from "../session.ts";
@@ -20,7 +21,7 @@ export async function run(
   const session = await openSession(context, project, { hosts: 0 });
   let resumed: boolean;
   try {
-    resumed = await session.app.control.resume(target, text(options.reason) ?? "", "cli");
+    resumed = await session.app.control.resume(target, text(options.reason) ?? "", personOf());
   } finally {
     await session.close({ drain: false });
   }

@@ -12,7 +12,8 @@ import { brief, harmless, outputText } from "../format/brief.ts";
 import { parseSpan } from "../format/number.ts";
 import { endLine, type RunProgress } from "../format/progress.ts";
 import { shortId } from "../format/status.ts";
-import { itemCommand, itemLine, itemsOf, whoDecides } from "../inbox-item.ts";
+import { itemCommand, itemLine, itemsOf } from "../inbox-item.ts";
+import { personOf } from "../person.ts";
 import { heldDocument, heldInRun, heldLine, heldOf } from "../held.ts";
 import { readInput } from "../input.ts";
 import { type Interrupts, takeInterrupts } from "../interrupt.ts";
@@ -255,7 +256,7 @@ class RunCommand {
     const tools = texts(this.#options.approve);
     const { app } = this.#session;
     const wanted = itemsOf(progress.state).filter(({ tool }) => tool !== null && tools.includes(tool));
-    const decision = { choice: "approve", by: whoDecides({}), note: "allowed beforehand, with --approve" } as const;
+    const decision = { choice: "approve", by: personOf({}), note: "allowed beforehand, with --approve" } as const;
     for (const { id } of wanted) {
       await app.control.decide(id, decision).catch((error: unknown) => {
         // Somebody else was first: then it does not wait any more either.

@@ -8,6 +8,7 @@ import { brief } from "../format/brief.ts";
 import { shortId } from "../format/status.ts";
 import { type OpenQuestion, openQuestions } from "../next-command.ts";
 import { text } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
@@ -35,7 +36,7 @@ export async function run(
       question.key,
       outcome,
       output,
-      "cli",
+      personOf(),
       text(options.note) ?? "",
     );
     if (!settled)

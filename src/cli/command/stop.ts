@@ -4,6 +4,7 @@ import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { plural } from "../format/number.ts";
 import { shortId } from "../format/status.ts";
 import { text } from "../option.ts";
+import { personOf } from "../person.ts";
 import type { Options } from "../program.ts";
 import { findProject, readStore } from "../project.ts";
 import { findRun } from "../run-id.ts";
@@ -27,7 +28,7 @@ export async function run(
   if (running.length > 0) {
     const session = await openSession(context, project, { hosts: 0 });
     try {
-      for (const { id } of running) await session.app.control.stop(id, text(options.reason) ?? "asked for", "cli");
+      for (const { id } of running) await session.app.control.stop(id, text(options.reason) ?? "asked for", personOf());
     } finally {
       await session.close({ drain: false });
     }
