@@ -5,7 +5,6 @@ import type { OpenFleet } from "../runtime/app-contract.ts";
 import { openFleet, type OpenFleetOptions } from "../runtime/open-fleet.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { redactor } from "../telemetry/redact.ts";
-import { cleanControl } from "./clean-control.ts";
 import type { Context } from "./context.ts";
 import { knownSecrets } from "./known-secret.ts";
 import { fileOf, pathOf, type Project } from "./project.ts";
@@ -15,6 +14,9 @@ export interface Session {
   app: OpenFleet;
   definition: FleetDefinition;
   log: Log;
+  /** Takes known secrets out of what a person says beside a command, since it goes on record (X8). Names, ids and inputs
+   *  are what they are. */
+  clean(text: string): string;
   /** Ends this process's part; tasks under way may end first when it drains. */
   close(options?: { drain?: boolean }): Promise<void>;
 }
@@ -46,8 +48,9 @@ export async function openSession(
     const redact = redactor(knownSecrets(definition, project.folder, terminal.env));
     log.redactWith(redact);
     return {
-      app: withControl(app, cleanControl(app.control, redact)),
+      app,
       definition,
+      clean: redact,
       log,
       close: async (closing) => {
         await app.close(closing);
@@ -58,17 +61,6 @@ export async function openSession(
     await app.close({ drain: false });
     throw error;
   }
-}
-
-/** The fleet as it is, but for its control. */
-function withControl(app: OpenFleet, control: OpenFleet["control"]): OpenFleet {
-  return new Proxy(app, {
-    get(target, name) {
-      if (name === "control") return control;
-      const member: unknown = Reflect.get(target, name);
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
-    },
-  });
 }
 
 /** The definition that new runs are pinned to: the owner's, which may differ from the file's of today. */

@@ -43,8 +43,6 @@ import {
 } from "./state.ts";
 import type { Command, DecideContext, StepRecord } from "./command.ts";
 
-export { PLAN_AGENT };
-
 const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["run.completed", "run.failed", "run.stopped"] as const);
 /** After these an attempt may be over, or somebody asks. */
 const RETURNING: ReadonlySet<Command["type"]> = new Set([
@@ -302,39 +300,20 @@ class Decision {
       const data = { ask: step.ask, attempt, inputHash, key, kind, name, ...proof, task: id };
       this.emit({ type: "step.asked", at: this.now, data, payload: input });
       this.put(task, key, step.ask, step.input ?? null);
-      return this.react();
-    } else if (step.phase === "completed") {
-      const data = {
-        ...approval,
-        attempt,
-        ...call,
-        durationMs,
-        inputHash,
-        key,
-        kind,
-        name,
-        ...proof,
-        task: id,
-        ...usage,
-      };
-      this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
+      this.react();
+      // What was answered at once is a step, and counts.
+      if (this.state.status === "running") this.checkUsage(task);
+      return;
     } else {
-      const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
-      const data = {
-        ...approval,
-        attempt,
-        ...call,
-        durationMs,
-        error,
-        inputHash,
-        key,
-        kind,
-        name,
-        ...proof,
-        task: id,
-        ...usage,
-      };
-      this.emit({ type: "step.failed", at: this.now, data, payload: input });
+      const before = { ...approval, attempt, ...call, durationMs };
+      const after = { inputHash, key, kind, name, ...proof, task: id, ...usage };
+      if (step.phase === "completed") {
+        const data = { ...before, ...after };
+        this.emit({ type: "step.completed", at: this.now, data, payload: { ...input, output: step.output ?? null } });
+      } else {
+        const error = step.error ?? errorRecord("AGENT_FAILED", "the step failed without saying why");
+        this.emit({ type: "step.failed", at: this.now, data: { ...before, error, ...after }, payload: input });
+      }
     }
     if (excess !== null) {
       const accounts = overdrafts(this.state);

@@ -89,41 +89,40 @@ export const WorkflowFactsShape = z
       .describe("What follows for work that rests on a fact that is corrected. Default flag."),
   })
   .describe("How a run of this workflow meets corrections of its shared facts.");
+
+/** How a person is asked, whatever it is about. */
+const asking = {
+  deadlineMs: z
+    .int()
+    .min(1)
+    .max(DEADLINE_MS_MAX)
+    .optional()
+    .describe("Milliseconds that a person has to decide. Default: as long as the run lasts."),
+  to: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("Names of those who are asked, for `flotilla inbox --mine`. Default: anybody."),
+};
+
 export const ApprovalShape = z
   .strictObject({
-    deadlineMs: z
-      .int()
-      .min(1)
-      .max(DEADLINE_MS_MAX)
-      .optional()
-      .describe("Milliseconds that a person has to decide. Default: as long as the run lasts."),
+    deadlineMs: asking.deadlineMs,
     onDeadline: z
       .enum(["reject", "approve"])
       .optional()
       .describe("What holds when nobody decides in time. Default reject."),
-    to: z
-      .array(z.string().min(1))
-      .optional()
-      .describe("Names of those who are asked, for `flotilla inbox --mine`. Default: anybody."),
+    to: asking.to,
   })
   .describe("A person must allow each call; it waits at no cost until then.");
 
 export const EscalationShape = z
   .strictObject({
-    deadlineMs: z
-      .int()
-      .min(1)
-      .max(DEADLINE_MS_MAX)
-      .optional()
-      .describe("Milliseconds that a person has to decide. Default: as long as the run lasts."),
+    deadlineMs: asking.deadlineMs,
     onDeadline: z
       .enum(["fail", "retry", "skip", "abort"])
       .optional()
       .describe("What is done when nobody decides in time. Default fail: as if nobody had been asked."),
-    to: z
-      .array(z.string().min(1))
-      .optional()
-      .describe("Names of those who are asked, for `flotilla inbox --mine`. Default: anybody."),
+    to: asking.to,
   })
   .describe("Tasks that failed for good wait for a person: retry, reassign, edit the output, skip, fail or abort.");
 

@@ -154,3 +154,14 @@ function problemOf(error: unknown): string {
   if (error instanceof Error && "summary" in error && typeof error.summary === "string") return error.summary;
   return error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
 }
+
+/** Whether a condition is true: one that asks for what is not there is not; null never is.
+ *  @throws {ExpressionFailure} when it makes no sense */
+export function isTrue(condition: Expression | null | undefined, values: Bindings): boolean {
+  try {
+    return condition?.evaluate(values) === true;
+  } catch (error) {
+    if (error instanceof ExpressionFailure && error.absent) return false;
+    throw error;
+  }
+}

@@ -3,7 +3,7 @@ import { PRIORITY } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Change, Edit, TaskView } from "../core/planner.ts";
 import { type Workflow, type WorkflowCommon, workflow } from "../definition/workflow.ts";
-import { bind, type Bindings, type Expression, ExpressionFailure } from "../expression/expression.ts";
+import { bind, isTrue } from "../expression/expression.ts";
 import { type ChoreographyOptions, ChoreographyShape, compiled, type RuleShape } from "./choreography-option.ts";
 import { expressive, lost } from "./failure.ts";
 import type { AgentRef } from "./option.ts";
@@ -68,16 +68,6 @@ function isGoal(view: View, event: Event): boolean {
   if (goal === null) return false;
   const done = goal.reads("done").length > 0 ? logOf(view, "goal").done : [];
   return isTrue(goal, { done: bind(done), event: bind(event), input: bind(view.input) });
-}
-
-/** An expression that asks for what is not there is not true. */
-function isTrue(expression: Expression | null, values: Bindings): boolean {
-  try {
-    return expression?.evaluate(values) === true;
-  } catch (error) {
-    if (error instanceof ExpressionFailure && error.absent) return false;
-    throw error;
-  }
 }
 
 function conclude(view: View, ended: "quiescence" | "goal"): Edit {

@@ -2,7 +2,7 @@ import { PRIORITY } from "../core/definition.ts";
 import type { Candidate } from "../core/event.ts";
 import type { Json } from "../core/json.ts";
 import type { Edit, TaskView } from "../core/planner.ts";
-import { bind, ExpressionFailure } from "../expression/expression.ts";
+import { bind, isTrue } from "../expression/expression.ts";
 import { failure } from "./failure.ts";
 import type { PatternView } from "./pattern.ts";
 import { type Item, outputSchema, readItems } from "./swarm-item.ts";
@@ -59,7 +59,7 @@ export function atGoal(view: View, task: TaskView): Edit | null {
   if (goal === null || task.status !== "completed") return null;
   const done = goal.reads("done").length > 0 ? doneSoFar(view) : [];
   const values = { input: bind(view.input), last: bind(doneOf(view, task)), done: bind(done) };
-  return isTrue(() => goal.evaluate(values)) ? conclude(view, "goal") : null;
+  return isTrue(goal, values) ? conclude(view, "goal") : null;
 }
 
 /** Ends the run with its board. */
@@ -136,19 +136,9 @@ function takersOf(view: View, task: TaskView): readonly SwarmMember[] {
   if (known !== undefined) return known;
   const { takes } = compiledSwarm(view.options);
   const values = { input: bind(view.input), item: bind(given.item) };
-  const found = view.options.members.filter((_, index) => isTrue(() => takes[index]?.evaluate(values) ?? false));
+  const found = view.options.members.filter((_, index) => isTrue(takes[index], values));
   takers.set(given, found);
   return found;
-}
-
-/** Whether an expression is true: one that asks for what is not there is not. */
-function isTrue(question: () => Json): boolean {
-  try {
-    return question() === true;
-  } catch (error) {
-    if (error instanceof ExpressionFailure && error.absent) return false;
-    throw error;
-  }
 }
 
 type Report = {

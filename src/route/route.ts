@@ -1,9 +1,8 @@
 import type { FleetDefinition, Priority, Requirements, RouteDefinition, RouteIntent } from "../core/definition.ts";
 import type { Candidate } from "../core/event.ts";
-import type { Json } from "../core/json.ts";
 import type { RouteChoice, RouteQuestion, Router } from "../core/route.ts";
 import { type ErrorRecord, FlotillaError, toErrorRecord } from "../error.ts";
-import { bind, type Bindings, ExpressionFailure } from "../expression/expression.ts";
+import { bind, type Bindings, ExpressionFailure, isTrue } from "../expression/expression.ts";
 import { classification, NONE, outputSchema } from "./classify.ts";
 import { compiledRoute } from "./compile.ts";
 
@@ -40,7 +39,7 @@ function choose(name: string, route: RouteDefinition, fleet: Fleet, question: Ro
 
 function byRule(route: RouteDefinition, values: Bindings): Verdict | null {
   const { rules } = compiledRoute(route);
-  const index = rules.findIndex((rule) => rule !== null && isTrue(() => rule.evaluate(values)));
+  const index = rules.findIndex((rule) => isTrue(rule, values));
   const intent = route.intents[index];
   if (intent !== undefined) return { intent, why: `a rule makes it ${intent.name}` };
   if (route.classifier !== null && route.intents.length > 0) return null;
@@ -106,16 +105,6 @@ export function lackOf(agents: FleetDefinition["agents"], name: string, needs: R
     ...missing("domain", needs.domains, domains),
     ...missing("task type", needs.taskTypes, taskTypes),
   ];
-}
-
-/** Whether a rule is true: one that asks for what is not there is not. */
-function isTrue(question: () => Json): boolean {
-  try {
-    return question() === true;
-  } catch (error) {
-    if (error instanceof ExpressionFailure && error.absent) return false;
-    throw error;
-  }
 }
 
 function failed(code: "ROUTE_NONE" | "EXPRESSION_FAILED", message: string): ErrorRecord {

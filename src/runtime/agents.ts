@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import type { AgentOutcome, TaskPort } from "../agent/port.ts";
 import { runAgent } from "../agent/run.ts";
 import type { FleetDefinition } from "../core/definition.ts";
-import { PLAN_AGENT } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import type { Json } from "../core/json.ts";
 import type { Planner } from "../core/planner.ts";
 import type { FleetCode } from "../definition/fleet.ts";

@@ -12,7 +12,7 @@ import type { Grant } from "../core/hire.ts";
 import { workflowIn } from "../core/seat.ts";
 import { DEFAULT_LIMITS, DEFAULT_RETRY, PRIORITY } from "../core/definition.ts";
 import type { DecideContext } from "../core/command.ts";
-import { PLAN_AGENT } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import { coversFact } from "../core/fact.ts";
 import type { TaskLimits } from "../core/money.ts";
 import type { Json } from "../core/json.ts";

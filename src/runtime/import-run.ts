@@ -1,6 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
 import type { z } from "zod";
-import type { FleetEventData } from "./fleet-journal.ts";
 import { emptyRun, emptyScratch, evolve, type RunState } from "../core/state.ts";
 import type { RunEvent } from "../core/event.ts";
 import { FlotillaError } from "../error.ts";
@@ -11,7 +10,7 @@ import type { KeyRing } from "../message/keys.ts";
 import type { Blob, Commit, EventRow, JournalId, Store } from "../store/store.ts";
 import { DigestTable } from "./digest-table.ts";
 import { spansOf } from "./erasure.ts";
-import type { FleetJournal } from "./fleet-journal.ts";
+import type { FleetEventData, FleetJournal } from "./fleet-journal.ts";
 import { payloadBlob } from "./journal.ts";
 import { summaryOf } from "./ledger.ts";
 import { parsedJson, portableHeader, type PortableHeader, portableRecord, rowOfPortable } from "./portable-run.ts";

@@ -51,6 +51,7 @@ const NOTHING_APPLIED: ReadonlySet<string> = new Set(["STORE_FULL", "STORE_READO
 /** Commands of which somebody outside waits for the answer. */
 const ASKED: ReadonlySet<Command["type"]> = new Set([
   "run.start",
+  "run.fork",
   "run.stop",
   "step.settle",
   "fact.set",
@@ -247,18 +248,27 @@ export class Ledger {
   /** Begins a run with events that are another one's (F11), and decides `command` on them, all in one commit.
    *  @throws {FlotillaError} as `submit` */
   async begin(run: string, events: readonly RunEvent[], command: Command): Promise<readonly RunEvent[]> {
+    for (;;) {
+      try {
+        return await this.#beginOnce(run, events, command);
+      } catch (error) {
+        // The store did not take it, and nothing of it is on record: it is begun anew, as a start would be.
+        if (!isFlotillaError(error) || error.code !== "RUN_UNKNOWN") throw error;
+      }
+    }
+  }
+
+  async #beginOnce(run: string, events: readonly RunEvent[], command: Command): Promise<readonly RunEvent[]> {
     const hot = new HotRun(run);
     const [first] = events;
     if (first?.type !== "run.started") throw new FlotillaError("INVARIANT", `${run} does not begin with its start`);
     hot.context = await this.#context(hot, first.data.definition, first.data.workflow);
+    if (this.#closed) throw new FlotillaError("STORE_CLOSED", "the app was closed");
     hot.ready = true;
     hot.again = true;
     this.#runs.set(run, hot);
     this.#evict();
-    return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new FlotillaError("STORE_CLOSED", "the app was closed"));
-      this.#decide(hot, { command, resolve, reject }, events);
-    });
+    return new Promise((resolve, reject) => this.#decide(hot, { command, resolve, reject }, events));
   }
 
   /** The run, folded. It may be dropped again at any later turn. @throws {FlotillaError} as `submit` */

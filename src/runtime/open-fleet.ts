@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import type { FleetDefinition } from "../core/definition.ts";
-import { PLAN_AGENT } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import type { Fleet } from "../definition/fleet.ts";
 import { isFleet } from "../definition/fleet.ts";
 import { type LoadedFleet, loadFleet } from "../definition/load.ts";

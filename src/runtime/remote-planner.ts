@@ -1,4 +1,5 @@
-import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
+import { errorRecord } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import type { Json } from "../core/json.ts";
 import type { Change, Edit, Planner, RunView, TaskView } from "../core/planner.ts";
 import { SETTLED, UNDER_WAY } from "../core/state.ts";

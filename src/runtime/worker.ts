@@ -9,7 +9,8 @@ import {
 } from "../carrier/frame.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { StepRecord } from "../core/command.ts";
-import { errorRecord, PLAN_AGENT } from "../core/decide.ts";
+import { errorRecord } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import { type ErrorRecord, FlotillaError, fromErrorRecord, isFlotillaError, toErrorRecord } from "../error.ts";
 import { COORDINATOR, createEnvelope, type Envelope } from "../message/envelope.ts";
 import type { Identity } from "../message/identity.ts";

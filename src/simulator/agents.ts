@@ -1,6 +1,6 @@
 import type { AgentOutcome, TaskPort } from "../agent/port.ts";
 import { runAgent } from "../agent/run.ts";
-import { PLAN_AGENT } from "../core/decide.ts";
+import { PLAN_AGENT } from "../core/edit.ts";
 import type { FleetDefinition } from "../core/definition.ts";
 import type { Json } from "../core/json.ts";
 import type { Planner } from "../core/planner.ts";

@@ -85,6 +85,14 @@ describe("S1: facts are committed one at a time", () => {
     at.check();
   });
 
+  it("each of which is a step of the run, whose limit of steps holds (F10)", () => {
+    const at = desk([work("a")], { limits: { stepsMax: 5 } });
+    at.assign("a");
+    for (let i = 0; i < 6 && at.state.status === "running"; i++) propose(at, "a", "city", i);
+    expect([at.state.status, at.state.error?.code]).toEqual(["failed", "LIMIT_STEPS"]);
+    at.check();
+  });
+
   it("what says nothing new is no new version", () => {
     const at = desk([work("a")]);
     expect(set(at, "city", { name: "Rome", size: 1 })).toEqual(["fact.committed"]);

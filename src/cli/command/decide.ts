@@ -51,7 +51,9 @@ export async function decide(
     const session = await openSession(context, project, { hosts: 0 });
     try {
       for (const { id } of items) {
-        const item = await session.app.control.decide(id, decision).catch((error: unknown) => overtaken(error, bulk));
+        const item = await session.app.control
+          .decide(id, { ...decision, note: session.clean(decision.note) })
+          .catch((error: unknown) => overtaken(error, bulk));
         if (item !== null) decided.push(item);
       }
     } finally {

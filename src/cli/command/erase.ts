@@ -31,7 +31,12 @@ export async function run(
   }
   const session = await openSession(context, project, { hosts: 0 });
   try {
-    const erased = await session.app.control.erase({ run: row.id, versions, reason, by: personOf() });
+    const erased = await session.app.control.erase({
+      run: row.id,
+      versions,
+      reason: session.clean(reason),
+      by: personOf(),
+    });
     if (context.json) printJson(context, { run: row.id, erased });
     else print(context, row, erased);
   } finally {

@@ -123,7 +123,7 @@ async function set(
   const session = await openSession(context, project, { hosts: 0 });
   try {
     const request = { fact, value, by: personOf(), why, until: null, ...(base === undefined ? {} : { base }) };
-    const version = await session.app.control.setFact(row.id, request);
+    const version = await session.app.control.setFact(row.id, { ...request, why: session.clean(why) });
     const stale = await staleSince(session.app.store, row.id, fact, version);
     if (context.json) printJson(context, { run: row.id, fact, version, stale });
     else {

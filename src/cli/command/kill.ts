@@ -22,7 +22,7 @@ export async function run(given: Context, _args: readonly (string | undefined)[]
   const session = await openSession(context, project, { hosts: 0 });
   let changed: boolean;
   try {
-    changed = await session.app.control.pause({ fleet: true }, why, personOf(), true);
+    changed = await session.app.control.pause({ fleet: true }, session.clean(why), personOf(), true);
   } finally {
     await session.close({ drain: false });
   }

@@ -21,7 +21,7 @@ export async function run(
   const session = await openSession(context, project, { hosts: 0 });
   let changed: boolean;
   try {
-    changed = await session.app.control.pause(target, why, personOf());
+    changed = await session.app.control.pause(target, session.clean(why), personOf());
   } finally {
     await session.close({ drain: false });
   }

@@ -21,7 +21,7 @@ export async function run(
   const session = await openSession(context, project, { hosts: 0 });
   let resumed: boolean;
   try {
-    resumed = await session.app.control.resume(target, text(options.reason) ?? "", personOf());
+    resumed = await session.app.control.resume(target, session.clean(text(options.reason) ?? ""), personOf());
   } finally {
     await session.close({ drain: false });
   }

@@ -37,7 +37,7 @@ export async function run(
       outcome,
       output,
       personOf(),
-      text(options.note) ?? "",
+      session.clean(text(options.note) ?? ""),
     );
     if (!settled)
       throw usageError(

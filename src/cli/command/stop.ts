@@ -28,7 +28,8 @@ export async function run(
   if (running.length > 0) {
     const session = await openSession(context, project, { hosts: 0 });
     try {
-      for (const { id } of running) await session.app.control.stop(id, text(options.reason) ?? "asked for", personOf());
+      for (const { id } of running)
+        await session.app.control.stop(id, session.clean(text(options.reason) ?? "asked for"), personOf());
     } finally {
       await session.close({ drain: false });
     }

@@ -1,4 +1,4 @@
-import { PLAN_AGENT } from "../../core/decide.ts";
+import { PLAN_AGENT } from "../../core/edit.ts";
 import type { CheckerMaker } from "./checker.ts";
 
 /** No agent calls a tool that it was not granted, nor, where another asked it, one that was not passed on to it. */

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
+import type { RunEvent } from "../../src/core/event.ts";
 import { agent, fleet } from "../../src/definition/build.ts";
 import { FlotillaError } from "../../src/error.ts";
 import { COORDINATOR } from "../../src/message/envelope.ts";
@@ -8,7 +9,9 @@ import { pipeline } from "../../src/pattern/pipeline.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 import { systemRandom } from "../../src/platform/random.ts";
 import { Coordinator, queueName } from "../../src/runtime/coordinator.ts";
+import { readRun } from "../../src/runtime/journal.ts";
 import { openMemoryStore } from "../../src/store/memory.ts";
+import type { Store } from "../../src/store/store.ts";
 
 const { definition } = fleet({
   name: "ward",
@@ -48,7 +51,7 @@ async function ward() {
   const hash = await coordinator.register(definition);
   const link = { id: "w", queue: queueName(hash), slots: 1, send() {}, kill() {} };
   coordinator.attach(link, "w", new Set(["nurse"]));
-  return { coordinator, hash, failing, failed, assigned: assigned.promise };
+  return { coordinator, store, hash, failing, failed, assigned: assigned.promise };
 }
 
 test.each(["peek.apply", "commit.flush"])(
@@ -77,5 +80,27 @@ test.each(["peek.apply", "commit.flush"])(
     expect(await coordinator.resume({ workflow: "care" }, "seen", "tester")).toBe(true);
     expect(await assigned).toBe(run);
     expect(failed).toMatchObject([{ code: "STORE_UNAVAILABLE" }]);
+  },
+);
+
+async function startOf(store: Store, run: string): Promise<RunEvent> {
+  for await (const { event } of readRun(store, run)) return event;
+  throw new Error(`${run} has no events`);
+}
+
+test.each(["commit.apply", "commit.flush", "commit.answer"])(
+  "F11, F14: a fork whose commit fails at %s is begun once all the same",
+  async (moment) => {
+    const { coordinator, hash, failing, store } = await ward();
+    const run = await coordinator.start(hash, "care", null);
+    await coordinator.settled();
+    const prepared = {
+      ...{ run, at: 1, kept: 0, redone: [], effects: [], changes: [], changed: [], stubs: {}, head: "h" },
+      events: [await startOf(store, run)],
+    };
+    failing.add(moment);
+    const fork = await coordinator.fork(prepared, hash, { run });
+    expect(failing.size).toBe(0);
+    expect((await coordinator.runs({ limit: 9 })).map(({ id }) => id).toSorted()).toEqual([run, fork].toSorted());
   },
 );
